@@ -26,7 +26,9 @@ function run(command, args, options) {
 function install() {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const stampFile = join(root, 'node_modules', '.installed')
-  const stamp = createHash('sha256').update(readFileSync(join(root, 'pnpm-lock.yaml'))).digest('hex')
+  const stamp = createHash('sha256')
+    .update(readFileSync(join(root, 'pnpm-lock.yaml')))
+    .digest('hex')
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return
   // stdout belongs to the command that follows (`--json`): progress goes to stderr.
   const args = ['--yes', manifest.packageManager, 'install', '--frozen-lockfile', '--reporter=append-only']
@@ -36,7 +38,8 @@ function install() {
 }
 
 const major = Number(process.versions.node.split('.')[0])
-if (major < 20) fail(`Node ${process.versions.node} is too old: this project needs Node 20 or newer (https://nodejs.org).`)
+if (major < 20)
+  fail(`Node ${process.versions.node} is too old: this project needs Node 20 or newer (https://nodejs.org).`)
 
 install()
 const node = join(root, 'node_modules', 'node', 'bin', process.platform === 'win32' ? 'node.exe' : 'node')

@@ -1,0 +1,33 @@
+/** `pnpm check`: everything that can be known without running the code. Each step prints only when it fails. */
+import { spawnSync } from 'node:child_process'
+import { globSync } from 'node:fs'
+import { styleText } from 'node:util'
+import { root } from './lib/paths.ts'
+
+const migrations = globSync('supabase/migrations/*.sql', { cwd: root }).sort()
+
+const steps: [name: string, command: string, ...args: string[]][] = [
+  ['format, lint and walls', 'biome', 'ci', '.'],
+  ['types of the library', 'tsc', '-p', 'packages/credits'],
+  ['types of the local stack', 'tsc', '-p', 'packages/local-stack'],
+  ['types of the web app', 'tsc', '-p', 'apps/web'],
+  ['types of the scripts', 'tsc', '-p', 'scripts'],
+  ['dead code', 'knip'],
+  ['package manifest', 'publint', '--strict', 'packages/credits'],
+  ['package types', 'attw', '--profile', 'esm-only', '--pack', 'packages/credits'],
+  ['migrations', 'squawk', '--config', 'supabase/.squawk.toml', ...migrations],
+  ['seeded rates are built from their sources', 'node', 'scripts/build-rates.ts', '--check'],
+]
+
+let failed = 0
+for (const [name, command, ...args] of steps) {
+  const { status, stdout, stderr } = spawnSync('pnpm', ['exec', command, ...args], { cwd: root, encoding: 'utf8' })
+  if (status === 0) {
+    console.log(`${styleText('green', 'ok')}    ${name}`)
+    continue
+  }
+  failed++
+  console.log(`${styleText('red', 'FAIL')}  ${name}\n${stdout}${stderr}`)
+}
+console.log(failed === 0 ? 'All checks passed.' : `${failed} of ${steps.length} checks failed.`)
+process.exitCode = failed === 0 ? 0 : 1
