@@ -1,0 +1,6 @@
+export type { AuthConfig } from './auth/context.ts'
+export type { ClonedDatabase, CloneOptions } from './clone.ts'
+export { StackError, type StackErrorCode } from './errors.ts'
+export { DEFAULT_PORT, type StackOptions } from './options.ts'
+export { type Stack, startStack } from './stack.ts'
+export type { Pids, StackInfo } from './state.ts'

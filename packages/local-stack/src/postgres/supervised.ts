@@ -1,0 +1,122 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf, StackError } from '../errors.ts'
+import { freePort } from '../process/ports.ts'
+import type { Watchdog } from '../process/watchdog.ts'
+import { type Cluster, type ClusterOptions, startCluster } from './cluster.ts'
+
+/** A Postgres server that is watched over: it can be ended and started again while everything else stays up. */
+export interface DatabaseServer {
+  readonly port: number
+  readonly pid: number
+  /** Whether the server runs. */
+  running(): boolean
+  /** Ends the server as a crash does (SIGKILL), or cleanly. It stays down until `start`. */
+  end(how: 'crash' | 'clean'): Promise<void>
+  /** Starts the server after `end`. */
+  start(): Promise<void>
+  /** Ends the server for good. */
+  stop(): Promise<void>
+}
+
+/** How to watch. */
+export interface SuperviseOptions {
+  cluster: ClusterOptions
+  watchdog: Watchdog
+  /** Start the server again when it ends by itself. */
+  restartOnCrash: boolean
+  /** Called after the server has come back. */
+  onRestart: () => Promise<void>
+  log: (line: string) => void
+}
+
+// A server that cannot stay up must not be started for ever.
+const RESTARTS_PER_MINUTE = 5
+
+/**
+ * Starts Postgres and looks after it. A port of 0 takes a free one.
+ *
+ * @throws StackError `POSTGRES_FAILED`
+ */
+export async function superviseDatabase(options: SuperviseOptions): Promise<DatabaseServer> {
+  const port = options.cluster.port
+  let cluster = await startPatiently(options.cluster)
+  const fixed = { ...options.cluster, port: cluster.port }
+  let expected = false
+  let running = true
+  const restarts: number[] = []
+  attach()
+
+  function attach(): void {
+    const attached = cluster
+    running = true
+    options.watchdog.watch(attached.pid, 'SIGINT')
+    void attached.exited.then(() => {
+      options.watchdog.forget(attached.pid)
+      running = false
+      if (!expected) return restart()
+    })
+  }
+
+  async function restart(): Promise<void> {
+    options.log('Postgres has ended by itself')
+    const now = Date.now()
+    while (restarts[0] !== undefined && restarts[0] < now - 60_000) restarts.shift()
+    if (!options.restartOnCrash || restarts.length >= RESTARTS_PER_MINUTE) return
+    restarts.push(now)
+    try {
+      await start()
+      options.log('Postgres was started again')
+    } catch (error) {
+      options.log(`Postgres could not be started again: ${messageOf(error)}`)
+    }
+  }
+
+  async function start(): Promise<void> {
+    if (running) return
+    expected = false
+    cluster = await startPatiently(fixed)
+    attach()
+    await options.onRestart()
+  }
+
+  async function end(how: 'crash' | 'clean'): Promise<void> {
+    expected = true
+    if (how === 'crash') process.kill(cluster.pid, 'SIGKILL')
+    else await cluster.stop()
+    await cluster.exited
+  }
+
+  return {
+    port: cluster.port || port,
+    get pid() {
+      return cluster.pid
+    },
+    running: () => running,
+    end,
+    start,
+    stop: async () => {
+      expected = true
+      if (running) await cluster.stop()
+    },
+  }
+}
+
+/**
+ * After kill -9 the server's children need a moment to notice; until then a new server is refused. And a port
+ * that was free when it was chosen may be taken when the server opens it.
+ */
+async function startPatiently(options: ClusterOptions): Promise<Cluster> {
+  const deadline = Date.now() + 15_000
+  for (;;) {
+    const port = options.port || (await freePort())
+    try {
+      return await startCluster({ ...options, port })
+    } catch (error) {
+      const message = error instanceof StackError ? error.message : ''
+      const passing = /shared memory block|lock file .* already exists|is another postmaster/i.test(message)
+      const taken = options.port === 0 && /could not bind|address already in use/i.test(message)
+      if (!(passing || taken) || Date.now() > deadline) throw error
+      await sleep(200)
+    }
+  }
+}
