@@ -19,6 +19,8 @@ export interface Layout {
   readyFile: string
   /** Who runs the stack and how to reach it. */
   stateFile: string
+  /** Held while a stack starts or runs here, so that two starts do not work on the same data. */
+  lockFile: string
   postgresLog: string
   postgrestLog: string
   serverLog: string
@@ -70,6 +72,7 @@ export function layoutOf(root: string): Layout {
     dataDir: file('pg'),
     readyFile: file('ready.json'),
     stateFile: file('state.json'),
+    lockFile: file('lock'),
     postgresLog: file('postgres.log'),
     postgrestLog: file('postgrest.log'),
     serverLog: file('server.log'),

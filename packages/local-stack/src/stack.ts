@@ -15,7 +15,7 @@ import { type DatabaseServer, superviseDatabase } from './postgres/supervised.ts
 import { requireFreePort } from './process/ports.ts'
 import { type RunAs, runAs } from './process/unprivileged.ts'
 import { startWatchdog, type Watchdog } from './process/watchdog.ts'
-import { clearState, endLeftovers, readRunning, type StackInfo, writeState } from './state.ts'
+import { clearState, endLeftovers, readRunning, releaseLock, type StackInfo, takeLock, writeState } from './state.ts'
 
 /** A running stack. */
 export interface Stack extends StackInfo {
@@ -47,11 +47,13 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const root = resolved.dataDir ?? (resolved.ephemeral ? temporaryRoot() : defaultRoot(resolved.port, user))
   const layout = createLayout(root, user)
   const log = logger(layout, resolved)
-  await takeOver(layout, resolved)
-  const isNew = prepareCluster(layout, binaries, user)
-  const watchdog = startWatchdog()
-  const undo: (() => unknown)[] = [() => watchdog.close()]
+  lock(layout)
+  const undo: (() => unknown)[] = [() => releaseLock(layout)]
   try {
+    await clearTheWay(layout, resolved)
+    const isNew = prepareCluster(layout, binaries, user)
+    const watchdog = startWatchdog()
+    undo.push(() => watchdog.close())
     return await assemble({ resolved, user, binaries, layout, log, isNew, watchdog, undo })
   } catch (error) {
     await unwind(undo)
@@ -60,19 +62,18 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   }
 }
 
-/** Makes sure that nobody else has the folder or the ports, and clears away what a killed stack left. */
-async function takeOver(layout: Layout, options: ResolvedOptions): Promise<void> {
-  const running = readRunning(layout)
-  if (running) {
-    const { pids, url } = running.info
-    throw new StackError(
-      'ALREADY_RUNNING',
-      `A stack runs in ${layout.root} already: ${url} (process ${pids.supervisor}).`,
-      {
-        hint: 'Use it, stop it ("pnpm stack stop"), or start another one with --port N.',
-      },
-    )
-  }
+/** Makes sure that nobody else works on the folder. */
+function lock(layout: Layout): void {
+  const holder = takeLock(layout)
+  if (holder === undefined) return
+  const where = readRunning(layout)?.info.url ?? 'still starting'
+  throw new StackError('ALREADY_RUNNING', `A stack runs in ${layout.root} already: ${where} (process ${holder}).`, {
+    hint: 'Use it, stop it ("pnpm stack stop"), or start another one with --port N.',
+  })
+}
+
+/** Makes sure that nobody else has the ports, and clears away what a killed stack left. */
+async function clearTheWay(layout: Layout, options: ResolvedOptions): Promise<void> {
   await endOrphan(layout.dataDir)
   await endLeftovers(layout)
   clearState(layout)

@@ -54,6 +54,39 @@ export function readRunning(layout: Layout): State | undefined {
   return isAlive(supervisor) && commandOf(supervisor) === state.command ? state : undefined
 }
 
+/**
+ * Takes the folder for this process.
+ *
+ * @returns the id of the process that has it already, or undefined when it is ours now
+ */
+export function takeLock(layout: Layout): number | undefined {
+  const mine = `${process.pid} ${commandOf(process.pid)}`
+  for (;;) {
+    try {
+      writeFileSync(layout.lockFile, mine, { flag: 'wx' })
+      return undefined
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+    const holder = lockHolder(layout)
+    if (holder !== undefined) return holder
+    // Its holder was killed.
+    rmSync(layout.lockFile, { force: true })
+  }
+}
+
+/** The process that starts or runs a stack here; undefined when there is none, whatever a stale file says. */
+export function lockHolder(layout: Layout): number | undefined {
+  if (!existsSync(layout.lockFile)) return undefined
+  const [, pid, command] = /^(\d+) (.*)$/s.exec(readFileSync(layout.lockFile, 'utf8')) ?? []
+  return pid && isAlive(Number(pid)) && commandOf(Number(pid)) === command ? Number(pid) : undefined
+}
+
+/** Gives the folder back. */
+export function releaseLock(layout: Layout): void {
+  rmSync(layout.lockFile, { force: true })
+}
+
 /** Records a running stack. */
 export function writeState(layout: Layout, info: StackInfo): void {
   const state: State = { command: commandOf(info.pids.supervisor), info }
