@@ -1,0 +1,182 @@
+import { z } from 'zod'
+import { problemSchema } from './problem.ts'
+
+/** Every body and query string of the HTTP API. The OpenAPI document and the types of the hooks come from these. */
+
+const amount = z
+  .string()
+  .regex(/^-?\d+(\.\d{1,6})?$/)
+  .describe('Credits, a decimal string with at most 6 places')
+const time = z.string().describe('ISO 8601 time, UTC')
+const limit = z.coerce.number().int().min(1).max(200).optional().describe('1 to 200; default 50')
+const cursor = z.string().min(1).max(512).optional().describe('`nextCursor` of the page before')
+const nextCursor = z.string().nullable().describe('Null on the last page')
+const marginPercent = z.string().nullable().describe('Percent on the cost, a decimal string; null: removed')
+const instant = z.union([z.iso.datetime({ offset: true }), z.iso.date()])
+
+/** Body of `GET /api/credits/balance`. */
+export const balanceSchema = z.object({
+  available: amount.describe('What can be spent now: balance + overageLimit - reserved'),
+  balance: amount.describe('planCredits + addOnCredits - debt'),
+  planCredits: amount,
+  addOnCredits: amount,
+  reserved: amount.describe('Held by calls that are running'),
+  debt: amount,
+  overageLimit: amount,
+  plan: z.string(),
+  status: z.enum(['active', 'frozen', 'closed']),
+  periodEndsAt: time.nullable(),
+})
+
+/** One line of a user's history: no cost, no margin, no provider ids. */
+export const transactionSchema = z.object({
+  id: z.string(),
+  version: z.int().describe('1, 2, 3 ... per account, without gaps'),
+  type: z.enum(['grant', 'usage', 'refund', 'adjustment', 'expiry']),
+  source: z.string().nullable(),
+  amount: amount.describe('Signed: negative takes credits'),
+  balanceAfter: amount,
+  uncollected: amount.describe('Cost that could not be charged'),
+  reservationId: z.string().nullable(),
+  reversesId: z.string().nullable(),
+  feature: z.string().nullable(),
+  model: z.string().nullable(),
+  inputTokens: z.int().nullable(),
+  outputTokens: z.int().nullable(),
+  estimated: z.boolean(),
+  late: z.boolean(),
+  reason: z.string().nullable(),
+  createdAt: time,
+})
+
+/** Body of `GET /api/credits/history`, newest first. */
+export const historySchema = z.object({ data: z.array(transactionSchema), nextCursor })
+
+/** Query string of `GET /api/credits/history`. */
+export const historyQuerySchema = z.object({
+  limit,
+  cursor,
+  type: transactionSchema.shape.type.optional(),
+  from: instant.optional().describe('Inclusive'),
+  to: instant.optional().describe('Exclusive'),
+})
+
+/** What a margin can be set for, besides everything. */
+export const overrideScopeSchema = z.enum(['model', 'provider', 'feature', 'plan'])
+
+/** A margin in force or scheduled. */
+export const marginSchema = z.object({
+  id: z.string(),
+  scope: z.enum(['default', ...overrideScopeSchema.options]),
+  target: z.string().describe('The model, provider, feature or plan; empty for the default'),
+  marginPercent,
+  version: z.int().describe('For `expectedVersion` of the next change'),
+  effectiveFrom: time,
+  createdAt: time,
+})
+
+/** Body of `GET /api/admin/credits/margins`. */
+export const marginsSchema = z.object({
+  default: marginSchema.nullable(),
+  overrides: z.array(marginSchema),
+  scheduled: z.array(marginSchema),
+  asOf: time,
+})
+
+/** Body of `PUT /api/admin/credits/margins` and `PUT /api/admin/credits/margins/:model`. */
+export const setMarginSchema = z.strictObject({
+  marginPercent: z
+    .union([z.string().min(1).max(32), z.number()])
+    .describe('More than -100, at most 10000, at most 4 places. A string, or a JSON number'),
+  expectedVersion: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('Refuse with VERSION_CONFLICT unless this is the latest; 0: none yet'),
+  effectiveFrom: z.iso.datetime({ offset: true }).optional().describe('Default: now. Never in the past'),
+  reason: z.string().min(1).max(500).optional(),
+})
+
+/** Query string of the routes that address one override. */
+export const overrideQuerySchema = z.object({ scope: overrideScopeSchema.optional().describe('Default: model') })
+
+/** Query string of `DELETE /api/admin/credits/margins/:model`. */
+export const removeMarginQuerySchema = overrideQuerySchema.extend({
+  expectedVersion: z.coerce.number().int().min(0).optional(),
+  reason: z.string().min(1).max(500).optional(),
+})
+
+/** Query string of a paged list. */
+export const pageQuerySchema = z.object({ limit, cursor })
+
+/** Body of `GET /api/admin/credits/audit`, newest first. */
+export const auditSchema = z.object({
+  data: z.array(
+    z.object({
+      id: z.int(),
+      scope: marginSchema.shape.scope,
+      target: z.string(),
+      operation: z.enum(['insert', 'update', 'delete']),
+      oldMarginPercent: marginPercent,
+      newMarginPercent: marginPercent,
+      actorId: z.string().nullable(),
+      actorRole: z.string(),
+      reason: z.string().nullable(),
+      createdAt: time,
+    }),
+  ),
+  nextCursor,
+})
+
+/** Query string of `GET /api/admin/credits/rates`. */
+export const ratesQuerySchema = z.object({
+  search: z.string().max(200).optional().describe('Part of a model id'),
+  limit: z.coerce.number().int().min(1).max(1000).optional().describe('1 to 1000; default 100'),
+})
+
+/** Body of `GET /api/admin/credits/rates`: prices in force and scheduled, by model. */
+export const ratesSchema = z.object({
+  data: z.array(
+    z.object({
+      modelId: z.string(),
+      type: z.string(),
+      known: z.boolean().describe('False: refused, because no price is known'),
+      pricing: z.record(z.string(), z.unknown()).nullable(),
+      source: z.string(),
+      effectiveFrom: time,
+      contextWindow: z.int().nullable(),
+      maxOutputTokens: z.int().nullable(),
+    }),
+  ),
+  total: z.int().describe('Matches before `limit`'),
+})
+
+/** Named schemas, in the order in which the OpenAPI document lists them. */
+export const components = {
+  Balance: balanceSchema,
+  Transaction: transactionSchema,
+  History: historySchema,
+  Margin: marginSchema,
+  Margins: marginsSchema,
+  SetMargin: setMarginSchema,
+  MarginAudit: auditSchema,
+  Rates: ratesSchema,
+  Problem: problemSchema,
+} as const
+
+/** Body of `GET /api/credits/balance`; amounts are decimal strings of credits. */
+export type BalanceBody = z.infer<typeof balanceSchema>
+/** One line of a user's history. */
+export type TransactionBody = z.infer<typeof transactionSchema>
+/** Body of `GET /api/credits/history`. */
+export type HistoryBody = z.infer<typeof historySchema>
+/** A margin in force or scheduled. */
+export type MarginBody = z.infer<typeof marginSchema>
+/** Body of `GET /api/admin/credits/margins`. */
+export type MarginsBody = z.infer<typeof marginsSchema>
+/** Body of `PUT /api/admin/credits/margins`. */
+export type SetMarginBody = z.infer<typeof setMarginSchema>
+/** Body of `GET /api/admin/credits/audit`. */
+export type MarginAuditBody = z.infer<typeof auditSchema>
+/** Body of `GET /api/admin/credits/rates`. */
+export type RatesBody = z.infer<typeof ratesSchema>

@@ -1,0 +1,5 @@
+/** Hooks over the HTTP API. They fetch from the app's own origin and need no provider component. */
+export type { BalanceBody, HistoryBody, TransactionBody } from '../http/index.ts'
+export { creditErrorFrom } from './problem.ts'
+export { type UseCreditHistoryOptions, type UseCreditHistoryResult, useCreditHistory } from './use-credit-history.ts'
+export { type UseCreditsOptions, type UseCreditsResult, useCredits } from './use-credits.ts'
