@@ -1,0 +1,54 @@
+import { invalidInput } from '../../core/money.ts'
+
+/**
+ * Credits as whole millionths. The memory store does its own arithmetic, apart from `core/` and from SQL, so
+ * that the contract suite compares two independent implementations.
+ */
+export type Micros = bigint
+
+const AMOUNT = /^(-?)(\d{1,14})(?:\.(\d{1,6}))?$/
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+const METADATA_BYTES = 4096
+
+/** Reads an amount; `least` is the smallest that is allowed, in millionths. */
+export function micros(field: string, text: string, least: Micros | null = 1n): Micros {
+  const match = typeof text === 'string' ? AMOUNT.exec(text) : null
+  if (match === null) throw invalidInput(field, 'expected a decimal string with at most 14 digits and 6 places')
+  const size = BigInt((match[2] ?? '') + (match[3] ?? '').padEnd(6, '0'))
+  const value = match[1] === '-' ? -size : size
+  if (least !== null && value < least)
+    throw invalidInput(field, least > 0n ? 'must be above zero' : 'must not be negative')
+  return value
+}
+
+/** The canonical decimal string: no exponent, no trailing zeros, never "-0". */
+export function decimal(value: Micros): string {
+  if (value === 0n) return '0'
+  const negative = value < 0n
+  const digits = (negative ? -value : value).toString().padStart(7, '0')
+  const whole = digits.slice(0, -6)
+  const rest = digits.slice(-6)
+  const sign = negative ? '-' : ''
+  return rest === '000000' ? sign + whole : `${sign}${whole}.${rest.replace(/0+$/, '')}`
+}
+
+export function least(a: Micros, b: Micros): Micros {
+  return a < b ? a : b
+}
+
+export function atLeastZero(value: Micros): Micros {
+  return value > 0n ? value : 0n
+}
+
+export function requireUuid(field: string, value: string): string {
+  if (typeof value !== 'string' || !UUID.test(value)) throw invalidInput(field, 'expected a UUID')
+  return value
+}
+
+/** A copy that later changes by the caller cannot reach; refuses what Postgres would refuse. */
+export function ownMetadata(metadata: Readonly<Record<string, unknown>> | undefined): Record<string, unknown> {
+  if (metadata === undefined || Object.keys(metadata).length === 0) return {}
+  const text = JSON.stringify(metadata)
+  if (text.length > METADATA_BYTES) throw invalidInput('metadata', 'must be at most 4 kB of JSON')
+  return JSON.parse(text) as Record<string, unknown>
+}
