@@ -30,6 +30,8 @@ export interface StackOptions {
   restartOnCrash?: boolean
   /** Settings of the auth server. */
   auth?: Partial<Omit<AuthConfig, 'issuer'>>
+  /** Pause of the model gateway between two parts of a stream, milliseconds. Default 18, with `ephemeral` 0. */
+  modelDelayMs?: number
   /** Receives what the servers have to say, line by line. Default: the log file only. */
   log?: (line: string) => void
 }
@@ -47,6 +49,7 @@ export interface ResolvedOptions {
   restPoolSize: number
   restartOnCrash: boolean
   auth: Omit<AuthConfig, 'issuer'>
+  modelDelayMs: number
   log: ((line: string) => void) | undefined
 }
 
@@ -76,6 +79,7 @@ export function resolveOptions(options: StackOptions): ResolvedOptions {
     restPoolSize: options.restPoolSize ?? 20,
     restartOnCrash: options.restartOnCrash ?? !ephemeral,
     auth: { ...AUTH_DEFAULTS, ...(ephemeral ? { passwordCost: 4 } : {}), ...options.auth },
+    modelDelayMs: options.modelDelayMs ?? (ephemeral ? 0 : 18),
     log: options.log,
   }
 }

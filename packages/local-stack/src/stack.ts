@@ -5,6 +5,8 @@ import { StackError } from './errors.ts'
 import type { Handler } from './http/front-door.ts'
 import { PUBLIC_JWKS, type RoleKeys, roleKeys } from './keys.ts'
 import { createLayout, defaultRoot, type Layout, temporaryRoot } from './layout.ts'
+import { createJournal } from './models/journal.ts'
+import { createModelGateway } from './models/server.ts'
 import { type ResolvedOptions, resolveOptions, type StackOptions } from './options.ts'
 import { findPostgres, type PostgresBinaries } from './postgres/binaries.ts'
 import { dataDirVersion, endOrphan, initCluster, majorVersion } from './postgres/cluster.ts'
@@ -157,7 +159,7 @@ async function assemble(parts: Parts): Promise<Stack> {
     ...apiOptions,
     port: resolved.port,
     database: 'postgres',
-    open: (url) => openHandlers(url),
+    open: () => openHandlers(layout, resolved),
   })
   api = started
   undo.push(() => started.stop())
@@ -194,8 +196,9 @@ async function applySchema(port: number, options: ResolvedOptions): Promise<Stac
   return { migrations, seeded }
 }
 
-function openHandlers(_url: string): Record<string, Handler> {
-  return {}
+function openHandlers(layout: Layout, options: ResolvedOptions): Record<string, Handler> {
+  const journal = createJournal(layout.journalFile)
+  return createModelGateway({ journal, streamDelayMs: options.modelDelayMs })
 }
 
 function describe(api: Api, database: DatabaseServer, roles: RoleKeys, watchdog: Watchdog): () => StackInfo {
