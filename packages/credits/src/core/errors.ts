@@ -86,7 +86,13 @@ export class CreditError extends Error {
   }
 
   /** The public face of the error: no cause, no stack. */
-  toJSON(): { code: CreditErrorCode; status: number; retryable: boolean; message: string; details: CreditErrorDetails } {
+  toJSON(): {
+    code: CreditErrorCode
+    status: number
+    retryable: boolean
+    message: string
+    details: CreditErrorDetails
+  } {
     const { code, status, retryable, message, details } = this
     return { code, status, retryable, message, details }
   }
