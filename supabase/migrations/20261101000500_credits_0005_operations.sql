@@ -1,0 +1,399 @@
+-- Reserve, extend, capture, settle, release. Executable by service_role alone; one jsonb result each, in the
+-- shapes of store/port.ts. lock_timeout: a locked account refuses its own callers after two seconds instead of
+-- filling the connection pool of everybody else.
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+create or replace function credits_private.reserve_slowly(
+  p_user_id uuid, p_reservation_id uuid, p_amount numeric, p_minimum numeric, s public.credit_settings)
+returns credits_private.posting
+language plpgsql
+set search_path = ''
+as $$
+declare
+  p credits_private.posting;
+  b public.credit_balances;
+  v_available numeric;
+begin
+  b := credits_private.open_account(p_user_id);
+  -- A repeated call is answered even when nothing could be reserved now.
+  select r into p.r from public.credit_reservations r where r.id = p_reservation_id;
+  if (p.r).id is not null then
+    p.b := b;
+    return p;
+  end if;
+
+  b := credits_private.apply_due(b);
+  v_available := credits_private.available(b);
+  perform credits_private.check_may_spend(b, s);
+  if v_available < p_minimum then
+    perform credits_private.fail(402, 'INSUFFICIENT_CREDITS', jsonb_build_object(
+      'available', trim_scale(greatest(v_available, 0))::text,
+      'required', trim_scale(p_minimum)::text,
+      'balance', trim_scale(b.plan_credits + b.add_on_credits - b.debt)::text));
+  end if;
+  if b.open_reservations >= s.max_open_reservations then
+    perform credits_private.fail(429, 'LIMIT_EXCEEDED', jsonb_build_object(
+      'limit', 'open_reservations', 'maximum', s.max_open_reservations));
+  end if;
+  p.r.held := least(p_amount, v_available);
+  if b.reserved + (p.r).held > s.max_reserved_credits then
+    perform credits_private.fail(429, 'LIMIT_EXCEEDED', jsonb_build_object(
+      'limit', 'reserved_credits', 'maximum', trim_scale(s.max_reserved_credits)::text));
+  end if;
+  b.reserved := b.reserved + (p.r).held;
+  b.open_reservations := b.open_reservations + 1;
+  p.b := b;
+  return p;
+end;
+$$;
+comment on function credits_private.reserve_slowly(uuid, uuid, numeric, numeric, public.credit_settings) is
+  'Reserve when the fast path did not apply: work is due, less than the amount must do, or it has to be refused with the reason.';
+
+create or replace function credits_private.check_may_spend(b public.credit_balances, s public.credit_settings)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if b.status = 'frozen' then perform credits_private.fail(403, 'ACCOUNT_FROZEN'); end if;
+  if s.spending_frozen then perform credits_private.fail(503, 'SPENDING_FROZEN'); end if;
+end;
+$$;
+comment on function credits_private.check_may_spend(public.credit_balances, public.credit_settings) is
+  'Refuses new spending of a frozen account, or of everybody.';
+
+create or replace function public.credits_reserve(
+  p_reservation_id uuid,
+  p_user_id uuid,
+  p_amount numeric,
+  p_minimum_amount numeric default null,
+  p_ttl_seconds integer default null,
+  p_feature text default null,
+  p_model text default null,
+  p_rate_id uuid default null,
+  p_margin_id uuid default null,
+  p_metadata jsonb default '{}')
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+set lock_timeout = '2s'
+as $$
+declare
+  s public.credit_settings;
+  b public.credit_balances;
+  r public.credit_reservations;
+  p credits_private.posting;
+  v_minimum numeric := coalesce(p_minimum_amount, p_amount);
+  v_held numeric := p_amount;
+  v_life interval;
+begin
+  perform credits_private.check_amount(p_amount, 'amount');
+  perform credits_private.check_reservation_input(p_reservation_id, p_user_id, v_minimum, p_amount, p_ttl_seconds, p_feature, p_model, p_metadata);
+  select * into strict s from public.credit_settings;
+  v_life := make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds));
+
+  -- The fast path: check and change in one statement, so no two callers can both see the last credit.
+  update public.credit_balances a
+  set reserved = a.reserved + p_amount,
+      open_reservations = a.open_reservations + 1,
+      next_due_at = least(a.next_due_at, clock_timestamp() + v_life),
+      -- Only matters after the clock was set back: a sweep must still find this reservation.
+      swept_until = least(a.swept_until, clock_timestamp())
+  where a.account_id = p_user_id
+    and a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved >= p_amount
+    and a.next_due_at > clock_timestamp()
+    and a.status = 'active'
+    and a.user_id is not null
+    and not s.spending_frozen
+    and a.open_reservations < s.max_open_reservations
+    and a.reserved + p_amount <= s.max_reserved_credits
+  returning a.* into b;
+
+  if not found then
+    p := credits_private.reserve_slowly(p_user_id, p_reservation_id, p_amount, v_minimum, s);
+    b := p.b;
+    v_held := (p.r).held;
+    if (p.r).id is null then
+      b.next_due_at := least(b.next_due_at, clock_timestamp() + v_life);
+      b.swept_until := least(b.swept_until, clock_timestamp());
+      perform credits_private.save_account(b);
+    end if;
+  end if;
+
+  if (p.r).id is null then
+    insert into public.credit_reservations
+      (id, account_id, user_id, held, requested, minimum, feature, model, rate_id, margin_id, metadata, created_at, expires_at)
+    values
+      (p_reservation_id, b.account_id, p_user_id, v_held, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id,
+       coalesce(p_metadata, '{}'), clock_timestamp(), clock_timestamp() + v_life)
+    on conflict (id) do nothing
+    returning * into r;
+    if found then
+      return credits_private.reservation_json(r)
+        || jsonb_build_object('replayed', false, 'balance', credits_private.balance_json(b));
+    end if;
+    -- A repeated call: give back what was just taken.
+    b.reserved := b.reserved - v_held;
+    b.open_reservations := b.open_reservations - 1;
+    perform credits_private.save_account(b);
+  end if;
+
+  select * into strict r from public.credit_reservations where id = p_reservation_id;
+  if (r.account_id, r.requested, r.minimum) is distinct from (p_user_id, p_amount, v_minimum)
+    or (r.feature, r.model, r.rate_id, r.margin_id) is distinct from (p_feature, p_model, p_rate_id, p_margin_id)
+    or r.metadata <> coalesce(p_metadata, '{}')
+  then
+    perform credits_private.fail(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', p_reservation_id));
+  end if;
+  return credits_private.reservation_json(r)
+    || jsonb_build_object('replayed', true, 'balance', credits_private.balance_json(b));
+end;
+$$;
+comment on function public.credits_reserve(uuid, uuid, numeric, numeric, integer, text, text, uuid, uuid, jsonb) is
+  'Sets credits aside before a model call. With a minimum, takes what is available down to it. Errors: INSUFFICIENT_CREDITS, LIMIT_EXCEEDED, ACCOUNT_NOT_FOUND, ACCOUNT_FROZEN, SPENDING_FROZEN, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
+
+create or replace function credits_private.check_reservation_input(
+  p_id uuid, p_user_id uuid, p_minimum numeric, p_amount numeric, p_ttl_seconds integer, p_feature text, p_model text, p_metadata jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform credits_private.check_amount(p_minimum, 'minimumAmount');
+  perform credits_private.check_text(p_feature, 'feature', 255);
+  perform credits_private.check_text(p_model, 'model', 255);
+  perform credits_private.check_object(p_metadata, 'metadata');
+  if p_id is null then perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "reservationId"}'); end if;
+  if p_user_id is null then perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "userId"}'); end if;
+  if p_minimum > p_amount then
+    perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "minimumAmount", "expected": "at most the amount"}');
+  end if;
+  if p_ttl_seconds not between 1 and 86400 then
+    perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "ttlSeconds", "expected": "1 to 86400"}');
+  end if;
+end;
+$$;
+comment on function credits_private.check_reservation_input(uuid, uuid, numeric, numeric, integer, text, text, jsonb) is
+  'Refuses malformed arguments of reserve and extend before anything is touched.';
+
+-- ------------------------------------------------------------------------------------------------ charging
+
+create or replace function credits_private.lock_reservation(p_reservation_id uuid)
+returns credits_private.posting
+language plpgsql
+set search_path = ''
+as $$
+declare
+  p credits_private.posting;
+  v_account uuid;
+begin
+  select r.account_id into v_account from public.credit_reservations r where r.id = p_reservation_id;
+  if not found then
+    perform credits_private.fail(404, 'RESERVATION_NOT_FOUND', jsonb_build_object('reservationId', p_reservation_id));
+  end if;
+  p.b := credits_private.lock_account(v_account);
+  if (p.b).next_due_at <= clock_timestamp() then p.b := credits_private.apply_due(p.b); end if;
+  -- Read under the account's lock: nobody else can change it now.
+  select r into p.r from public.credit_reservations r where r.id = p_reservation_id;
+  return p;
+end;
+$$;
+comment on function credits_private.lock_reservation(uuid) is
+  'A reservation and its account, locked account first, with everything due applied.';
+
+create or replace function credits_private.save_reservation(r public.credit_reservations)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update public.credit_reservations x
+  set state = r.state, held = r.held, captured = r.captured, uncollected = r.uncollected, extensions = r.extensions,
+      late = r.late, expires_at = r.expires_at, closed_at = r.closed_at
+  where x.id = r.id;
+end;
+$$;
+comment on function credits_private.save_reservation(public.credit_reservations) is 'Writes a locked and changed reservation back.';
+
+create or replace function credits_private.charge_field(p_charge jsonb, p_field text, p_pattern text, p_required boolean default false)
+returns text
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  v_value text := p_charge ->> p_field;
+begin
+  if v_value ~ p_pattern or (v_value is null and not p_required) then return v_value; end if;
+  perform credits_private.fail(422, 'INVALID_INPUT', jsonb_build_object('field', 'charge.' || p_field));
+end;
+$$;
+comment on function credits_private.charge_field(jsonb, text, text, boolean) is
+  'A field of a charge as text, checked against a pattern so that a cast cannot fail with a foreign error.';
+
+create or replace function credits_private.charge_cost(p_charge jsonb)
+returns public.credit_transaction_costs
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  c public.credit_transaction_costs;
+  v_usd constant text := '^[0-9]{1,11}([.][0-9]{1,12})?$';
+  v_uuid constant text := '^[0-9a-fA-F-]{36}$';
+begin
+  perform credits_private.check_object(p_charge -> 'usage', 'charge.usage', 65536);
+  perform credits_private.check_object(p_charge -> 'pricing', 'charge.pricing', 65536);
+  perform credits_private.check_object(p_charge -> 'provider', 'charge.provider', 65536);
+  c.cost_usd := credits_private.charge_field(p_charge, 'costUsd', v_usd);
+  c.margin_percent := credits_private.charge_field(p_charge, 'marginPercent', '^-?[0-9]{1,5}([.][0-9]{1,4})?$');
+  c.cost_source := credits_private.charge_field(p_charge, 'costSource', '^(market-cost|gateway-cost|rate|estimate|manual)$');
+  c.computed_cost_usd := credits_private.charge_field(p_charge, 'computedCostUsd', v_usd);
+  c.reported_cost_usd := credits_private.charge_field(p_charge, 'reportedCostUsd', v_usd);
+  c.served_model := credits_private.charge_field(p_charge, 'servedModel', '^.{1,255}$');
+  c.usage := nullif(p_charge -> 'usage', 'null');
+  c.rate_id := credits_private.charge_field(p_charge, 'rateId', v_uuid);
+  c.margin_id := credits_private.charge_field(p_charge, 'marginId', v_uuid);
+  c.pricing := nullif(p_charge -> 'pricing', 'null');
+  c.generation_id := credits_private.charge_field(p_charge, 'generationId', '^.{1,255}$');
+  c.provider := nullif(p_charge -> 'provider', 'null');
+  return c;
+end;
+$$;
+comment on function credits_private.charge_cost(jsonb) is 'The part of a ChargeRecord that only admins may see.';
+
+create or replace function credits_private.charge(p credits_private.posting, p_id uuid, p_charge jsonb)
+returns credits_private.posting
+language plpgsql
+set search_path = ''
+as $$
+declare
+  b public.credit_balances := p.b;
+  r public.credit_reservations := p.r;
+  t public.credit_transactions;
+  c public.credit_transaction_costs := credits_private.charge_cost(p_charge);
+  v_amount numeric := credits_private.charge_field(p_charge, 'amount', '^[0-9]{1,12}([.][0-9]{1,6})?$', true);
+  v_held numeric := case when r.state = 'active' then r.held else 0 end;
+  v_charged numeric;
+begin
+  perform credits_private.check_object(p_charge -> 'metadata', 'charge.metadata');
+  -- What this reservation holds plus what nobody holds; the rest of the cost is recorded as uncollected.
+  v_charged := greatest(0, least(v_amount, v_held + b.plan_credits + b.add_on_credits - b.debt + b.overage_limit - b.reserved));
+  b.reserved := b.reserved - least(v_held, v_amount);
+  r.held := v_held - least(v_held, v_amount);
+
+  t.id := p_id;
+  t.user_id := r.user_id;
+  t.type := 'usage';
+  t.amount := -v_charged;
+  t.uncollected := v_amount - v_charged;
+  t.reservation_id := r.id;
+  t.feature := coalesce(credits_private.charge_field(p_charge, 'feature', '^.{1,255}$'), r.feature);
+  t.model := coalesce(credits_private.charge_field(p_charge, 'model', '^.{1,255}$'), r.model);
+  t.input_tokens := credits_private.charge_field(p_charge, 'inputTokens', '^[0-9]{1,15}$');
+  t.output_tokens := credits_private.charge_field(p_charge, 'outputTokens', '^[0-9]{1,15}$');
+  t.estimated := coalesce(c.cost_source = 'estimate', false);
+  t.late := r.state = 'expired';
+  t.metadata := coalesce(nullif(p_charge -> 'metadata', 'null'), r.metadata);
+  r.captured := r.captured + v_charged;
+  r.uncollected := r.uncollected + t.uncollected;
+  r.late := r.late or t.late;
+
+  p.b := b;
+  p.t := t;
+  p.r := r;
+  return credits_private.append(credits_private.spend(p, v_charged), c);
+end;
+$$;
+comment on function credits_private.charge(credits_private.posting, uuid, jsonb) is
+  'Takes a charge from what the reservation holds and from what is available beyond it, and writes the usage transaction.';
+
+create or replace function public.credits_settle(p_reservation_id uuid, p_charge jsonb default null)
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+set lock_timeout = '2s'
+as $$
+declare
+  p credits_private.posting;
+  v_replayed boolean := false;
+begin
+  p := credits_private.lock_reservation(p_reservation_id);
+  case (p.r).state
+    when 'settled' then
+      p.t := credits_private.find_transaction(p_reservation_id);
+      v_replayed := true;
+    when 'released' then
+      perform credits_private.fail(409, 'RESERVATION_CLOSED', jsonb_build_object('state', (p.r).state));
+    else
+      if jsonb_typeof(p_charge) is distinct from 'null' and p_charge is not null then
+        p := credits_private.charge(p, p_reservation_id, p_charge);
+      end if;
+      -- An expired reservation holds nothing any more.
+      if (p.r).state = 'active' then
+        p.b.reserved := (p.b).reserved - (p.r).held;
+        p.b.open_reservations := (p.b).open_reservations - 1;
+      end if;
+      p.r.state := 'settled';
+      p.r.closed_at := clock_timestamp();
+      perform credits_private.save_reservation(p.r);
+      perform credits_private.save_account(p.b);
+  end case;
+  return credits_private.reservation_json(p.r) || jsonb_build_object(
+    'replayed', v_replayed,
+    'balance', credits_private.balance_json(p.b),
+    'transaction', case when (p.t).id is not null then credits_private.transaction_json(p.t) end);
+end;
+$$;
+comment on function public.credits_settle(uuid, jsonb) is
+  'Takes the last charge and returns the rest of the reservation. Again: the first result. After its expiry: charged late, from what is available. Errors: RESERVATION_NOT_FOUND, RESERVATION_CLOSED, INVALID_INPUT.';
+
+create or replace function public.credits_release(p_reservation_id uuid)
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+set lock_timeout = '2s'
+as $$
+declare
+  p credits_private.posting;
+  v_replayed boolean := true;
+begin
+  p := credits_private.lock_reservation(p_reservation_id);
+  if (p.r).state = 'active' then
+    p.b.reserved := (p.b).reserved - (p.r).held;
+    p.b.open_reservations := (p.b).open_reservations - 1;
+    p.r.state := 'released';
+    p.r.closed_at := clock_timestamp();
+    v_replayed := false;
+    perform credits_private.save_reservation(p.r);
+    perform credits_private.save_account(p.b);
+  end if;
+  return credits_private.reservation_json(p.r)
+    || jsonb_build_object('replayed', v_replayed, 'balance', credits_private.balance_json(p.b));
+end;
+$$;
+comment on function public.credits_release(uuid) is
+  'Returns everything a reservation holds. One that is closed already stays as it is. Errors: RESERVATION_NOT_FOUND.';
+
+create or replace function public.credits_get_reservation(p_reservation_id uuid)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  r public.credit_reservations;
+begin
+  select * into r from public.credit_reservations where id = p_reservation_id;
+  if not found then
+    perform credits_private.fail(404, 'RESERVATION_NOT_FOUND', jsonb_build_object('reservationId', p_reservation_id));
+  end if;
+  return credits_private.reservation_json(r);
+end;
+$$;
+comment on function public.credits_get_reservation(uuid) is 'A reservation as it is now. Errors: RESERVATION_NOT_FOUND.';
