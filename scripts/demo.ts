@@ -76,7 +76,9 @@ else {
     await (checkOnly ? runCheck() : runDemo(Number(port), Number(stackPort)))
   } catch (error) {
     const { code, hint } = error as { code?: string; hint?: string }
-    console.error(`${code ? `${code}: ` : ''}${error instanceof Error ? error.message : error}${hint ? `\n${hint}` : ''}`)
+    console.error(
+      `${code ? `${code}: ` : ''}${error instanceof Error ? error.message : error}${hint ? `\n${hint}` : ''}`,
+    )
     process.exitCode = 1
   }
 }

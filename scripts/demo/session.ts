@@ -7,7 +7,15 @@ export interface Session {
   fetch(path: string, init?: RequestInit): Promise<Response>
 }
 
-export function newSession({ webUrl, supabaseUrl, publishableKey }: { webUrl: string; supabaseUrl: string; publishableKey: string }): Session {
+export function newSession({
+  webUrl,
+  supabaseUrl,
+  publishableKey,
+}: {
+  webUrl: string
+  supabaseUrl: string
+  publishableKey: string
+}): Session {
   const jar = new Map<string, string>()
   const supabase = createServerClient(supabaseUrl, publishableKey, {
     cookies: {
