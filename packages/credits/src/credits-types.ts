@@ -1,4 +1,5 @@
 import type { CreditError } from './core/errors.ts'
+import type { UsageInput } from './core/normalize-usage.ts'
 import type { Usage } from './core/usage.ts'
 import type {
   Balance,
@@ -259,15 +260,15 @@ export interface MarginAuditResult {
   nextCursor: string | null
 }
 
-/** Usage in our flat form, or as the AI SDK reports it. */
-export type UsageInput = Usage | Readonly<Record<string, unknown>>
-
 /** What is known of a call before it is made: everything that can cost, at its upper bound. */
 export interface EstimateUsage {
   inputTokens?: number | undefined
+  /** The call's clamp. Default: the rate's own limit, else 4096. */
   maxOutputTokens?: number | undefined
-  /** Further units of {@link Usage}, at their upper bounds: images, seconds, searches ... */
-  units?: Usage | undefined
+  /** Everything else that can be counted beforehand: images, seconds, searches, service tier ... */
+  usage?: Usage | undefined
+  /** The dearest cache write that the prompt asks for. Default `1h`: nothing is ruled out. */
+  cacheWrite?: 'none' | '5m' | '1h' | undefined
 }
 
 /** Which rate and margin apply. `planId` is looked up from `userId` when a margin of a plan exists. */
@@ -285,6 +286,9 @@ export interface EstimateInput extends PricingScope, EstimateUsage {}
 export interface EstimateResult {
   /** Credits, rounded up. */
   amount: string
+  costUsd: string
+  /** Clamp the call to this, or the amount is no upper bound. */
+  maxOutputTokens: number
   rateId: string
   marginId: string
   marginPercent: string

@@ -1,0 +1,192 @@
+import * as z from 'zod'
+import { creditsSchema, isZero, percentSchema, signedCreditsSchema, usdSchema } from '../core/money.ts'
+
+/**
+ * One schema per use case, built once. Unknown fields are refused: a misspelt `minimumAmount` must not
+ * become a reservation without a minimum. Postgres refuses NUL and lone surrogates in text, so they end here.
+ */
+const MAX_TTL_SECONDS = 86_400
+const METADATA_BYTES = 4096
+const PROVIDER_BYTES = 65_536
+
+const positive = creditsSchema.refine((amount) => !isZero(amount), { error: 'must be above zero' })
+const nonZero = signedCreditsSchema.refine((amount) => !isZero(amount), { error: 'must not be zero' })
+const id = z.guid({ error: 'must be a UUID' }).toLowerCase()
+const text = (longest: number) =>
+  z
+    .string({ error: 'must be a string' })
+    .min(1)
+    .max(longest)
+    .refine((value) => value.isWellFormed() && !value.includes('\0'), {
+      error: 'holds characters that cannot be stored',
+    })
+const label = text(255).optional()
+const reason = text(1000)
+const ttlSeconds = z.int().min(1).max(MAX_TTL_SECONDS).optional()
+const time = z.iso.datetime({ offset: true })
+const json = (mostBytes: number) =>
+  z.record(z.string(), z.unknown()).refine((value) => storable(value, mostBytes), {
+    error: `must be at most ${mostBytes} bytes of JSON that can be stored`,
+  })
+const metadataObject = json(METADATA_BYTES)
+const metadata = metadataObject.optional()
+// Usage comes in several shapes; core reads it and names what is wrong.
+const usage = z.looseObject({})
+
+/** False for cycles, BigInts and nesting too deep to write as well. */
+function storable(value: unknown, mostBytes: number): boolean {
+  try {
+    const written = JSON.stringify(value)
+    // A lone surrogate is written as \\ud8xx: Postgres refuses that in jsonb, and NUL too.
+    return written.length <= mostBytes && !/\\u(?:0000|d[89a-f])/.test(written)
+  } catch {
+    return false
+  }
+}
+
+const charge = z.strictObject({
+  amount: creditsSchema,
+  costUsd: usdSchema,
+  marginPercent: percentSchema.nullable(),
+  costSource: z.enum(['market-cost', 'gateway-cost', 'rate', 'estimate', 'manual']),
+  computedCostUsd: usdSchema.nullable(),
+  reportedCostUsd: usdSchema.nullable(),
+  model: text(255).nullable(),
+  servedModel: text(255).nullable(),
+  feature: text(255).nullable(),
+  usage: usage.nullable(),
+  inputTokens: z.int().min(0).nullable(),
+  outputTokens: z.int().min(0).nullable(),
+  rateId: id.nullable(),
+  marginId: id.nullable(),
+  pricing: json(PROVIDER_BYTES).nullable(),
+  generationId: text(255).nullable(),
+  provider: json(PROVIDER_BYTES).nullable(),
+  metadata: metadataObject,
+})
+
+const chargeChoice = {
+  amount: creditsSchema.optional(),
+  usage: usage.optional(),
+  charge: charge.optional(),
+  model: label,
+  feature: label,
+  metadata,
+}
+const given = (input: { amount?: unknown; usage?: unknown; charge?: unknown }) =>
+  Number(input.amount !== undefined) + Number(input.usage !== undefined) + Number(input.charge !== undefined)
+
+const estimateFields = {
+  inputTokens: z.int().min(0).optional(),
+  maxOutputTokens: z.int().min(0).optional(),
+  usage: usage.optional(),
+  cacheWrite: z.enum(['none', '5m', '1h']).optional(),
+}
+const scopeFields = { model: text(255), feature: label, planId: label, userId: id.optional() }
+const page = { limit: z.int().min(1).max(200).default(50), cursor: z.string().max(200).optional() }
+const marginTarget = z.enum(['provider', 'model', 'feature', 'plan'])
+const marginFields = { expectedVersion: z.int().min(0).optional(), actorId: id.optional(), reason: reason.optional() }
+
+export const inputs = {
+  options: z.strictObject({
+    upgradeUrl: z.string().min(1).optional(),
+    pricingTtlSeconds: z.number().min(0).max(86_400).default(60),
+    reservationTtlSeconds: z.int().min(1).max(MAX_TTL_SECONDS).default(300),
+    retries: z.int().min(0).max(10).default(2),
+    failOpen: z.strictObject({ maxCredits: positive }).optional(),
+  }),
+  reserve: z
+    .strictObject({
+      userId: id,
+      amount: positive.optional(),
+      estimate: z.strictObject(estimateFields).optional(),
+      minimumAmount: positive.optional(),
+      feature: label,
+      model: label,
+      ttlSeconds,
+      idempotencyKey: label,
+      metadata,
+    })
+    .refine((input) => (input.amount === undefined) !== (input.estimate === undefined), {
+      path: ['amount'],
+      error: 'give either amount or estimate',
+    })
+    .refine((input) => input.estimate === undefined || input.model !== undefined, {
+      path: ['model'],
+      error: 'an estimate needs a model',
+    }),
+  extend: z.strictObject({
+    reservationId: id,
+    amount: positive,
+    minimumAmount: positive.optional(),
+    ttlSeconds,
+    idempotencyKey: label,
+  }),
+  capture: z
+    .strictObject({
+      ...chargeChoice,
+      reservationId: id,
+      idempotencyKey: text(255),
+      extend: z.strictObject({ amount: positive, minimumAmount: positive.optional(), ttlSeconds }).optional(),
+    })
+    .refine((input) => given(input) === 1, { path: ['amount'], error: 'give one of amount, usage, charge' }),
+  settle: z
+    .strictObject({ ...chargeChoice, reservationId: id })
+    .refine((input) => given(input) <= 1, { path: ['amount'], error: 'give at most one of amount, usage, charge' }),
+  reservation: z.strictObject({ reservationId: id }),
+  grant: z.strictObject({
+    userId: id,
+    amount: positive,
+    source: z.enum(['signup', 'plan', 'purchase', 'promo', 'refund', 'adjustment']),
+    bucket: z.enum(['plan', 'add-on']).default('add-on'),
+    priority: z.int().min(0).max(1000).optional(),
+    expiresInSeconds: z.int().min(1).max(3_153_600_000).optional(),
+    reason: reason.optional(),
+    actorId: id.optional(),
+    idempotencyKey: text(255),
+    metadata,
+  }),
+  refund: z.strictObject({
+    transactionId: id,
+    amount: positive.optional(),
+    reason,
+    actorId: id.optional(),
+    idempotencyKey: label,
+  }),
+  adjust: z.strictObject({ userId: id, amount: nonZero, reason, actorId: id.optional(), idempotencyKey: text(255) }),
+  user: z.strictObject({ userId: id }),
+  history: z.strictObject({
+    ...page,
+    userId: id,
+    type: z.enum(['grant', 'usage', 'refund', 'adjustment', 'expiry']).optional(),
+    from: time.optional(),
+    to: time.optional(),
+  }),
+  page: z.strictObject(page),
+  estimate: z.strictObject({ ...scopeFields, ...estimateFields }),
+  price: z.strictObject({
+    ...scopeFields,
+    usage,
+    rateId: id.optional(),
+    marginId: id.optional(),
+    servedModel: label,
+    reported: z.strictObject({ costUsd: usdSchema, source: z.enum(['market-cost', 'gateway-cost']) }).optional(),
+    estimated: z.boolean().optional(),
+    generationId: label,
+    provider: json(PROVIDER_BYTES).optional(),
+    metadata,
+  }),
+  setMargin: z
+    .strictObject({
+      ...marginFields,
+      scope: z.enum(['default', ...marginTarget.options]),
+      target: label,
+      marginPercent: percentSchema,
+      effectiveFrom: time.optional(),
+    })
+    .refine((input) => (input.scope === 'default') === (input.target === undefined), {
+      path: ['target'],
+      error: 'belongs to every scope but the default',
+    }),
+  removeMargin: z.strictObject({ ...marginFields, scope: marginTarget, target: text(255) }),
+}

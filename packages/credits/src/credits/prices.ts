@@ -1,0 +1,97 @@
+import { invalidInput } from '../core/money.ts'
+import type { UsageInput } from '../core/normalize-usage.ts'
+import type { FrozenPricing, PricingScope } from '../credits-types.ts'
+import type { Balance, ChargeRecord, CreditStore, Metadata, Reservation } from '../store/port.ts'
+import { chargeRecord, manualCharge } from './charges.ts'
+import type { PricingCache } from './pricing-cache.ts'
+
+const MOST_REMEMBERED = 10_000
+const PLAN_LIFE_MS = 60_000
+
+type Remembered = Pick<Reservation, 'userId' | 'feature' | 'model' | 'rateId' | 'marginId'>
+
+/** A charge as `capture` and `settle` are given it. */
+export interface ChargeChoice {
+  amount?: string | undefined
+  usage?: UsageInput | undefined
+  charge?: ChargeRecord | undefined
+  model?: string | undefined
+  feature?: string | undefined
+  metadata?: Metadata | undefined
+}
+
+/** Which rows price a call, without a round trip where one was made before. */
+export interface Prices {
+  /** The rows in force for a call. */
+  find(scope: PricingScope): Promise<FrozenPricing>
+  /** The charge that a capture or settle asks for; undefined when it asks for none. */
+  chargeOf(reservationId: string, choice: ChargeChoice): Promise<ChargeRecord | undefined>
+  /** Learn from an answer of the store what the next call needs to know. */
+  learn(reservation: Reservation & { balance: Balance }): void
+  forget(reservationId: string): void
+}
+
+export function prices(store: CreditStore, cache: PricingCache): Prices {
+  const reservations = new Map<string, Remembered>()
+  const plans = new Map<string, { planId: string; until: number }>()
+
+  function learnPlan({ userId, planId }: Balance): void {
+    bounded(plans, userId, { planId, until: Date.now() + PLAN_LIFE_MS })
+  }
+
+  /** Only asked for when some margin depends on a plan. */
+  async function planOf(userId: string): Promise<string> {
+    const known = plans.get(userId)
+    if (known !== undefined && known.until > Date.now()) return known.planId
+    const balance = await store.getBalance({ userId })
+    learnPlan(balance)
+    return balance.planId
+  }
+
+  async function find({ model, feature, planId, userId }: PricingScope): Promise<FrozenPricing> {
+    const pricing = await cache.current()
+    const byPlan =
+      planId === undefined && userId !== undefined && pricing.snapshot.margins.some((row) => row.scope === 'plan')
+    return pricing.find({ model, feature, planId: byPlan ? await planOf(userId) : planId })
+  }
+
+  /** The rows the reservation froze; those in force now when it froze none, or when another model was called. */
+  async function rowsOf(reservation: Remembered, model: string, feature: string | undefined): Promise<FrozenPricing> {
+    const { rateId, marginId, userId } = reservation
+    if (model === reservation.model && rateId !== null && marginId !== null) return cache.frozen(rateId, marginId)
+    return find({ model, feature, userId })
+  }
+
+  return {
+    find,
+    async chargeOf(reservationId, choice) {
+      const { amount, usage, charge } = choice
+      if (charge !== undefined) return charge
+      if (amount !== undefined) return manualCharge({ ...choice, amount })
+      if (usage === undefined) return undefined
+      const reservation = reservations.get(reservationId) ?? (await store.getReservation({ reservationId }))
+      const feature = choice.feature ?? reservation.feature ?? undefined
+      const model = choice.model ?? reservation.model
+      if (model === null) throw invalidInput('model', 'needed to price the usage: the reservation names none')
+      const rows = await rowsOf(reservation, model, feature)
+      return chargeRecord({ usage, model, feature, metadata: choice.metadata }, rows)
+    },
+    learn(reservation) {
+      learnPlan(reservation.balance)
+      if (reservation.state !== 'active') return
+      const { userId, feature, model, rateId, marginId } = reservation
+      bounded(reservations, reservation.reservationId, { userId, feature, model, rateId, marginId })
+    },
+    forget(reservationId) {
+      reservations.delete(reservationId)
+    },
+  }
+}
+
+/** The oldest entry leaves first: forgetting costs a round trip, never a wrong price. */
+function bounded<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  map.set(key, value)
+  if (map.size <= MOST_REMEMBERED) return
+  const [oldest] = map.keys()
+  if (oldest !== undefined) map.delete(oldest)
+}

@@ -1,0 +1,121 @@
+import { CreditError } from '../core/errors.ts'
+import { selectMargin } from '../core/margins.ts'
+import { requireRate } from '../core/rates.ts'
+import type { FrozenPricing, Pricing } from '../credits-types.ts'
+import type { CreditStore, MarginRow, PricingSnapshot, RateRow } from '../store/port.ts'
+
+/** After a failed refresh the old prices serve on; this is how long until the next try. */
+const RETRY_AFTER_MS = 5_000
+const MOST_REMEMBERED = 2_000
+
+/** Rates and margins in memory. */
+export interface PricingCache {
+  /** The cached prices. Waits for the store only while there are none yet. */
+  current(): Pricing | Promise<Pricing>
+  /** Two rows by id, whether or not they are still in force. */
+  frozen(rateId: string, marginId: string): Promise<FrozenPricing>
+  /** Forget: the next call reads the store. For whoever just changed a margin. */
+  clear(): void
+}
+
+/**
+ * Serves prices that are at most `ttlSeconds` old when calls keep coming. An older one is served once more
+ * while a single refresh runs behind it: no timer, so nothing keeps a process alive, and no call waits.
+ */
+export function pricingCache(options: {
+  store: Pick<CreditStore, 'getPricing'>
+  ttlSeconds: number
+  onError: (error: unknown) => void
+}): PricingCache {
+  const { store, onError } = options
+  const ttl = options.ttlSeconds * 1000
+  const frozenRows = new Map<string, FrozenPricing>()
+  let loaded: Pricing | undefined
+  let staleAt = 0
+  let loading: Promise<Pricing> | undefined
+
+  function load(): Promise<Pricing> {
+    loading ??= store
+      .getPricing()
+      .then((snapshot) => {
+        loaded = indexed(snapshot)
+        staleAt = Date.now() + ttl
+        return loaded
+      })
+      .finally(() => {
+        loading = undefined
+      })
+    return loading
+  }
+
+  return {
+    current() {
+      if (loaded === undefined) return load()
+      if (Date.now() >= staleAt && loading === undefined) {
+        staleAt = Date.now() + RETRY_AFTER_MS
+        load().catch(onError)
+      }
+      return loaded
+    },
+    async frozen(rateId, marginId) {
+      const key = `${rateId} ${marginId}`
+      const known = frozenRows.get(key)
+      if (known !== undefined) return known
+      const cached = loaded?.snapshot
+      const pair = cached && pairOf(cached, rateId, marginId)
+      const found = pair ?? pairOf(await store.getPricing({ ids: [rateId, marginId] }), rateId, marginId)
+      if (found === undefined)
+        throw new CreditError({ code: 'NOT_FOUND', message: 'No such rate or margin', details: { rateId, marginId } })
+      if (frozenRows.size >= MOST_REMEMBERED) frozenRows.clear()
+      frozenRows.set(key, found)
+      return found
+    },
+    clear() {
+      loaded = undefined
+    },
+  }
+}
+
+/** Adds lookups that remember: selecting scans some three hundred rows, a call should not. */
+function indexed(snapshot: PricingSnapshot): Pricing {
+  const found = new Map<string, FrozenPricing>()
+  // The store's clock decides what is in force; the difference to ours is taken once per snapshot.
+  const ahead = Date.parse(snapshot.asOf) - Date.now()
+  const starts = [...snapshot.rates, ...snapshot.margins].map((row) => Date.parse(row.effectiveFrom))
+  let changesAt = nextAfter(starts, Date.parse(snapshot.asOf))
+  return {
+    snapshot,
+    find({ model, feature, planId }) {
+      const now = Date.now() + ahead
+      if (now >= changesAt) {
+        found.clear()
+        changesAt = nextAfter(starts, now)
+      }
+      const key = `${model}\0${feature ?? ''}\0${planId ?? ''}`
+      const known = found.get(key)
+      if (known !== undefined) return known
+      const at = new Date(now).toISOString()
+      const scope = { modelId: model, feature, planId, at }
+      const pricing = pricingOf(requireRate(snapshot, scope), selectMargin(snapshot, scope))
+      if (found.size >= MOST_REMEMBERED) found.clear()
+      found.set(key, pricing)
+      return pricing
+    },
+  }
+}
+
+function nextAfter(times: readonly number[], now: number): number {
+  return times.reduce((next, time) => (time > now && time < next ? time : next), Number.POSITIVE_INFINITY)
+}
+
+function pairOf(snapshot: PricingSnapshot, rateId: string, marginId: string): FrozenPricing | undefined {
+  const rate = snapshot.rates.find((row) => row.id === rateId)
+  const margin = snapshot.margins.find((row) => row.id === marginId)
+  return rate && margin && pricingOf(rate, margin)
+}
+
+function pricingOf(rate: RateRow, margin: MarginRow | null): FrozenPricing {
+  if (margin === null || margin.marginPercent === null)
+    throw new CreditError({ code: 'CONFIG_INVALID', message: 'There is no default margin' })
+  return { rate, margin, marginPercent: margin.marginPercent }
+}

@@ -1,0 +1,93 @@
+import { CreditError } from '../core/errors.ts'
+import { estimateCharge } from '../core/estimate.ts'
+import { selectMargin } from '../core/margins.ts'
+import { parseOrThrow } from '../core/money.ts'
+import type {
+  Credits,
+  EstimateInput,
+  EstimateResult,
+  FrozenPricing,
+  Margins,
+  PriceInput,
+  PricingScope,
+} from '../credits-types.ts'
+import type { ChargeRecord, CreditStore, MarginRow } from '../store/port.ts'
+import { chargeRecord } from './charges.ts'
+import { decodeCursor, encodeCursor } from './cursor.ts'
+import { inputs } from './inputs.ts'
+import type { Prices } from './prices.ts'
+import type { PricingCache } from './pricing-cache.ts'
+
+type Rates = Pick<
+  Credits,
+  'price' | 'estimate' | 'pricing' | 'getMargins' | 'setMargin' | 'removeMargin' | 'getMarginAudit'
+>
+
+/** Prices and margins. */
+export function rates(store: CreditStore, cache: PricingCache, prices: Prices): Rates {
+  return {
+    price: (input) => price(cache, prices, input),
+    estimate: (input) => estimate(prices, input),
+    pricing: async () => cache.current(),
+    getMargins: async () => overview(await store.getPricing()),
+    async setMargin(input) {
+      const margin = parseOrThrow(inputs.setMargin, input)
+      const row = await store.setMargin({ ...margin, target: margin.target ?? '' })
+      cache.clear()
+      return row
+    },
+    async removeMargin(input) {
+      const row = await store.setMargin({ ...parseOrThrow(inputs.removeMargin, input), marginPercent: null })
+      cache.clear()
+      return row
+    },
+    async getMarginAudit(input = {}) {
+      const { limit, cursor } = parseOrThrow(inputs.page, input)
+      const before = cursor === undefined ? undefined : decodeCursor(cursor, 'margin-audit')
+      const { data, nextBefore } = await store.getMarginAudit(before === undefined ? { limit } : { limit, before })
+      return { data, nextCursor: nextBefore === null ? null : encodeCursor(nextBefore, 'margin-audit') }
+    },
+  }
+}
+
+async function price(cache: PricingCache, prices: Prices, input: PriceInput): Promise<ChargeRecord> {
+  const { rateId, marginId, planId, userId, ...call } = parseOrThrow(inputs.price, input)
+  if (rateId !== undefined && marginId !== undefined) return chargeRecord(call, await cache.frozen(rateId, marginId))
+  return chargeRecord(call, await rowsOf(cache, prices, { ...call, planId, userId }))
+}
+
+/** The rows in force; without a rate when the gateway said what the call cost, for then it is not needed. */
+async function rowsOf(
+  cache: PricingCache,
+  prices: Prices,
+  { model, feature, planId, userId, reported }: PricingScope & Pick<PriceInput, 'reported'>,
+): Promise<Partial<FrozenPricing> & { marginPercent: string }> {
+  try {
+    return await prices.find({ model, feature, planId, userId })
+  } catch (error) {
+    if (!CreditError.isInstance(error) || error.code !== 'UNKNOWN_MODEL' || reported === undefined) throw error
+    const { snapshot } = await cache.current()
+    const margin = selectMargin(snapshot, { modelId: model, feature, planId })
+    if (margin === null) throw error
+    return { margin, marginPercent: margin.marginPercent }
+  }
+}
+
+async function estimate(prices: Prices, input: EstimateInput): Promise<EstimateResult> {
+  const { model, feature, planId, userId, ...call } = parseOrThrow(inputs.estimate, input)
+  const { rate, margin, marginPercent } = await prices.find({ model, feature, planId, userId })
+  const { credits, costUsd, maxOutputTokens } = estimateCharge({ ...call, rate, marginPercent })
+  return { amount: credits, costUsd, maxOutputTokens, rateId: rate.id, marginId: margin.id, marginPercent }
+}
+
+function overview({ margins, asOf }: { margins: MarginRow[]; asOf: string }): Margins {
+  const now = Date.parse(asOf)
+  const inForce = margins.filter((row) => Date.parse(row.effectiveFrom) <= now)
+  return {
+    default: inForce.find((row) => row.scope === 'default') ?? null,
+    // A row without a percentage says that the override was removed.
+    overrides: inForce.filter((row) => row.scope !== 'default' && row.marginPercent !== null),
+    scheduled: margins.filter((row) => Date.parse(row.effectiveFrom) > now),
+    asOf,
+  }
+}

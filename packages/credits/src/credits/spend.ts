@@ -1,0 +1,138 @@
+import { CreditError } from '../core/errors.ts'
+import { uuidFor, uuidv7 } from '../core/ids.ts'
+import { parseOrThrow } from '../core/money.ts'
+import type { Credits, ErrorContext, EstimateInput, EstimateResult, ReserveResult } from '../credits-types.ts'
+import type { CaptureResult, CreditStore, ReservationResult, SettleResult, StoreReserveInput } from '../store/port.ts'
+import { unlessBusy, withDetails } from './errors.ts'
+import type { FailOpen } from './fail-open.ts'
+import { inputs } from './inputs.ts'
+import type { Prices } from './prices.ts'
+
+/** What the spending use cases work with. */
+export interface SpendContext {
+  store: CreditStore
+  prices: Prices
+  estimate: (input: EstimateInput) => Promise<EstimateResult>
+  upgradeUrl: string | undefined
+  ttlSeconds: number
+  retries: number
+  failOpen: FailOpen | undefined
+  onError: (error: unknown, context: ErrorContext) => void
+}
+
+type Spending = Pick<Credits, 'reserve' | 'extend' | 'capture' | 'settle' | 'release' | 'getReservation'>
+
+/** The life of a reservation. */
+export function spending(context: SpendContext): Spending {
+  const { store, prices, ttlSeconds, retries, failOpen } = context
+  return {
+    async reserve(input) {
+      const request = await reserveRequest(context, input)
+      let result: ReserveResult
+      try {
+        result = Object.assign(await store.reserve(request), { failedOpen: false })
+      } catch (error) {
+        result = promised(context, request, error)
+      }
+      prices.learn(result)
+      return result
+    },
+    async extend(input) {
+      const { reservationId, idempotencyKey, ...rest } = parseOrThrow(inputs.extend, input)
+      const extensionId = await idFor('extend', reservationId, idempotencyKey)
+      await failOpen?.book(reservationId)
+      return store
+        .extend({ ttlSeconds, ...rest, reservationId, extensionId })
+        .catch(explain({ reservationId, extensionId }))
+    },
+    async capture(input) {
+      const { reservationId, idempotencyKey, extend, ...choice } = parseOrThrow(inputs.capture, input)
+      const charge = await prices.chargeOf(reservationId, choice)
+      if (charge === undefined) throw new CreditError({ code: 'INTERNAL' })
+      const captureId = await uuidFor('capture', reservationId, idempotencyKey)
+      await failOpen?.book(reservationId)
+      const more = extend && { ...extend, ttlSeconds: extend.ttlSeconds ?? ttlSeconds }
+      const result: CaptureResult = await unlessBusy(retries, () =>
+        store.capture({ reservationId, captureId, charge, extend: more }),
+      ).catch(explain({ reservationId, captureId }))
+      prices.learn(result)
+      return result
+    },
+    async settle(input) {
+      const { reservationId, ...choice } = parseOrThrow(inputs.settle, input)
+      const charge = await prices.chargeOf(reservationId, choice)
+      await failOpen?.book(reservationId)
+      const result: SettleResult = await unlessBusy(retries, () => store.settle({ reservationId, charge })).catch(
+        explain({ reservationId }),
+      )
+      prices.forget(reservationId)
+      return result
+    },
+    async release(input) {
+      const { reservationId } = parseOrThrow(inputs.reservation, input)
+      const promise = failOpen?.forget(reservationId)
+      if (promise !== undefined) return releasePromised(context, promise)
+      const result = await unlessBusy(retries, () => store.release({ reservationId })).catch(explain({ reservationId }))
+      prices.forget(reservationId)
+      return result
+    },
+    async getReservation(input) {
+      return store.getReservation(parseOrThrow(inputs.reservation, input))
+    },
+  }
+}
+
+async function reserveRequest(context: SpendContext, input: unknown): Promise<StoreReserveInput> {
+  const parsed = parseOrThrow(inputs.reserve, input)
+  const { userId, model, feature, idempotencyKey, estimate, amount: fixed = '0', ...rest } = parsed
+  const ttlSeconds = rest.ttlSeconds ?? context.ttlSeconds
+  const reservationId = await idFor('reserve', userId, idempotencyKey)
+  const request = { ...rest, ttlSeconds, reservationId, userId, feature, model, amount: fixed }
+  if (model === undefined) return request
+  if (estimate === undefined) {
+    const { rate, margin } = await context.prices.find({ model, feature, userId })
+    return { ...request, rateId: rate.id, marginId: margin.id }
+  }
+  const { amount, rateId, marginId } = await context.estimate({ ...estimate, model, feature, userId })
+  return { ...request, amount, rateId, marginId }
+}
+
+/** The answer to a reserve that the store did not give: a promise under `failOpen`, else the error with its facts. */
+function promised(context: SpendContext, request: StoreReserveInput, error: unknown): ReserveResult {
+  const { userId, reservationId } = request
+  if (!CreditError.isInstance(error)) throw error
+  if (error.code === 'STORE_UNAVAILABLE' || error.code === 'OUTCOME_UNKNOWN') {
+    const promise = context.failOpen?.promise(request)
+    if (promise !== undefined) {
+      context.onError(error, { operation: 'reserve', userId, reservationId })
+      return { ...promise, failedOpen: true }
+    }
+  }
+  if (error.code !== 'INSUFFICIENT_CREDITS') return explain({ reservationId })(error)
+  const facts = { balance: error.details.available, required: request.minimumAmount ?? request.amount }
+  throw withDetails(error, context.upgradeUrl === undefined ? facts : { ...facts, upgradeUrl: context.upgradeUrl })
+}
+
+/** A promise taken back. The reserve whose answer was lost may be stored all the same, so it is released there too. */
+async function releasePromised(context: SpendContext, promise: ReservationResult): Promise<ReservationResult> {
+  const { reservationId, userId } = promise
+  await context.store.release({ reservationId }).catch((error: unknown) => {
+    if (CreditError.isInstance(error) && error.code === 'RESERVATION_NOT_FOUND') return
+    // Left to the reservation's expiry.
+    context.onError(error, { operation: 'release', userId, reservationId })
+  })
+  return promise
+}
+
+/** An unknown outcome is only useful with the ids that make it known. */
+export function explain(ids: Readonly<Record<string, string>>): (error: unknown) => never {
+  return (error) => {
+    if (CreditError.isInstance(error) && error.code === 'OUTCOME_UNKNOWN') throw withDetails(error, ids)
+    throw error
+  }
+}
+
+/** The same key gives the same id, always; without a key every call is its own. */
+export async function idFor(operation: string, owner: string, key: string | undefined): Promise<string> {
+  return key === undefined ? uuidv7() : uuidFor(operation, owner, key)
+}

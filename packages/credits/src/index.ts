@@ -1,0 +1,23 @@
+export { calculateCredits } from './core/calculate.ts'
+export type { Charge, ChargeFlag, ChargeItem, ChargePricing, ChargeUnit } from './core/charge.ts'
+export { recomputeCharge } from './core/charge.ts'
+export {
+  CreditError,
+  type CreditErrorCode,
+  type CreditErrorDetails,
+  type CreditErrorInput,
+  ERROR_CODES,
+} from './core/errors.ts'
+export { uuidFor, uuidv7 } from './core/ids.ts'
+export type { UsageInput } from './core/normalize-usage.ts'
+export type { Usage } from './core/usage.ts'
+export { createCredits, release, reserve, settle } from './credits.ts'
+export type * from './credits-types.ts'
+export {
+  type MemoryPlan,
+  type MemoryStore,
+  type MemoryStoreOptions,
+  memoryStore,
+  type NewRate,
+} from './store/memory.ts'
+export type * from './store/port.ts'
