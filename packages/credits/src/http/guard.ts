@@ -6,6 +6,8 @@ import { invalidInput, type ProblemOptions, withProblems } from './problem.ts'
 export interface CreditsUser {
   /** The id of the row in `auth.users`. */
   id: string
+  /** To show whose session this is. */
+  email?: string | undefined
   /**
    * May this user change prices? Give a function to look it up only where it matters.
    * Read it from the database on each request: a claim in a token outlives the right it speaks of.
@@ -73,9 +75,7 @@ export async function authorize(
 ): Promise<CreditsUser> {
   const user = await options.getUser(request)
   if (!user) throw new CreditError({ code: 'UNAUTHENTICATED' })
-  if (!isTrustedOrigin(request, options.allowedOrigins ?? [])) {
-    throw new CreditError({ code: 'FORBIDDEN', message: 'This request did not come from a page of this app' })
-  }
+  assertTrustedOrigin(request, options.allowedOrigins)
   if (options.admin) {
     const isAdmin = typeof user.isAdmin === 'function' ? await user.isAdmin() : user.isAdmin
     if (isAdmin !== true) throw new CreditError({ code: 'FORBIDDEN', message: 'Only admins may do this' })
@@ -84,18 +84,24 @@ export async function authorize(
 }
 
 /**
- * Cross-site request forgery: a browser attaches cookies to requests that other sites start, and always
- * names the page in `Origin`. A bearer token is never attached by itself, so a request that carries one
- * and no cookie needs no such proof.
+ * Refuses forged cross-site requests with `FORBIDDEN`. A browser attaches cookies to requests that other
+ * sites start, and names the page in `Origin` of every state-changing one. A bearer token is never attached
+ * by itself, so a request that carries one and no cookie needs no such proof.
  */
+export function assertTrustedOrigin(request: Request, allowedOrigins: readonly string[] = []): void {
+  if (isTrustedOrigin(request, allowedOrigins)) return
+  throw new CreditError({ code: 'FORBIDDEN', message: 'This request did not come from a page of this app' })
+}
+
 function isTrustedOrigin(request: Request, allowedOrigins: readonly string[]): boolean {
   if (SAFE_METHODS.has(request.method)) return true
   const { headers } = request
-  if (bearerToken(request) !== null && !headers.has('cookie')) return true
-
   const origin = headers.get('origin')
-  if (!origin || origin === 'null') return false
+  const actsByCookie = headers.has('cookie')
+  if (!actsByCookie && (origin === null || bearerToken(request) !== null)) return true
+  if (origin === null || origin === 'null') return false
   if (allowedOrigins.includes(origin)) return true
+
   const url = new URL(request.url)
   // Servers behind a proxy see their inner address in the URL; the Host header is the one the browser asked for.
   // Forwarded-host headers are not consulted: an app behind a proxy that rewrites Host lists its origin.

@@ -22,6 +22,9 @@ export type RouteHandlers<Name extends keyof typeof routes> = {
 
 /** Handlers of the whole API by verb, and of each route by name. */
 export type CreditsHandlers = Record<RouteMethod | 'POST' | 'PATCH', Handler> & {
+  /** Answers any verb, for servers without one export per verb. */
+  handle: Handler
+} & {
   [Name in keyof typeof routes]: RouteHandlers<Name>
 }
 
@@ -38,7 +41,7 @@ export type CreditsHandlers = Record<RouteMethod | 'POST' | 'PATCH', Handler> & 
  */
 export function createCreditsHandlers(options: CreditsHandlersOptions): CreditsHandlers {
   const basePath = options.basePath ?? '/api'
-  const all = withProblems(async (request) => {
+  const handle = withProblems(async (request) => {
     const { pathname } = new URL(request.url)
     if (pathname === `${basePath}/credits/openapi.json`) return Response.json(openApiDocument({ basePath }))
     return runRoute(findRoute(pathname, basePath), request, options)
@@ -50,7 +53,7 @@ export function createCreditsHandlers(options: CreditsHandlersOptions): CreditsH
       return [name, Object.fromEntries(Object.keys(route.actions).map((method) => [method, handler]))]
     }),
   )
-  return { GET: all, PUT: all, DELETE: all, POST: all, PATCH: all, ...named } as CreditsHandlers
+  return { handle, GET: handle, PUT: handle, DELETE: handle, POST: handle, PATCH: handle, ...named } as CreditsHandlers
 }
 
 function findRoute(pathname: string, basePath: string): Route {

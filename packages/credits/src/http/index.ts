@@ -1,5 +1,6 @@
 /** Web-standard route handlers for Next.js, or anything else that speaks `Request` and `Response`. */
 export {
+  assertTrustedOrigin,
   authorize,
   type CreditsUser,
   type GetUser,

@@ -5,7 +5,7 @@ import { bearerToken, type GetUser } from './guard.ts'
 export interface SupabaseUserClient {
   auth: {
     getUser(jwt?: string): PromiseLike<{
-      data: { user: { id: string } | null }
+      data: { user: { id: string; email?: string | undefined } | null }
       error: { status?: number | undefined; name: string } | null
     }>
   }
@@ -48,8 +48,8 @@ export function supabaseUser({ createClient }: SupabaseUserOptions): GetUser {
       throw new CreditError({ code: 'STORE_UNAVAILABLE', message: 'The auth server cannot be reached', cause: error })
     }
     if (error || !data.user) return null
-    const { id } = data.user
-    return { id, isAdmin: () => isAdmin(client, id) }
+    const { id, email } = data.user
+    return { id, email, isAdmin: () => isAdmin(client, id) }
   }
 }
 

@@ -1,4 +1,5 @@
 /** Hooks over the HTTP API. They fetch from the app's own origin and need no provider component. */
+export { CreditError, type CreditErrorCode } from '../core/errors.ts'
 export type { BalanceBody, HistoryBody, TransactionBody } from '../http/index.ts'
 export { creditErrorFrom } from './problem.ts'
 export { type UseCreditHistoryOptions, type UseCreditHistoryResult, useCreditHistory } from './use-credit-history.ts'

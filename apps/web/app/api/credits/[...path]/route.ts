@@ -1,0 +1,7 @@
+export {
+  creditsApi as DELETE,
+  creditsApi as GET,
+  creditsApi as PATCH,
+  creditsApi as POST,
+  creditsApi as PUT,
+} from '@/lib/credits'

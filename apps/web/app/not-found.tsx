@@ -1,0 +1,5 @@
+import { MessagePage } from '@/components/message-page'
+
+export default function NotFound() {
+  return <MessagePage title="There is nothing here" text="The page was moved, or it never existed." />
+}

@@ -1,0 +1,15 @@
+import type { Metadata } from 'next'
+import { redirect } from 'next/navigation'
+import { AuthForm } from '@/components/auth-form'
+import { safeNextPath } from '@/lib/next-path'
+import { enabledProviders } from '@/lib/oauth'
+import { currentUser } from '@/lib/session'
+
+export const metadata: Metadata = { title: 'Sign up' }
+
+export default async function SignUpPage({ searchParams }: PageProps<'/sign-up'>) {
+  const { next } = await searchParams
+  const nextPath = safeNextPath(next)
+  if (await currentUser()) redirect(nextPath)
+  return <AuthForm mode="sign-up" nextPath={nextPath} providers={enabledProviders()} />
+}

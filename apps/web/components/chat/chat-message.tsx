@@ -1,0 +1,77 @@
+import { Badge, Group, Loader, Stack, Text, ThemeIcon } from '@mantine/core'
+import { IconCoins, IconSparkles } from '@tabler/icons-react'
+import type { ChatMessage } from '@/lib/chat-message'
+import { formatCredits } from '@/lib/format'
+import classes from './chat.module.css'
+
+function textOf({ parts }: ChatMessage): string {
+  return parts.map((part) => (part.type === 'text' ? part.text : '')).join('')
+}
+
+/** What the user asked. */
+export function Question({ message }: { message: ChatMessage }) {
+  return (
+    <Group justify="flex-end">
+      <div className={classes.question}>{textOf(message)}</div>
+    </Group>
+  )
+}
+
+/** What the model said, and below it what that cost. */
+export function Answer({ message, isStreaming }: { message: ChatMessage; isStreaming: boolean }) {
+  const text = textOf(message)
+  return (
+    <Group align="flex-start" gap="sm" wrap="nowrap">
+      <Avatar />
+      <Stack gap={8} flex={1} miw={0} pt={2}>
+        {text ? <div className={classes.answer}>{text}</div> : null}
+        {isStreaming && !text ? <Loader type="dots" size="sm" aria-label="Thinking" /> : null}
+        <Receipt message={message} />
+      </Stack>
+    </Group>
+  )
+}
+
+/** Between the question and the first word of the answer. */
+export function Thinking() {
+  return (
+    <Group align="center" gap="sm">
+      <Avatar />
+      <Loader type="dots" size="sm" aria-label="Thinking" />
+    </Group>
+  )
+}
+
+function Avatar() {
+  return (
+    <ThemeIcon variant="light" radius="xl" size={30} aria-hidden>
+      <IconSparkles size={17} />
+    </ThemeIcon>
+  )
+}
+
+/** Keeps its line while the answer is on its way, so that nothing jumps when the price arrives. */
+function Receipt({ message }: { message: ChatMessage }) {
+  const { model, credits, available } = message.metadata ?? {}
+  return (
+    <Group gap="xs" mih={24} data-testid="receipt">
+      {credits === undefined ? null : (
+        <>
+          <Badge
+            variant="light"
+            color="gray"
+            tt="none"
+            className="digits"
+            leftSection={<IconCoins size={13} aria-hidden />}
+            data-credits={credits}
+          >
+            {formatCredits(credits)} credits
+          </Badge>
+          <Text size="xs" c="dimmed" className="digits">
+            {[available === undefined ? null : `${formatCredits(available)} left`, model].filter(Boolean).join(' · ')}
+          </Text>
+        </>
+      )}
+    </Group>
+  )
+}

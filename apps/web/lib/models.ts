@@ -1,0 +1,23 @@
+import 'server-only'
+import { getCredits } from './credits'
+import { readEnv } from './env'
+
+/** A model a user may choose. */
+export interface ModelChoice {
+  id: string
+  provider: string
+}
+
+const FALLBACK_MODEL = 'anthropic/claude-sonnet-4.5'
+
+/** The language models that have a price; the library refuses all others anyway. */
+export async function chatModels(): Promise<ModelChoice[]> {
+  const { snapshot } = await getCredits().pricing()
+  const ids = snapshot.rates.filter(({ type, known }) => type === 'language' && known).map(({ modelId }) => modelId)
+  return [...new Set(ids)].sort().map((id) => ({ id, provider: id.split('/')[0] ?? id }))
+}
+
+/** The model of a chat whose user chose none. */
+export function defaultModel(): string {
+  return readEnv().CHAT_MODEL ?? FALLBACK_MODEL
+}

@@ -1,0 +1,42 @@
+import 'server-only'
+import { createServerClient } from '@supabase/ssr'
+import { createClient, type SupabaseClient } from '@supabase/supabase-js'
+import { cookies, headers } from 'next/headers'
+import { readEnv } from './env'
+import { sessionCookie } from './session-cookie'
+
+/** Acts as the person whose cookies the request carries. */
+export async function sessionClient(): Promise<SupabaseClient> {
+  const { NEXT_PUBLIC_SUPABASE_URL, NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY } = readEnv()
+  const store = await cookies()
+  return createServerClient(NEXT_PUBLIC_SUPABASE_URL, NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY, {
+    cookieOptions: sessionCookie(await headers()),
+    cookies: {
+      getAll: () => store.getAll(),
+      setAll: (changes) => {
+        try {
+          for (const { name, value, options } of changes) store.set(name, value, options)
+        } catch {
+          // Pages cannot set cookies while they render; proxy.ts has already refreshed the session for them.
+        }
+      },
+    },
+  })
+}
+
+/** Acts as the owner of an access token. */
+export function tokenClient(token: string): SupabaseClient {
+  const { NEXT_PUBLIC_SUPABASE_URL, NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY } = readEnv()
+  return createClient(NEXT_PUBLIC_SUPABASE_URL, NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY, {
+    auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
+    global: { headers: { authorization: `Bearer ${token}` } },
+  })
+}
+
+/** Acts as the app itself and may move credits. Server only, as this module is. */
+export function serviceClient(): SupabaseClient {
+  const { NEXT_PUBLIC_SUPABASE_URL, SUPABASE_SECRET_KEY } = readEnv()
+  return createClient(NEXT_PUBLIC_SUPABASE_URL, SUPABASE_SECRET_KEY, {
+    auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
+  })
+}
