@@ -104,9 +104,11 @@ async function nextToken(
     )
     if (active.rows[0]?.parent === row.token) return active.rows[0].token
     if (Date.now() > row.updated_at.getTime() + context.config.refreshReuseSeconds * 1000) {
-      await tx.query('update auth.refresh_tokens set revoked = true, updated_at = now() where session_id = $1', [
-        sessionId,
-      ])
+      // Dated back, or the revoked tokens would count as just used and work once more.
+      await tx.query(
+        'update auth.refresh_tokens set revoked = true, updated_at = now() - make_interval(secs => $2) where session_id = $1',
+        [sessionId, context.config.refreshReuseSeconds],
+      )
       return new AuthError(400, 'refresh_token_already_used', 'Invalid Refresh Token: Already Used')
     }
   }

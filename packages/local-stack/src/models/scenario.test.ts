@@ -21,12 +21,16 @@ describe('the scenario of a call', () => {
     expect(readScenario('[dev: tokens=1 input=7]', { tokens: 2 })).toEqual({ tokens: 2, input: 7 })
   })
 
-  it.each(['[dev: tokns=5]', '[dev: tokens=many]', '[dev: tokens=5', '[dev: tool=a({]', '[dev: =]', '[dev: error=200]'])(
-    'refuses %s instead of ignoring it',
-    (prompt) => {
-      expect(() => readScenario(prompt, undefined)).toThrow(ScenarioError)
-    },
-  )
+  it.each([
+    '[dev: tokns=5]',
+    '[dev: tokens=many]',
+    '[dev: tokens=5',
+    '[dev: tool=a({]',
+    '[dev: =]',
+    '[dev: error=200]',
+  ])('refuses %s instead of ignoring it', (prompt) => {
+    expect(() => readScenario(prompt, undefined)).toThrow(ScenarioError)
+  })
 
   it('is taken out of the question', () => {
     expect(withoutTag('Why? [dev: text="x ] y" tokens=3] Really?')).toBe('Why?  Really?')

@@ -4,7 +4,10 @@ import { sampleOf } from './schema-sample.ts'
 
 describe('a sample value', () => {
   it.each([
-    ['an object', z.object({ name: z.string().min(3), age: z.number().int().positive(), tags: z.array(z.string()).min(3) })],
+    [
+      'an object',
+      z.object({ name: z.string().min(3), age: z.number().int().positive(), tags: z.array(z.string()).min(3) }),
+    ],
     ['a choice', z.enum(['red', 'green'])],
     ['an optional and a nullable member', z.object({ a: z.string().optional(), b: z.number().nullable() })],
     ['a union', z.union([z.object({ kind: z.literal('a') }), z.object({ kind: z.literal('b'), n: z.number() })])],

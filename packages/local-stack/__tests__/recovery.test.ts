@@ -1,0 +1,107 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { commandOf, isAlive, waitForExit } from '../src/process/pids.ts'
+import { type CliStack, cliStack } from './support/cli.ts'
+import { client, freshEmail, PASSWORD } from './support/stack.ts'
+
+let stack: CliStack
+beforeEach(async () => {
+  stack = await cliStack()
+})
+afterEach(() => stack.remove())
+
+type Info = Awaited<ReturnType<CliStack['start']>>
+
+async function withUser() {
+  const info = await stack.start()
+  const email = freshEmail()
+  await client(info, info.publishableKey).auth.signUp({ email, password: PASSWORD })
+  return { info, email }
+}
+
+const signIn = async (info: Info, email: string) =>
+  (await client(info, info.publishableKey).auth.signInWithPassword({ email, password: PASSWORD })).error
+
+describe('after kill -9', () => {
+  it('of the supervisor, the watchdog ends the servers, and the next start finds the data', async () => {
+    const { info, email } = await withUser()
+    process.kill(info.pids.supervisor, 'SIGKILL')
+    for (const pid of [info.pids.postgres, info.pids.postgrest]) expect(await waitForExit(pid, 5000)).toBe(true)
+    expect((await stack.run('status')).code).toBe(1)
+    expect(await signIn(await stack.start(), email)).toBeNull()
+  })
+
+  it('of supervisor and watchdog at once, the next start ends the orphans', async () => {
+    const { info, email } = await withUser()
+    process.kill(info.pids.watchdog, 'SIGKILL')
+    process.kill(info.pids.supervisor, 'SIGKILL')
+    await waitForExit(info.pids.supervisor, 5000)
+    expect(isAlive(info.pids.postgres)).toBe(true)
+    const next = await stack.start()
+    expect(next.pids.postgres).not.toBe(info.pids.postgres)
+    for (const pid of [info.pids.postgres, info.pids.postgrest]) expect(isAlive(pid)).toBe(false)
+    expect(await signIn(next, email)).toBeNull()
+  })
+
+  it('of Postgres, the supervisor starts it again, and what was committed is there', async () => {
+    const { info, email } = await withUser()
+    process.kill(info.pids.postgres, 'SIGKILL')
+    const notes = client(info, info.secretKey).from('notes').select('body')
+    let found: unknown
+    for (let attempt = 0; attempt < 100 && found === undefined; attempt++) {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      const { data } = await notes
+      if (data?.length) found = data
+    }
+    expect(found).toEqual([{ body: 'welcome' }])
+    expect(await signIn(info, email)).toBeNull()
+    const status = JSON.parse((await stack.run('status', '--json')).stdout) as Info
+    expect(commandOf(status.pids.postgres)).toContain(stack.folder)
+  })
+
+  it('stop clears away what is left', async () => {
+    const { info } = await withUser()
+    process.kill(info.pids.watchdog, 'SIGKILL')
+    process.kill(info.pids.supervisor, 'SIGKILL')
+    await waitForExit(info.pids.supervisor, 5000)
+    await stack.run('stop')
+    for (const pid of [info.pids.postgres, info.pids.postgrest]) expect(isAlive(pid)).toBe(false)
+  })
+})
+
+describe('a stale file', () => {
+  it('that names a living process of somebody else is not believed, and that process is left alone', async () => {
+    await stack.start()
+    await stack.run('stop')
+    const pid = process.pid
+    const info = { pids: { supervisor: pid, postgres: pid, postgrest: pid, watchdog: pid } }
+    writeFileSync(path.join(stack.folder, 'state.json'), JSON.stringify({ command: 'node other', info }))
+    writeFileSync(path.join(stack.folder, 'lock'), `${pid} node other`)
+    writeFileSync(path.join(stack.folder, 'pg', 'postmaster.pid'), `${pid}\n${stack.folder}/pg\n`)
+    expect((await stack.run('status')).code).toBe(1)
+    rmSync(path.join(stack.folder, 'pg', 'postmaster.pid'))
+    expect((await stack.start()).url).toContain(String(stack.port))
+  })
+})
+
+describe('a data folder', () => {
+  it('whose making was cut off is made anew', async () => {
+    await stack.start()
+    await stack.run('stop')
+    rmSync(path.join(stack.folder, 'ready.json'))
+    rmSync(path.join(stack.folder, 'pg', 'global'), { recursive: true })
+    const info = await stack.start()
+    expect((await client(info, info.publishableKey).rpc('ping')).data).toBe(1)
+  })
+
+  it('of another Postgres is refused with the way out, and left as it is', async () => {
+    await stack.start()
+    await stack.run('stop')
+    const version = path.join(stack.folder, 'pg', 'PG_VERSION')
+    writeFileSync(version, '15\n')
+    await expect(stack.start()).rejects.toThrow(/^DATA_DIR_VERSION: .*Postgres 15.*Postgres 17.*\n.*--fresh/)
+    expect(readFileSync(version, 'utf8')).toBe('15\n')
+    await stack.start('--fresh')
+  })
+})
