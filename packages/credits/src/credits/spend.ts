@@ -42,7 +42,7 @@ export function spending(context: SpendContext): Spending {
       const extensionId = await idFor('extend', reservationId, idempotencyKey)
       await failOpen?.book(reservationId)
       return store
-        .extend({ ttlSeconds, ...rest, reservationId, extensionId })
+        .extend({ ...rest, ttlSeconds: rest.ttlSeconds ?? ttlSeconds, reservationId, extensionId })
         .catch(explain({ reservationId, extensionId }))
     },
     async capture(input) {

@@ -20,7 +20,7 @@ export interface MemoryStoreOptions {
   rates?: readonly NewRate[] | undefined
   /** Default `"60"`, as seeded in SQL. */
   defaultMarginPercent?: string | undefined
-  /** Open reservations an account may have at once. Default 1000. */
+  /** Open reservations an account may have at once. Default 100. */
   maxOpenReservations?: number | undefined
 }
 
@@ -57,7 +57,7 @@ const PLANS: readonly MemoryPlan[] = [
  * ```
  */
 export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
-  const { clock = Date.now, signupCredits = '50', maxOpenReservations = 1000 } = options
+  const { clock = Date.now, signupCredits = '50', maxOpenReservations = 100 } = options
   const plans = new Map((options.plans ?? PLANS).map((plan) => [plan.id, plan]))
   let shift = 0
   const now = () => clock() + shift

@@ -1,53 +1,57 @@
 import { CreditError } from '../../core/errors.ts'
-import { least, micros } from './amounts.ts'
-import { addLot, append, expireLots, nextLotExpiry } from './ledger.ts'
-import { type Account, type Held, type MemoryPlan, NEVER } from './state.ts'
+import { type Micros, micros } from './amounts.ts'
+import { addLot, append, expireLots, nextLotExpiry, rollOver } from './ledger.ts'
+import type { Account, Held, MemoryPlan } from './state.ts'
 
-/** Opens an account on a plan; `signupCredits` become its first grant. */
+/** Opens an account on a plan; `signupCredits` become its first grant and last for the first period. */
 export function openAccount(userId: string, plan: MemoryPlan, signupCredits: string, now: number): Account {
   const account: Account = {
     userId,
     plan,
     lots: [],
+    lotsMade: 0,
     planCredits: 0n,
     addOnCredits: 0n,
     debt: 0n,
     reserved: 0n,
     overageLimit: micros('overageLimit', plan.overageLimit ?? '0', 0n),
     status: 'active',
-    periodEndsAt: NEVER,
+    anchorAt: now,
+    period: 1,
+    periodEndsAt: monthsAfter(now, 1),
     ledger: [],
     active: new Set(),
-    nextDueAt: NEVER,
+    nextDueAt: monthsAfter(now, 1),
   }
-  startPeriod(account, now)
-  const amount = micros('signupCredits', signupCredits, 0n)
-  if (amount > 0n) {
-    addLot(account, { bucket: 'plan', priority: 100, expiresAt: account.periodEndsAt, sequence: 0, remaining: amount })
-    append(account, now, { type: 'grant', source: 'signup', change: amount })
-  }
+  grantPlan(account, 'signup', micros('signupCredits', signupCredits, 0n), now)
   return account
 }
 
-/** Moves to another plan: its credits come at once, what is left of the old plan's stays until the period ends. */
+/** Moves to another plan at once: a new period begins with its credits. */
 export function changePlan(account: Account, plan: MemoryPlan, now: number): void {
   account.plan = plan
-  account.overageLimit = micros('overageLimit', plan.overageLimit ?? '0', 0n)
+  account.anchorAt = now
+  account.period = 1
+  account.periodEndsAt = monthsAfter(now, 1)
+  account.nextDueAt = Math.min(account.nextDueAt, account.periodEndsAt)
   startPeriod(account, now)
-  grantMonth(account, now)
 }
 
-/** Applies what time has brought: expired reservations, expired lots, a new period. */
+/** Applies what time has brought: expired reservations, ended periods, expired lots. */
 export function applyDue(account: Account, now: number): void {
   if (now < account.nextDueAt) return
   for (const held of account.active) if (held.expiresAt <= now) closeHold(account, held, 'expired', now)
-  const renew = account.periodEndsAt <= now
-  if (renew) rollOver(account, now)
-  expireLots(account, now)
-  if (renew) {
+  // Every missed period in turn, so that an account nobody touched ends up as one that was.
+  while (account.periodEndsAt <= now) {
+    const ended = account.periodEndsAt
+    account.period += 1
+    account.periodEndsAt = monthsAfter(account.anchorAt, account.period)
+    const limit = micros('rolloverLimit', account.plan.rolloverLimit ?? '0', 0n)
+    rollOver(account, limit, ended, account.periodEndsAt, now)
+    expireLots(account, ended, now)
     startPeriod(account, now)
-    grantMonth(account, now)
   }
+  expireLots(account, now, now)
   let next = Math.min(nextLotExpiry(account), account.periodEndsAt)
   for (const held of account.active) next = Math.min(next, held.expiresAt)
   account.nextDueAt = next
@@ -64,58 +68,28 @@ export function closeHold(account: Account, held: Held, state: Held['state'], no
 
 /** New reservations are refused while the account or all spending is frozen; what is open may still be charged. */
 export function requireSpendable(account: Account, spendingFrozen: boolean): void {
-  if (spendingFrozen) throw new CreditError({ code: 'SPENDING_FROZEN' })
   if (account.status === 'frozen') throw new CreditError({ code: 'ACCOUNT_FROZEN' })
+  if (spendingFrozen) throw new CreditError({ code: 'SPENDING_FROZEN' })
 }
 
 function startPeriod(account: Account, now: number): void {
-  if (account.plan.monthlyCredits === '0') {
-    account.periodEndsAt = NEVER
-    return
-  }
-  let from = account.periodEndsAt === NEVER || account.periodEndsAt > now ? now : account.periodEndsAt
-  while (from <= now) from = monthAfter(from)
-  account.periodEndsAt = from
-  if (from < account.nextDueAt) account.nextDueAt = from
+  const { plan } = account
+  account.overageLimit = micros('overageLimit', plan.overageLimit ?? '0', 0n)
+  grantPlan(account, 'plan', micros('monthlyCredits', plan.monthlyCredits, 0n), now)
 }
 
-function grantMonth(account: Account, now: number): void {
-  const amount = micros('monthlyCredits', account.plan.monthlyCredits, 0n)
+function grantPlan(account: Account, source: 'plan' | 'signup', amount: Micros, now: number): void {
   if (amount === 0n) return
-  const { periodEndsAt } = account
-  addLot(account, {
-    bucket: 'plan',
-    priority: 100,
-    expiresAt: periodEndsAt,
-    sequence: account.ledger.length,
-    remaining: amount,
-  })
-  append(account, now, { type: 'grant', source: 'plan', change: amount })
+  addLot(account, { bucket: 'plan', source, priority: 100, expiresAt: account.periodEndsAt, remaining: amount })
+  append(account, now, { type: 'grant', source, change: amount })
 }
 
-/** Lets unused plan credits live one month more, up to the plan's cap. */
-function rollOver(account: Account, now: number): void {
-  let room = micros('rolloverCap', account.plan.rolloverCap ?? '0', 0n)
-  const until = monthAfter(now)
-  for (const lot of [...account.lots]) {
-    if (room === 0n || lot.bucket !== 'plan' || lot.expiresAt > now) continue
-    const kept = least(room, lot.remaining)
-    room -= kept
-    if (kept === lot.remaining) lot.expiresAt = until
-    else {
-      lot.remaining -= kept
-      account.planCredits -= kept
-      addLot(account, { ...lot, remaining: kept, expiresAt: until })
-    }
-  }
-}
-
-/** The same day of the next month, or its last day. */
-function monthAfter(time: number): number {
+/** The same day some months later, or that month's last day. In UTC. */
+function monthsAfter(time: number, months: number): number {
   const date = new Date(time)
   const day = date.getUTCDate()
   date.setUTCDate(1)
-  date.setUTCMonth(date.getUTCMonth() + 1)
+  date.setUTCMonth(date.getUTCMonth() + months)
   const lastDay = new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0)).getUTCDate()
   return date.setUTCDate(Math.min(day, lastDay))
 }

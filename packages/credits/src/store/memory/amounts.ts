@@ -9,12 +9,15 @@ export type Micros = bigint
 const AMOUNT = /^(-?)(\d{1,14})(?:\.(\d{1,6}))?$/
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const METADATA_BYTES = 4096
+/** The largest amount of one operation: 10^12 credits. */
+const MOST = 10n ** 18n
 
 /** Reads an amount; `least` is the smallest that is allowed, in millionths. */
 export function micros(field: string, text: string, least: Micros | null = 1n): Micros {
   const match = typeof text === 'string' ? AMOUNT.exec(text) : null
   if (match === null) throw invalidInput(field, 'expected a decimal string with at most 14 digits and 6 places')
   const size = BigInt((match[2] ?? '') + (match[3] ?? '').padEnd(6, '0'))
+  if (size > MOST) throw invalidInput(field, 'must be at most 1000000000000')
   const value = match[1] === '-' ? -size : size
   if (least !== null && value < least)
     throw invalidInput(field, least > 0n ? 'must be above zero' : 'must not be negative')

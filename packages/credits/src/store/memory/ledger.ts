@@ -59,14 +59,20 @@ function shift(account: Account, bucket: Lot['bucket'], by: Micros): void {
 }
 
 /** Adds credits: debt is paid first, the rest becomes a lot. */
-export function addLot(account: Account, lot: Lot): void {
+export function addLot(account: Account, lot: Omit<Lot, 'sequence'>): void {
   const repaid = least(lot.remaining, account.debt)
   account.debt -= repaid
-  lot.remaining -= repaid
-  if (lot.remaining === 0n) return
+  const remaining = lot.remaining - repaid
+  if (remaining === 0n) return
+  insert(account, { ...lot, remaining })
+  shift(account, lot.bucket, remaining)
+}
+
+function insert(account: Account, input: Omit<Lot, 'sequence'>): void {
+  account.lotsMade += 1
+  const lot = { ...input, sequence: account.lotsMade }
   const at = account.lots.findIndex((other) => before(lot, other))
   account.lots.splice(at === -1 ? account.lots.length : at, 0, lot)
-  shift(account, lot.bucket, lot.remaining)
   if (lot.expiresAt < account.nextDueAt) account.nextDueAt = lot.expiresAt
 }
 
@@ -86,23 +92,37 @@ export function burn(account: Account, amount: Micros): void {
 }
 
 /**
- * Expires what is past its time. Held credits stay: holds lie on the lots in burn-down order, and
- * credits under a hold do not expire before it is closed.
+ * Expires what is past its time, one transaction per lot. Held credits stay: holds lie on the lots in
+ * burn-down order, and credits under a hold do not expire before it is closed.
  */
-export function expireLots(account: Account, now: number): void {
+export function expireLots(account: Account, until: number, now: number): void {
   let held = account.reserved
-  let expired = 0n
   for (const lot of account.lots) {
     const kept = least(lot.remaining, held)
     held -= kept
-    if (lot.expiresAt > now) continue
-    expired += lot.remaining - kept
-    shift(account, lot.bucket, kept - lot.remaining)
+    const gone = lot.remaining - kept
+    if (lot.expiresAt > until || gone === 0n) continue
+    shift(account, lot.bucket, -gone)
     lot.remaining = kept
+    append(account, now, { type: 'expiry', source: lot.source, change: -gone })
   }
-  if (expired === 0n) return
   account.lots = account.lots.filter((lot) => lot.remaining > 0n)
-  append(account, now, { type: 'expiry', source: null, change: -expired })
+}
+
+/** Moves unused plan credits, up to a limit, into a lot of the next period. */
+export function rollOver(account: Account, limit: Micros, from: number, to: number, now: number): void {
+  let moved = 0n
+  // From the end of the burn-down order, so that open reservations keep covering the oldest.
+  for (const lot of account.lots.toReversed()) {
+    if (lot.bucket !== 'plan' || lot.expiresAt > from) continue
+    const part = least(lot.remaining, limit - moved)
+    lot.remaining -= part
+    moved += part
+  }
+  if (moved === 0n) return
+  account.lots = account.lots.filter((lot) => lot.remaining > 0n)
+  insert(account, { bucket: 'plan', source: 'rollover', priority: 100, expiresAt: to, remaining: moved })
+  append(account, now, { type: 'adjustment', source: 'rollover', change: 0n })
 }
 
 export function nextLotExpiry(account: Account): number {

@@ -35,9 +35,12 @@ export function reserve(bank: Bank, input: StoreReserveInput): ReservationResult
   const now = bank.now()
   applyDue(account, now)
   requireSpendable(account, bank.spendingFrozen)
-  if (account.active.size >= bank.maxOpenReservations) throw new CreditError({ code: 'LIMIT_EXCEEDED' })
   const free = available(account)
   if (free < minimum) throw insufficient(account, minimum)
+  if (account.active.size >= bank.maxOpenReservations) {
+    const { maxOpenReservations: maximum } = bank
+    throw new CreditError({ code: 'LIMIT_EXCEEDED', details: { limit: 'open_reservations', maximum } })
+  }
   const held: Held = {
     reservationId: input.reservationId,
     userId: input.userId,
@@ -106,7 +109,6 @@ export function settle(bank: Bank, input: StoreSettleInput): SettleResult {
     bank.remember(held.settlement)
   } else if (held.state === 'expired') held.late = true
   closeHold(account, held, 'settled', now)
-  applyDue(account, now)
   return settled(account, held, false)
 }
 
@@ -114,7 +116,6 @@ export function release(bank: Bank, reservationId: string): ReservationResult {
   const { account, held, now } = open(bank, reservationId)
   if (held.state !== 'active') return answer(account, held, true)
   closeHold(account, held, 'released', now)
-  applyDue(account, now)
   return answer(account, held, false)
 }
 

@@ -4,17 +4,18 @@ import { decimal, type Micros } from './amounts.ts'
 /** A plan as the memory store knows it. Amounts are decimal strings of credits. */
 export interface MemoryPlan {
   id: string
-  /** Set anew each month. `"0"`: a plan without a period. */
+  /** Set anew each month. */
   monthlyCredits: string
   /** How far below zero the plan lets an account go. Default `"0"`. */
   overageLimit?: string | undefined
   /** Unused plan credits carried into the next month at most. Default `"0"`. */
-  rolloverCap?: string | undefined
+  rolloverLimit?: string | undefined
 }
 
 /** Credits of one grant. Charges use lots up in burn-down order. */
 export interface Lot {
   bucket: 'plan' | 'add-on'
+  source: string
   priority: number
   expiresAt: number
   /** Position in time, to break ties: oldest first. */
@@ -59,12 +60,16 @@ export interface Account {
   plan: MemoryPlan
   /** In burn-down order. */
   lots: Lot[]
+  lotsMade: number
   planCredits: Micros
   addOnCredits: Micros
   debt: Micros
   reserved: Micros
   overageLimit: Micros
   status: Balance['status']
+  /** Period n ends n months after this, so that the 31st does not drift. */
+  anchorAt: number
+  period: number
   periodEndsAt: number
   ledger: Transaction[]
   active: Set<Held>

@@ -24,7 +24,7 @@ export function grant(bank: Bank, input: StoreGrantInput): TransactionResult {
   return once(bank, account, input.transactionId, asked, (now) => {
     const expiresAt = input.expiresInSeconds === undefined ? NEVER : now + input.expiresInSeconds * 1000
     const priority = input.priority ?? 100
-    addLot(account, { bucket: input.bucket, priority, expiresAt, sequence: account.ledger.length, remaining: amount })
+    addLot(account, { bucket: input.bucket, source: input.source, priority, expiresAt, remaining: amount })
     return append(account, now, {
       id: input.transactionId,
       type: 'grant',
@@ -50,8 +50,7 @@ export function refund(bank: Bank, input: StoreRefundInput): TransactionResult {
     if (amount > left || left === 0n) {
       throw new CreditError({ code: 'REFUND_EXCEEDS_ORIGINAL', details: { refundable: decimal(left) } })
     }
-    const { length: sequence } = account.ledger
-    addLot(account, { bucket: 'add-on', priority: 100, expiresAt: NEVER, sequence, remaining: amount })
+    addLot(account, { bucket: 'add-on', source: 'refund', priority: 100, expiresAt: NEVER, remaining: amount })
     return append(account, now, {
       id: input.transactionId,
       type: 'refund',
@@ -72,9 +71,8 @@ export function adjust(bank: Bank, input: StoreAdjustInput): TransactionResult {
   const asked = `adjust ${input.userId} ${amount}`
   return once(bank, account, input.transactionId, asked, (now) => {
     if (amount < 0n && available(account) < -amount) throw insufficient(account, -amount)
-    const { length: sequence } = account.ledger
     if (amount < 0n) burn(account, -amount)
-    else addLot(account, { bucket: 'add-on', priority: 100, expiresAt: NEVER, sequence, remaining: amount })
+    else addLot(account, { bucket: 'add-on', source: 'adjustment', priority: 100, expiresAt: NEVER, remaining: amount })
     return append(account, now, {
       id: input.transactionId,
       type: 'adjustment',

@@ -1,0 +1,159 @@
+import * as z from 'zod'
+import { CreditError } from '../core/errors.ts'
+import type {
+  Balance,
+  CaptureResult,
+  ExtendResult,
+  HistoryPage,
+  MarginAuditPage,
+  MarginRow,
+  PricingSnapshot,
+  Reservation,
+  ReservationResult,
+  SettleResult,
+  TransactionResult,
+} from './port.ts'
+
+/**
+ * What the SQL functions answer, one schema per result, shared by both SQL adapters. Fields that a newer schema
+ * adds are dropped, so a database may be one version ahead of this package.
+ */
+const amount = z.string().regex(/^-?\d+(\.\d{1,6})?$/)
+const percent = z.string().regex(/^-?\d+(\.\d{1,4})?$/)
+const time = z.string()
+const id = z.string()
+const text = z.string().nullable()
+const json = z.record(z.string(), z.unknown())
+const version = z.int().min(0)
+
+const balance = z.object({
+  userId: id,
+  planId: z.string(),
+  planCredits: amount,
+  addOnCredits: amount,
+  debt: amount,
+  reserved: amount,
+  overageLimit: amount,
+  available: amount,
+  status: z.enum(['active', 'frozen', 'closed']),
+  periodEndsAt: time.nullable(),
+  version,
+}) satisfies z.ZodType<Balance>
+
+const reservation = z.object({
+  reservationId: id,
+  userId: id,
+  state: z.enum(['active', 'settled', 'released', 'expired']),
+  amount,
+  captured: amount,
+  uncollected: amount,
+  feature: text,
+  model: text,
+  rateId: id.nullable(),
+  marginId: id.nullable(),
+  metadata: json,
+  late: z.boolean(),
+  createdAt: time,
+  expiresAt: time,
+  closedAt: time.nullable(),
+}) satisfies z.ZodType<Reservation>
+
+const transaction = z.object({
+  id,
+  userId: id,
+  version,
+  type: z.enum(['grant', 'usage', 'refund', 'adjustment', 'expiry']),
+  source: text,
+  amount,
+  balanceAfter: amount,
+  uncollected: amount,
+  reservationId: id.nullable(),
+  reversesId: id.nullable(),
+  feature: text,
+  model: text,
+  inputTokens: z.int().nullable(),
+  outputTokens: z.int().nullable(),
+  estimated: z.boolean(),
+  late: z.boolean(),
+  reason: text,
+  metadata: json,
+  createdAt: time,
+})
+
+const extension = z.object({ granted: z.boolean(), amount })
+const reservationResult = reservation.extend({ replayed: z.boolean(), balance })
+
+const margin = z.object({
+  id,
+  scope: z.enum(['default', 'provider', 'model', 'feature', 'plan']),
+  target: z.string(),
+  marginPercent: percent.nullable(),
+  version,
+  effectiveFrom: time,
+  createdAt: time,
+}) satisfies z.ZodType<MarginRow>
+
+const rate = z.object({
+  id,
+  modelId: z.string(),
+  type: z.string(),
+  pricing: json.nullable(),
+  known: z.boolean(),
+  source: z.string(),
+  effectiveFrom: time,
+  contextWindow: z.int().nullable(),
+  maxOutputTokens: z.int().nullable(),
+})
+
+const auditEntry = z.object({
+  id: z.int(),
+  scope: margin.shape.scope,
+  target: z.string(),
+  operation: z.enum(['insert', 'update', 'delete']),
+  oldMarginPercent: percent.nullable(),
+  newMarginPercent: percent.nullable(),
+  actorId: id.nullable(),
+  actorRole: z.string(),
+  reason: text,
+  createdAt: time,
+})
+
+/** One schema per function of the database. */
+export const wire = {
+  reservation,
+  reservationResult: reservationResult satisfies z.ZodType<ReservationResult>,
+  extendResult: reservationResult.extend({ extension }) satisfies z.ZodType<ExtendResult>,
+  captureResult: reservationResult.extend({
+    transaction,
+    extension: extension.nullable(),
+  }) satisfies z.ZodType<CaptureResult>,
+  settleResult: reservationResult.extend({ transaction: transaction.nullable() }) satisfies z.ZodType<SettleResult>,
+  transactionResult: z.object({ transaction, balance, replayed: z.boolean() }) satisfies z.ZodType<TransactionResult>,
+  balance,
+  historyPage: z.object({
+    data: z.array(transaction),
+    nextBefore: version.nullable(),
+  }) satisfies z.ZodType<HistoryPage>,
+  pricing: z.object({
+    rates: z.array(rate),
+    margins: z.array(margin),
+    aliases: z.record(z.string(), z.string()),
+    asOf: time,
+  }) satisfies z.ZodType<PricingSnapshot>,
+  margin,
+  marginAuditPage: z.object({
+    data: z.array(auditEntry),
+    nextBefore: z.int().nullable(),
+  }) satisfies z.ZodType<MarginAuditPage>,
+}
+
+/** @throws CreditError `INTERNAL` when the database answers in a shape this version does not know */
+export function fromWire<Output>(name: string, schema: z.ZodType<Output>, answer: unknown): Output {
+  const result = schema.safeParse(answer)
+  if (result.success) return result.data
+  throw new CreditError({
+    code: 'INTERNAL',
+    message: `${name} answered in an unknown form: the migrations and this package are of different versions`,
+    cause: result.error,
+  })
+}
