@@ -533,15 +533,15 @@ begin
   loop
     v_taken := least(l.remaining, v_left);
     update public.credit_lots set remaining = remaining - v_taken where id = l.id;
-    p.t.lots := p.t.lots || jsonb_build_object('lotId', l.id, 'amount', trim_scale(-v_taken)::text);
+    p.t.lots := (p.t).lots || jsonb_build_object('lotId', l.id, 'amount', trim_scale(-v_taken)::text);
     v_left := v_left - v_taken;
     exit when v_left = 0;
   end loop;
   if v_left = p_limit then return b; end if;
 
   insert into public.credit_lots (id, account_id, bucket, source, priority, amount, remaining, expires_at, transaction_id)
-  values (v_lot, b.account_id, 'plan', 'rollover', 100, p_limit - v_left, p_limit - v_left, p_to, p.t.id);
-  p.t.lots := p.t.lots || jsonb_build_object('lotId', v_lot, 'amount', trim_scale(p_limit - v_left)::text);
+  values (v_lot, b.account_id, 'plan', 'rollover', 100, p_limit - v_left, p_limit - v_left, p_to, (p.t).id);
+  p.t.lots := (p.t).lots || jsonb_build_object('lotId', v_lot, 'amount', trim_scale(p_limit - v_left)::text);
   p.b := credits_private.take_current_lot(p.b);
   p := credits_private.append(p);
   return p.b;
@@ -606,7 +606,7 @@ as $$
   select least(
     (select coalesce(min(expires_at) filter (where state = 'active'), case when count(*) = 200 then max(expires_at) end) from soon),
     (select min(expires_at) from lots),
-    b.plan_period_ends_at,
+    case when b.user_id is not null then b.plan_period_ends_at end,
     'infinity'
   );
 $$;
@@ -624,10 +624,9 @@ declare
   v_rollover numeric;
 begin
   b := credits_private.sweep_reservations(b, v_now);
-  -- A closed account gets no further periods.
-  if b.user_id is null then b.plan_period_ends_at := null; end if;
   -- Every missed period is worked off in turn, so that an account nobody touched ends up as if cron had run.
-  while b.plan_period_ends_at <= v_now loop
+  -- A closed account gets no further periods.
+  while b.user_id is not null and b.plan_period_ends_at <= v_now loop
     v_end := b.plan_period_ends_at;
     select p.rollover_limit into v_rollover from public.credit_plans p where p.id = b.plan_id;
     b.plan_period := b.plan_period + 1;

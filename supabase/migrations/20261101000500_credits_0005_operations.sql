@@ -90,7 +90,12 @@ declare
   v_life interval;
 begin
   perform credits_private.check_amount(p_amount, 'amount');
-  perform credits_private.check_reservation_input(p_reservation_id, p_user_id, v_minimum, p_amount, p_ttl_seconds, p_feature, p_model, p_metadata);
+  perform credits_private.check_hold(v_minimum, p_amount, p_ttl_seconds);
+  perform credits_private.check_text(p_feature, 'feature', 255);
+  perform credits_private.check_text(p_model, 'model', 255);
+  perform credits_private.check_object(p_metadata, 'metadata');
+  if p_reservation_id is null then perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "reservationId"}'); end if;
+  if p_user_id is null then perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "userId"}'); end if;
   select * into strict s from public.credit_settings;
   v_life := make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds));
 
@@ -154,19 +159,14 @@ $$;
 comment on function public.credits_reserve(uuid, uuid, numeric, numeric, integer, text, text, uuid, uuid, jsonb) is
   'Sets credits aside before a model call. With a minimum, takes what is available down to it. Errors: INSUFFICIENT_CREDITS, LIMIT_EXCEEDED, ACCOUNT_NOT_FOUND, ACCOUNT_FROZEN, SPENDING_FROZEN, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
 
-create or replace function credits_private.check_reservation_input(
-  p_id uuid, p_user_id uuid, p_minimum numeric, p_amount numeric, p_ttl_seconds integer, p_feature text, p_model text, p_metadata jsonb)
+create or replace function credits_private.check_hold(p_minimum numeric, p_amount numeric, p_ttl_seconds integer)
 returns void
 language plpgsql
+immutable
 set search_path = ''
 as $$
 begin
   perform credits_private.check_amount(p_minimum, 'minimumAmount');
-  perform credits_private.check_text(p_feature, 'feature', 255);
-  perform credits_private.check_text(p_model, 'model', 255);
-  perform credits_private.check_object(p_metadata, 'metadata');
-  if p_id is null then perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "reservationId"}'); end if;
-  if p_user_id is null then perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "userId"}'); end if;
   if p_minimum > p_amount then
     perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "minimumAmount", "expected": "at most the amount"}');
   end if;
@@ -175,10 +175,9 @@ begin
   end if;
 end;
 $$;
-comment on function credits_private.check_reservation_input(uuid, uuid, numeric, numeric, integer, text, text, jsonb) is
-  'Refuses malformed arguments of reserve and extend before anything is touched.';
+comment on function credits_private.check_hold(numeric, numeric, integer) is 'Refuses a malformed minimum or life of a reservation.';
 
--- ------------------------------------------------------------------------------------------------ charging
+-- ------------------------------------------------------------------------------------------------ reservations
 
 create or replace function credits_private.lock_reservation(p_reservation_id uuid)
 returns credits_private.posting
@@ -216,6 +215,91 @@ begin
 end;
 $$;
 comment on function credits_private.save_reservation(public.credit_reservations) is 'Writes a locked and changed reservation back.';
+
+-- ------------------------------------------------------------------------------------------------ extending
+
+create or replace function credits_private.hold_more(
+  p credits_private.posting, p_extension_id uuid, p_amount numeric, p_minimum numeric, p_ttl_seconds integer, s public.credit_settings)
+returns credits_private.posting
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_until timestamptz := clock_timestamp() + make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds));
+  v_amount numeric := least(p_amount, credits_private.available(p.b), s.max_reserved_credits - (p.b).reserved);
+begin
+  if v_amount < p_minimum then return p; end if;
+  p.b.reserved := (p.b).reserved + v_amount;
+  p.b.swept_until := least((p.b).swept_until, clock_timestamp());
+  p.r.held := (p.r).held + v_amount;
+  -- Never shortens. next_due_at may stay early: the look then finds nothing due.
+  p.r.expires_at := greatest((p.r).expires_at, v_until);
+  p.r.extensions := coalesce((p.r).extensions, '{}') || jsonb_build_object(p_extension_id, jsonb_build_object(
+    'amount', trim_scale(v_amount)::text, 'requested', trim_scale(p_amount)::text, 'minimum', trim_scale(p_minimum)::text));
+  return p;
+end;
+$$;
+comment on function credits_private.hold_more(credits_private.posting, uuid, numeric, numeric, integer, public.credit_settings) is
+  'Adds to what an active reservation holds and prolongs it, or leaves it as it is when less than the minimum is available.';
+
+create or replace function credits_private.extension_json(r public.credit_reservations, p_extension_id uuid)
+returns jsonb
+language sql
+immutable
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'granted', coalesce(r.extensions ? p_extension_id::text, false),
+    'amount', coalesce(r.extensions -> p_extension_id::text ->> 'amount', '0'));
+$$;
+comment on function credits_private.extension_json(public.credit_reservations, uuid) is 'Extension of store/port.ts.';
+
+create or replace function public.credits_extend(
+  p_reservation_id uuid,
+  p_extension_id uuid,
+  p_amount numeric,
+  p_minimum_amount numeric default null,
+  p_ttl_seconds integer default null)
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+set lock_timeout = '2s'
+as $$
+declare
+  s public.credit_settings;
+  p credits_private.posting;
+  v_minimum numeric := coalesce(p_minimum_amount, p_amount);
+  v_known jsonb;
+begin
+  perform credits_private.check_amount(p_amount, 'amount');
+  perform credits_private.check_hold(v_minimum, p_amount, p_ttl_seconds);
+  if p_extension_id is null then perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "extensionId"}'); end if;
+  select * into strict s from public.credit_settings;
+
+  p := credits_private.lock_reservation(p_reservation_id);
+  v_known := (p.r).extensions -> p_extension_id::text;
+  if v_known is null then
+    if (p.r).state <> 'active' then
+      perform credits_private.fail(409, 'RESERVATION_CLOSED', jsonb_build_object('state', (p.r).state));
+    end if;
+    perform credits_private.check_may_spend(p.b, s);
+    p := credits_private.hold_more(p, p_extension_id, p_amount, v_minimum, p_ttl_seconds, s);
+    perform credits_private.save_reservation(p.r);
+    perform credits_private.save_account(p.b);
+  elsif ((v_known ->> 'requested')::numeric, (v_known ->> 'minimum')::numeric) is distinct from (p_amount, v_minimum) then
+    perform credits_private.fail(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', p_extension_id));
+  end if;
+  return credits_private.reservation_json(p.r) || jsonb_build_object(
+    'replayed', v_known is not null,
+    'balance', credits_private.balance_json(p.b),
+    'extension', credits_private.extension_json(p.r, p_extension_id));
+end;
+$$;
+comment on function public.credits_extend(uuid, uuid, numeric, numeric, integer) is
+  'Adds to an active reservation and prolongs it. Too few credits is an answer (granted: false), not an error. Errors: RESERVATION_NOT_FOUND, RESERVATION_CLOSED, ACCOUNT_FROZEN, SPENDING_FROZEN, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
+
+-- ------------------------------------------------------------------------------------------------ charging
 
 create or replace function credits_private.charge_field(p_charge jsonb, p_field text, p_pattern text, p_required boolean default false)
 returns text
@@ -309,6 +393,85 @@ end;
 $$;
 comment on function credits_private.charge(credits_private.posting, uuid, jsonb) is
   'Takes a charge from what the reservation holds and from what is available beyond it, and writes the usage transaction.';
+
+create or replace function credits_private.check_same_charge(p credits_private.posting, p_charge jsonb)
+returns void
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  c public.credit_transaction_costs;
+  n public.credit_transaction_costs := credits_private.charge_cost(p_charge);
+begin
+  select * into c from public.credit_transaction_costs x
+  where x.account_id = (p.t).account_id and x.version = (p.t).version;
+  if (p.t).reservation_id is distinct from (p.r).id
+    or (p.t).uncollected - (p.t).amount
+      is distinct from credits_private.charge_field(p_charge, 'amount', '^[0-9]{1,12}([.][0-9]{1,6})?$', true)::numeric
+    or (c.cost_usd, c.usage, c.generation_id) is distinct from (n.cost_usd, n.usage, n.generation_id)
+  then
+    perform credits_private.fail(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', (p.t).id));
+  end if;
+end;
+$$;
+comment on function credits_private.check_same_charge(credits_private.posting, jsonb) is
+  'Refuses a capture id that was used for another charge.';
+
+create or replace function public.credits_capture(
+  p_reservation_id uuid,
+  p_capture_id uuid,
+  p_charge jsonb,
+  p_extend_amount numeric default null,
+  p_extend_minimum numeric default null,
+  p_ttl_seconds integer default null)
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+set lock_timeout = '2s'
+as $$
+declare
+  s public.credit_settings;
+  p credits_private.posting;
+  v_minimum numeric := coalesce(p_extend_minimum, p_extend_amount);
+  v_replayed boolean := true;
+begin
+  if p_capture_id is null or p_capture_id = p_reservation_id then
+    perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "captureId", "expected": "an id of its own"}');
+  end if;
+  if p_extend_amount is not null then
+    perform credits_private.check_amount(p_extend_amount, 'extend.amount');
+    perform credits_private.check_hold(v_minimum, p_extend_amount, p_ttl_seconds);
+  end if;
+  select * into strict s from public.credit_settings;
+
+  p := credits_private.lock_reservation(p_reservation_id);
+  p.t := credits_private.find_transaction(p_capture_id);
+  if (p.t).id is not null then
+    perform credits_private.check_same_charge(p, p_charge);
+  elsif (p.r).state in ('settled', 'released') then
+    perform credits_private.fail(409, 'RESERVATION_CLOSED', jsonb_build_object('state', (p.r).state));
+  else
+    perform credits_private.check_transaction_input(p_capture_id, null, null);
+    v_replayed := false;
+    p := credits_private.charge(p, p_capture_id, p_charge);
+    -- A refused extension does not undo the capture: what the provider did has to be paid.
+    if p_extend_amount is not null and (p.r).state = 'active' and (p.b).status = 'active' and not s.spending_frozen then
+      p := credits_private.hold_more(p, p_capture_id, p_extend_amount, v_minimum, p_ttl_seconds, s);
+    end if;
+    perform credits_private.save_reservation(p.r);
+    perform credits_private.save_account(p.b);
+  end if;
+  return credits_private.reservation_json(p.r) || jsonb_build_object(
+    'replayed', v_replayed,
+    'balance', credits_private.balance_json(p.b),
+    'transaction', credits_private.transaction_json(p.t),
+    'extension', case when p_extend_amount is not null then credits_private.extension_json(p.r, p_capture_id) end);
+end;
+$$;
+comment on function public.credits_capture(uuid, uuid, jsonb, numeric, numeric, integer) is
+  'Charges one provider call, keeps the reservation open and can hold more for the next call in the same round trip. Errors: RESERVATION_NOT_FOUND, RESERVATION_CLOSED, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
 
 create or replace function public.credits_settle(p_reservation_id uuid, p_charge jsonb default null)
 returns jsonb

@@ -33,6 +33,25 @@ $$;
 comment on function credits_private.person_hash(text, text) is
   'Keyed hash of the normalised e-mail, else phone: lower case, NFKC, no +tag, no dots at Gmail. Null when there is neither.';
 
+create or replace function credits_private.skip_periods(b public.credit_balances)
+returns public.credit_balances
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- At most the period that runs now is due: nobody gets credits for months in which they had no account.
+  while credits_private.period_end(b.plan_anchor_at, b.plan_period + 1) <= clock_timestamp() loop
+    b.plan_period := b.plan_period + 1;
+  end loop;
+  b.plan_period_ends_at := case when b.plan_period_ends_at is not null
+    then credits_private.period_end(b.plan_anchor_at, b.plan_period) end;
+  b.next_due_at := least(b.next_due_at, b.plan_period_ends_at);
+  return b;
+end;
+$$;
+comment on function credits_private.skip_periods(public.credit_balances) is
+  'Brings the period of an account that was closed up to date without working off the missed ones.';
+
 create or replace function credits_private.grant_signup(b public.credit_balances, u auth.users)
 returns public.credit_balances
 language plpgsql
@@ -79,7 +98,7 @@ begin
       select a.plan_anchor_at, a.plan_period, a.plan_period_ends_at
       into b.plan_anchor_at, b.plan_period, b.plan_period_ends_at
       from public.credit_balances a where a.account_id = v_holder;
-      b.next_due_at := least(b.next_due_at, b.plan_period_ends_at);
+      b := credits_private.skip_periods(b);
       update credits_private.signup_claims set account_id = b.account_id where person_hash = v_person;
     end if;
   end if;
@@ -104,6 +123,7 @@ begin
   if b.user_id is null then
     -- The user was deleted and made again under the same id: the account opens again as it stands.
     b.user_id := u.id;
+    b := credits_private.skip_periods(b);
   end if;
   b := credits_private.grant_signup(b, u);
   perform credits_private.save_account(b);
