@@ -12,7 +12,7 @@ const limit = z.coerce.number().int().min(1).max(200).optional().describe('1 to 
 const cursor = z.string().min(1).max(512).optional().describe('`nextCursor` of the page before')
 const nextCursor = z.string().nullable().describe('Null on the last page')
 const marginPercent = z.string().nullable().describe('Percent on the cost, a decimal string; null: removed')
-const instant = z.union([z.iso.datetime({ offset: true }), z.iso.date()])
+const instant = z.iso.datetime({ offset: true })
 
 /** Body of `GET /api/credits/balance`. */
 export const balanceSchema = z.object({
