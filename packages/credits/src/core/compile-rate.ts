@@ -17,7 +17,6 @@ export type RateInput =
       readonly type?: string
       readonly pricing: Readonly<Record<string, unknown>> | null
       readonly known?: boolean
-      readonly [key: string]: unknown
     }
   | Readonly<Record<string, unknown>>
 

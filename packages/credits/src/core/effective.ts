@@ -11,7 +11,7 @@ interface Timed<Row> {
   from: number
 }
 
-/** Rows by key, newest first. Rows are append-only, so a row's end is the start of the next one. */
+/** Rows by key, the one that wins first. Rows are append-only: a row ends when the next one begins. */
 type Index<Row> = ReadonlyMap<string, readonly Timed<Row>[]>
 
 const INDEXES = new WeakMap<readonly unknown[], Index<unknown>>()
@@ -31,7 +31,8 @@ function indexOf<Row extends Effective>(rows: readonly Row[], keyOf: (row: Row) 
     index.set(key, list)
   }
   for (const list of index.values()) {
-    list.sort((a, b) => b.from - a.from || (b.row.version ?? 0) - (a.row.version ?? 0))
+    // Margins have versions, and the latest decision that has come into force counts, as in the database.
+    list.sort((a, b) => (b.row.version ?? 0) - (a.row.version ?? 0) || b.from - a.from)
   }
   INDEXES.set(rows, index)
   return index
