@@ -1,0 +1,103 @@
+import { createGateway, type GatewayProvider } from '@ai-sdk/gateway'
+import { generateText, registerTelemetry, streamText, type Telemetry } from 'ai'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { withCredits } from '../../src/ai/index.ts'
+import { type Credits, createCredits } from '../../src/index.ts'
+import { supabaseStore } from '../../src/store/supabase.ts'
+import { newWorld, type World } from './setup.ts'
+
+const MODEL = 'openai/gpt-5'
+
+describe('gateway-integration', () => {
+  let world: World
+  let credits: Credits
+  let gateway: GatewayProvider
+  beforeAll(async () => {
+    world = await newWorld()
+    credits = createCredits({ store: supabaseStore(world.service) })
+    gateway = createGateway({ baseURL: world.stack.gatewayUrl, apiKey: world.stack.gatewayApiKey })
+  })
+  afterAll(() => world?.end())
+
+  const providerCalls = async () => {
+    const response = await fetch(`${world.stack.gatewayUrl}/_dev/journal`)
+    const body = (await response.json()) as { calls: unknown[] }
+    return body.calls.length
+  }
+  const lastTransaction = async (userId: string) => (await credits.getHistory({ userId, limit: 1 })).data[0]
+
+  it('generateText is reserved before and settled after the provider call with one transaction of model, feature and token counts', async () => {
+    const { id: userId } = await world.signUp()
+    const before = await providerCalls()
+    await withCredits(generateText, { credits, userId, feature: 'summary' })({
+      model: gateway(MODEL),
+      prompt: 'Hello [dev: input=10000 tokens=2000 cached=6000]',
+      maxOutputTokens: 2000,
+    })
+    expect((await providerCalls()) - before).toBe(1)
+    expect(await lastTransaction(userId)).toMatchObject({
+      type: 'usage',
+      version: 2,
+      amount: '-4.12',
+      model: MODEL,
+      feature: 'summary',
+      inputTokens: 10000,
+      outputTokens: 2000,
+      estimated: false,
+    })
+    const reservations = await world.sql('select state from public.credit_reservations where account_id = $1', [userId])
+    expect(reservations).toEqual([{ state: 'settled' }])
+  })
+
+  it('streamText is reserved before and settled after the provider call with one transaction of model, feature and token counts', async () => {
+    const { id: userId } = await world.signUp()
+    const result = await withCredits(streamText, { credits, userId, feature: 'chat' })({
+      model: gateway(MODEL),
+      prompt: 'Hello [dev: input=10000 tokens=600 cached=6000 delay=0]',
+      maxOutputTokens: 2000,
+    })
+    const reserved = await credits.getBalance({ userId })
+    expect(Number(reserved.reserved)).toBeGreaterThan(0)
+    await result.consumeStream()
+    // 4,000 fresh at 1.25 + 6,000 cached at 0.125 + 600 output at 10 USD a million, times 160.
+    expect(await lastTransaction(userId)).toMatchObject({
+      type: 'usage',
+      version: 2,
+      amount: '-1.88',
+      model: MODEL,
+      feature: 'chat',
+      inputTokens: 10000,
+      outputTokens: 600,
+    })
+    expect(await credits.getBalance({ userId })).toMatchObject({ available: '48.12', reserved: '0' })
+  })
+
+  it('with too few credits the provider is never called', async () => {
+    const { id: userId } = await world.signUp()
+    await credits.adjust({ userId, amount: '-50', reason: 'story' })
+    const before = await providerCalls()
+    for (const fn of [generateText, streamText]) {
+      const call = withCredits(fn as typeof generateText, { credits, userId })({
+        model: gateway(MODEL),
+        prompt: 'Hello',
+      })
+      await expect(call).rejects.toMatchObject({ code: 'INSUFFICIENT_CREDITS', status: 402 })
+    }
+    expect(await providerCalls()).toBe(before)
+  })
+
+  it('telemetry metadata carries userId and reservationId', async () => {
+    const seen: unknown[] = []
+    const integration: Telemetry = { onStart: (event) => void seen.push(event) }
+    registerTelemetry(integration)
+    const { id: userId } = await world.signUp()
+    await withCredits(generateText, { credits, userId })({ model: gateway(MODEL), prompt: 'Hello' })
+    const [reservation] = await world.sql<{ id: string }>(
+      'select id from public.credit_reservations where account_id = $1',
+      [userId],
+    )
+    const told = JSON.stringify(seen)
+    expect(told).toContain(userId)
+    expect(told).toContain(reservation?.id)
+  })
+})
