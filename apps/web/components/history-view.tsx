@@ -201,7 +201,7 @@ function TransactionRow({ transaction }: { transaction: TransactionBody }) {
         </Text>
       </Table.Td>
       <Table.Td ta="right" className="digits">
-        <Text size="sm" fw={600} c={isTaken ? undefined : 'teal'}>
+        <Text size="sm" fw={600} c={isTaken ? 'inherit' : 'teal'}>
           {formatChange(amount)}
         </Text>
       </Table.Td>

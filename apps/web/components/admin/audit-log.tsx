@@ -77,7 +77,7 @@ function Entry({ entry }: { entry: AuditEntry }) {
         {percent(entry.oldMarginPercent)} → {percent(entry.newMarginPercent)}
       </Table.Td>
       <Table.Td visibleFrom="sm">
-        <Text size="xs" c="dimmed" title={who} ff={entry.actorId ? 'monospace' : undefined}>
+        <Text size="xs" c="dimmed" title={who} ff={entry.actorId ? 'monospace' : 'text'}>
           {entry.actorId ? `${who.slice(0, 8)}…` : who}
         </Text>
       </Table.Td>

@@ -9,14 +9,16 @@ export interface SupabaseUserClient {
       error: { status?: number | undefined; name: string } | null
     }>
   }
-  from(table: string): {
-    select(columns: string): {
-      eq(
-        column: string,
-        value: string,
-      ): { maybeSingle(): PromiseLike<{ data: unknown; error: { message: string } | null }> }
-    }
-  }
+  // The builders of supabase-js are too deep a type to be compared member by member: see RoleQuery.
+  from(table: string): { select(columns: string): unknown }
+}
+
+/** What `from('profiles').select('role')` gives. */
+interface RoleQuery {
+  eq(
+    column: string,
+    value: string,
+  ): { maybeSingle(): PromiseLike<{ data: unknown; error: { message: string } | null }> }
 }
 
 /** How {@link supabaseUser} gets a client that acts as the sender of a request. */
@@ -54,7 +56,8 @@ export function supabaseUser({ createClient }: SupabaseUserOptions): GetUser {
 }
 
 async function isAdmin(client: SupabaseUserClient, userId: string): Promise<boolean> {
-  const { data, error } = await client.from('profiles').select('role').eq('user_id', userId).maybeSingle()
+  const roles = client.from('profiles').select('role') as RoleQuery
+  const { data, error } = await roles.eq('user_id', userId).maybeSingle()
   if (error) throw new CreditError({ code: 'STORE_UNAVAILABLE', message: 'The role cannot be read', cause: error })
   return typeof data === 'object' && data !== null && 'role' in data && data.role === 'admin'
 }

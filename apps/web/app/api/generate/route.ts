@@ -1,0 +1,18 @@
+import { withCredits } from '@layers/credits/ai'
+import { protectedRoute, toBalanceBody } from '@layers/credits/next'
+import { generateText } from 'ai'
+import { generateBody } from '@/lib/chat-request'
+import { getCredits, routeOptions } from '@/lib/credits'
+import { gateway } from '@/lib/gateway'
+import { defaultModel } from '@/lib/models'
+
+/** One prompt, one answer, and what it cost. */
+export const POST = (request: Request) =>
+  protectedRoute({ ...routeOptions(), body: generateBody, maxBodyBytes: 128 * 1024 }, async ({ user, body }) => {
+    const credits = getCredits()
+    const model = body.model ?? defaultModel()
+    const generate = withCredits(generateText, { credits, userId: user.id, feature: 'generate' })
+    const result = await generate({ model: gateway()(model), prompt: body.prompt, abortSignal: request.signal })
+    const balance = await credits.getBalance({ userId: user.id })
+    return Response.json({ text: result.text, model, balance: toBalanceBody(balance) })
+  })(request)
