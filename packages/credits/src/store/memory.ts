@@ -28,7 +28,7 @@ export interface MemoryStoreOptions {
 export interface MemoryStore extends CreditStore {
   /** Opens an account with its signup grant, as the trigger on `auth.users` does. */
   createAccount(input?: { userId?: string | undefined; planId?: string | undefined }): Balance
-  /** Moves an account to another plan: its monthly credits are granted at once. */
+  /** Moves an account to another plan: up at once, down at the end of the period. */
   setPlan(input: { userId: string; planId: string }): Balance
   freezeAccount(input: { userId: string; frozen: boolean }): void
   freezeSpending(frozen: boolean): void
@@ -40,9 +40,9 @@ export interface MemoryStore extends CreditStore {
 
 const PLANS: readonly MemoryPlan[] = [
   { id: 'free', monthlyCredits: '50' },
-  { id: 'starter', monthlyCredits: '500' },
-  { id: 'pro', monthlyCredits: '3000' },
-  { id: 'team', monthlyCredits: '7500' },
+  { id: 'starter', priceUsd: '20', monthlyCredits: '500' },
+  { id: 'pro', priceUsd: '100', monthlyCredits: '3000' },
+  { id: 'team', priceUsd: '200', monthlyCredits: '7500' },
 ]
 
 /**

@@ -8,8 +8,10 @@ export function openAccount(userId: string, plan: MemoryPlan, signupCredits: str
   const account: Account = {
     userId,
     plan,
+    nextPlan: null,
     lots: [],
     lotsMade: 0,
+    taken: new Map(),
     planCredits: 0n,
     addOnCredits: 0n,
     debt: 0n,
@@ -27,14 +29,34 @@ export function openAccount(userId: string, plan: MemoryPlan, signupCredits: str
   return account
 }
 
-/** Moves to another plan at once: a new period begins with its credits. */
+/** Upgrades at once, downgrades at the end of the period. */
 export function changePlan(account: Account, plan: MemoryPlan, now: number): void {
+  const old = account.plan
+  const more = micros('monthlyCredits', plan.monthlyCredits, 0n) - micros('monthlyCredits', old.monthlyCredits, 0n)
+  if (more < 0n || plan.id === old.id) {
+    account.nextPlan = plan.id === old.id ? null : plan
+    return
+  }
   account.plan = plan
-  account.anchorAt = now
-  account.period = 1
-  account.periodEndsAt = monthsAfter(now, 1)
-  account.nextDueAt = Math.min(account.nextDueAt, account.periodEndsAt)
-  startPeriod(account, now)
+  account.nextPlan = null
+  if (isFree(old) && !isFree(plan)) {
+    // The first paid period starts with the payment, whole; unused free credits stay until their own expiry.
+    account.anchorAt = now
+    account.period = 1
+    account.periodEndsAt = monthsAfter(now, 1)
+    account.nextDueAt = Math.min(account.nextDueAt, account.periodEndsAt)
+    startPeriod(account, now)
+    return
+  }
+  // Within a paid period: the difference, for the rest of the period.
+  const start = monthsAfter(account.anchorAt, account.period - 1)
+  const whole = BigInt(account.periodEndsAt - start)
+  account.overageLimit = micros('overageLimit', plan.overageLimit ?? '0', 0n)
+  grantPlan(account, 'plan', (more * BigInt(account.periodEndsAt - now) * 2n + whole) / (whole * 2n), now)
+}
+
+function isFree(plan: MemoryPlan): boolean {
+  return micros('priceUsd', plan.priceUsd ?? '0', 0n) === 0n
 }
 
 /** Applies what time has brought: expired reservations, ended periods, expired lots. */
@@ -49,6 +71,8 @@ export function applyDue(account: Account, now: number): void {
     const limit = micros('rolloverLimit', account.plan.rolloverLimit ?? '0', 0n)
     rollOver(account, limit, ended, account.periodEndsAt, now)
     expireLots(account, ended, now)
+    account.plan = account.nextPlan ?? account.plan
+    account.nextPlan = null
     startPeriod(account, now)
   }
   expireLots(account, now, now)

@@ -1,6 +1,6 @@
 import type { ChargeRecord, Transaction } from '../port.ts'
 import { decimal, least, type Micros } from './amounts.ts'
-import { type Account, iso, type Lot, NEVER, worth } from './state.ts'
+import { type Account, iso, type Lot, NEVER, type Piece, worth } from './state.ts'
 
 /** What differs between transactions; the rest is filled in by {@link append}. */
 export type Entry = Pick<Transaction, 'type' | 'source'> &
@@ -59,25 +59,26 @@ function shift(account: Account, bucket: Lot['bucket'], by: Micros): void {
 }
 
 /** Adds credits: debt is paid first, the rest becomes a lot. */
-export function addLot(account: Account, lot: Omit<Lot, 'sequence'>): void {
+export function addLot(account: Account, lot: Omit<Lot, 'sequence' | 'amount'>): void {
   const repaid = least(lot.remaining, account.debt)
   account.debt -= repaid
   const remaining = lot.remaining - repaid
   if (remaining === 0n) return
-  insert(account, { ...lot, remaining })
+  account.lotsMade += 1
+  place(account, { ...lot, amount: remaining, remaining, sequence: account.lotsMade })
   shift(account, lot.bucket, remaining)
 }
 
-function insert(account: Account, input: Omit<Lot, 'sequence'>): void {
-  account.lotsMade += 1
-  const lot = { ...input, sequence: account.lotsMade }
+/** Puts a lot where the burn-down order wants it. */
+function place(account: Account, lot: Lot): void {
   const at = account.lots.findIndex((other) => before(lot, other))
   account.lots.splice(at === -1 ? account.lots.length : at, 0, lot)
   if (lot.expiresAt < account.nextDueAt) account.nextDueAt = lot.expiresAt
 }
 
 /** Takes credits in burn-down order; what no lot covers becomes debt. The caller has checked that it may. */
-export function burn(account: Account, amount: Micros): void {
+export function burn(account: Account, amount: Micros): Piece[] {
+  const pieces: Piece[] = []
   let left = amount
   while (left > 0n) {
     const lot = account.lots[0]
@@ -85,10 +86,30 @@ export function burn(account: Account, amount: Micros): void {
     const taken = least(left, lot.remaining)
     lot.remaining -= taken
     shift(account, lot.bucket, -taken)
+    pieces.push({ lot, amount: taken })
     left -= taken
     if (lot.remaining === 0n) account.lots.shift()
   }
   account.debt += left
+  return pieces
+}
+
+/** Returns credits: debt first, then the lots they came from as far as these still live, then a lot of their own. */
+export function giveBack(account: Account, amount: Micros, pieces: readonly Piece[], now: number): void {
+  const repaid = least(amount, account.debt)
+  account.debt -= repaid
+  let left = amount - repaid
+  // Last taken, first returned.
+  for (const { lot, amount: taken } of pieces.toReversed()) {
+    const back = least(least(left, taken), lot.amount - lot.remaining)
+    if (lot.expiresAt <= now || back === 0n) continue
+    if (lot.remaining === 0n) place(account, lot)
+    lot.remaining += back
+    shift(account, lot.bucket, back)
+    left -= back
+  }
+  if (left > 0n)
+    addLot(account, { bucket: 'add-on', source: 'refund', priority: 100, expiresAt: NEVER, remaining: left })
 }
 
 /**
@@ -121,7 +142,9 @@ export function rollOver(account: Account, limit: Micros, from: number, to: numb
   }
   if (moved === 0n) return
   account.lots = account.lots.filter((lot) => lot.remaining > 0n)
-  insert(account, { bucket: 'plan', source: 'rollover', priority: 100, expiresAt: to, remaining: moved })
+  account.lotsMade += 1
+  const lot = { source: 'rollover', priority: 100, expiresAt: to, sequence: account.lotsMade }
+  place(account, { ...lot, bucket: 'plan', amount: moved, remaining: moved })
   append(account, now, { type: 'adjustment', source: 'rollover', change: 0n })
 }
 

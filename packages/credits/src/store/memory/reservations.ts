@@ -83,6 +83,7 @@ export function extend(bank: Bank, input: StoreExtendInput): ExtendResult {
 
 export function capture(bank: Bank, input: StoreCaptureInput): CaptureResult {
   const cost = micros('charge.amount', input.charge.amount, 0n)
+  if (input.captureId === input.reservationId) throw invalidInput('captureId', 'must be an id of its own')
   const { account, held, now } = open(bank, input.reservationId)
   const asked = `capture ${cost} ${input.charge.costUsd}`
   const done = stepOf(held, input.captureId, asked)
@@ -107,7 +108,7 @@ export function settle(bank: Bank, input: StoreSettleInput): SettleResult {
   if (input.charge !== undefined) {
     held.settlement = charge(account, held, cost, input.charge, undefined, now)
     bank.remember(held.settlement)
-  } else if (held.state === 'expired') held.late = true
+  }
   closeHold(account, held, 'settled', now)
   return settled(account, held, false)
 }
@@ -138,8 +139,8 @@ function charge(
   held.captured += taken
   held.uncollected += cost - taken
   held.late ||= held.state === 'expired'
-  burn(account, taken)
-  return append(account, now, {
+  const pieces = burn(account, taken)
+  const transaction = append(account, now, {
     ...usageOf(record),
     id,
     type: 'usage',
@@ -149,8 +150,10 @@ function charge(
     reservationId: held.reservationId,
     feature: record.feature ?? held.feature,
     model: record.model ?? held.model,
-    late: held.late,
+    late: held.state === 'expired',
   })
+  account.taken.set(transaction.id, pieces)
+  return transaction
 }
 
 /** Adds to an active hold, all or at least the minimum; otherwise leaves it as it was. */
@@ -216,11 +219,10 @@ export function mismatch(id: string): CreditError {
   return new CreditError({ code: 'IDEMPOTENCY_MISMATCH', details: { id } })
 }
 
-export function insufficient(account: Account, required: Micros): CreditError {
-  return new CreditError({
-    code: 'INSUFFICIENT_CREDITS',
-    details: { available: decimal(available(account)), required: decimal(required), balance: decimal(worth(account)) },
-  })
+export function insufficient(account: Account, required: Micros, free: Micros = available(account)): CreditError {
+  const balance = decimal(worth(account))
+  const details = { available: decimal(atLeastZero(free)), required: decimal(required), balance }
+  return new CreditError({ code: 'INSUFFICIENT_CREDITS', details })
 }
 
 function lifetime(seconds: number): number {

@@ -4,6 +4,8 @@ import { decimal, type Micros } from './amounts.ts'
 /** A plan as the memory store knows it. Amounts are decimal strings of credits. */
 export interface MemoryPlan {
   id: string
+  /** Default `"0"`. Leaving a free plan for a paid one begins a new period. */
+  priceUsd?: string | undefined
   /** Set anew each month. */
   monthlyCredits: string
   /** How far below zero the plan lets an account go. Default `"0"`. */
@@ -20,7 +22,14 @@ export interface Lot {
   expiresAt: number
   /** Position in time, to break ties: oldest first. */
   sequence: number
+  amount: Micros
   remaining: Micros
+}
+
+/** What a charge took from a lot, so that a refund can return it there. */
+export interface Piece {
+  lot: Lot
+  amount: Micros
 }
 
 /** One reservation. Times are milliseconds of the store's clock. */
@@ -58,9 +67,13 @@ export interface Step {
 export interface Account {
   userId: string
   plan: MemoryPlan
+  /** A downgrade waits for the end of the period. */
+  nextPlan: MemoryPlan | null
   /** In burn-down order. */
   lots: Lot[]
   lotsMade: number
+  /** By usage transaction. */
+  taken: Map<string, Piece[]>
   planCredits: Micros
   addOnCredits: Micros
   debt: Micros

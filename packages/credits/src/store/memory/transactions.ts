@@ -12,7 +12,7 @@ import type {
 import { applyDue } from './accounts.ts'
 import { decimal, micros, ownMetadata, requireUuid } from './amounts.ts'
 import type { Bank } from './bank.ts'
-import { addLot, append, burn } from './ledger.ts'
+import { addLot, append, burn, giveBack } from './ledger.ts'
 import { insufficient, mismatch } from './reservations.ts'
 import { type Account, available, balanceOf, NEVER } from './state.ts'
 
@@ -38,7 +38,8 @@ export function grant(bank: Bank, input: StoreGrantInput): TransactionResult {
 
 export function refund(bank: Bank, input: StoreRefundInput): TransactionResult {
   const original = bank.transactions.get(requireUuid('originalId', input.originalId))
-  if (original === undefined || original.type !== 'usage') throw new CreditError({ code: 'TRANSACTION_NOT_FOUND' })
+  if (original === undefined) throw new CreditError({ code: 'TRANSACTION_NOT_FOUND' })
+  if (original.type !== 'usage') throw invalidInput('originalId', 'expected a usage transaction')
   const account = bank.account(original.userId)
   const asked = `refund ${input.originalId} ${input.amount ?? 'all'}`
   return once(bank, account, input.transactionId, asked, (now) => {
@@ -50,13 +51,14 @@ export function refund(bank: Bank, input: StoreRefundInput): TransactionResult {
     if (amount > left || left === 0n) {
       throw new CreditError({ code: 'REFUND_EXCEEDS_ORIGINAL', details: { refundable: decimal(left) } })
     }
-    addLot(account, { bucket: 'add-on', source: 'refund', priority: 100, expiresAt: NEVER, remaining: amount })
+    giveBack(account, amount, account.taken.get(original.id) ?? [], now)
     return append(account, now, {
       id: input.transactionId,
       type: 'refund',
       source: 'refund',
       change: amount,
       reversesId: original.id,
+      reservationId: original.reservationId,
       feature: original.feature,
       model: original.model,
       reason: input.reason,
@@ -70,7 +72,9 @@ export function adjust(bank: Bank, input: StoreAdjustInput): TransactionResult {
   const account = bank.account(input.userId)
   const asked = `adjust ${input.userId} ${amount}`
   return once(bank, account, input.transactionId, asked, (now) => {
-    if (amount < 0n && available(account) < -amount) throw insufficient(account, -amount)
+    // Never into overage, never from under a reservation.
+    const free = available(account) - account.overageLimit
+    if (amount < 0n && free < -amount) throw insufficient(account, -amount, free)
     if (amount < 0n) burn(account, -amount)
     else addLot(account, { bucket: 'add-on', source: 'adjustment', priority: 100, expiresAt: NEVER, remaining: amount })
     return append(account, now, {
