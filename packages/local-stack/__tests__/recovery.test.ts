@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { commandOf, isAlive, waitForExit } from '../src/process/pids.ts'
@@ -87,12 +87,20 @@ describe('a stale file', () => {
 
 describe('a data folder', () => {
   it('whose making was cut off is made anew', async () => {
-    await stack.start()
-    await stack.run('stop')
-    rmSync(path.join(stack.folder, 'ready.json'))
-    rmSync(path.join(stack.folder, 'pg', 'global'), { recursive: true })
+    const partial = path.join(stack.folder, 'pg.partial')
+    mkdirSync(partial)
+    writeFileSync(path.join(partial, 'PG_VERSION'), '17\n')
     const info = await stack.start()
     expect((await client(info, info.publishableKey).rpc('ping')).data).toBe(1)
+    expect(existsSync(partial)).toBe(false)
+  })
+
+  it('that is damaged is reported with the way out, and --fresh is one', async () => {
+    await stack.start()
+    await stack.run('stop')
+    rmSync(path.join(stack.folder, 'pg', 'global'), { recursive: true })
+    await expect(stack.start()).rejects.toThrow(/^POSTGRES_FAILED: [\s\S]*--fresh/)
+    await stack.start('--fresh')
   })
 
   it('of another Postgres is refused with the way out, and left as it is', async () => {

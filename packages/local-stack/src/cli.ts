@@ -1,17 +1,19 @@
 #!/usr/bin/env node
 import { defineCommand, runMain } from 'citty'
-import { env } from './cli/env.ts'
-import { logs } from './cli/logs.ts'
-import { start } from './cli/start.ts'
-import { status } from './cli/status.ts'
-import { stop } from './cli/stop.ts'
 
 const main = defineCommand({
   meta: {
     name: 'stack',
     description: 'The local stack: Postgres, PostgREST, auth and a model gateway behind one URL. For development only.',
   },
-  subCommands: { start, stop, status, env, logs },
+  // Loaded when called: most commands need none of the servers' code.
+  subCommands: {
+    start: () => import('./cli/start.ts').then((module) => module.start),
+    stop: () => import('./cli/stop.ts').then((module) => module.stop),
+    status: () => import('./cli/status.ts').then((module) => module.status),
+    env: () => import('./cli/env.ts').then((module) => module.env),
+    logs: () => import('./cli/logs.ts').then((module) => module.logs),
+  },
 })
 
 await runMain(main)

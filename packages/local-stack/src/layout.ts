@@ -15,8 +15,6 @@ export interface Layout {
   root: string
   /** The Postgres cluster. */
   dataDir: string
-  /** Written when the cluster is complete; without it the data folder is begun anew. */
-  readyFile: string
   /** Who runs the stack and how to reach it. */
   stateFile: string
   /** Held while a stack starts or runs here, so that two starts do not work on the same data. */
@@ -35,6 +33,11 @@ export function defaultRoot(port: number, user: RunAs): string {
   // A checkout below /root: the unprivileged user cannot walk there, so the data goes where everybody can.
   const id = createHash('sha256').update(REPOSITORY).digest('hex').slice(0, 12)
   return path.join(os.tmpdir(), `local-stack-${id}`, String(port))
+}
+
+/** The folder of what all stacks of this repository share. */
+export function cacheRoot(user: RunAs): string {
+  return path.dirname(defaultRoot(0, user))
 }
 
 /** A folder that is removed when the stack stops. */
@@ -70,7 +73,6 @@ export function layoutOf(root: string): Layout {
   return {
     root,
     dataDir: file('pg'),
-    readyFile: file('ready.json'),
     stateFile: file('state.json'),
     lockFile: file('lock'),
     postgresLog: file('postgres.log'),

@@ -1,19 +1,20 @@
-import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, rmSync } from 'node:fs'
 import { type Api, CONSTANTS, startApi } from './api.ts'
 import { type ClonedDatabase, type CloneOptions, createCloner } from './clone.ts'
 import { StackError } from './errors.ts'
 import type { Handler } from './http/front-door.ts'
 import { PUBLIC_JWKS, type RoleKeys, roleKeys } from './keys.ts'
-import { createLayout, defaultRoot, type Layout, temporaryRoot } from './layout.ts'
+import { cacheRoot, createLayout, defaultRoot, type Layout, temporaryRoot } from './layout.ts'
 import { createJournal } from './models/journal.ts'
 import { createModelGateway } from './models/server.ts'
 import { type ResolvedOptions, resolveOptions, type StackOptions } from './options.ts'
 import { findPostgres, type PostgresBinaries } from './postgres/binaries.ts'
-import { dataDirVersion, endOrphan, initCluster, majorVersion } from './postgres/cluster.ts'
+import { dataDirVersion, majorVersion } from './postgres/cluster.ts'
 import { connectionString } from './postgres/connect.ts'
-import { bootstrap } from './postgres/databases.ts'
 import { migrate, seed } from './postgres/migrate.ts'
+import { endOrphan } from './postgres/orphan.ts'
 import { type DatabaseServer, superviseDatabase } from './postgres/supervised.ts'
+import { createCluster } from './postgres/template.ts'
 import { requireFreePort } from './process/ports.ts'
 import { type RunAs, runAs } from './process/unprivileged.ts'
 import { startWatchdog, type Watchdog } from './process/watchdog.ts'
@@ -53,10 +54,10 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const undo: (() => unknown)[] = [() => releaseLock(layout)]
   try {
     await clearTheWay(layout, resolved)
-    const isNew = prepareCluster(layout, binaries, user)
+    await prepareCluster(layout, binaries, user)
     const watchdog = startWatchdog()
     undo.push(() => watchdog.close())
-    return await assemble({ resolved, user, binaries, layout, log, isNew, watchdog, undo })
+    return await assemble({ resolved, user, binaries, layout, log, watchdog, undo })
   } catch (error) {
     await unwind(undo)
     if (resolved.ephemeral) rmSync(layout.root, { recursive: true, force: true })
@@ -82,28 +83,22 @@ async function clearTheWay(layout: Layout, options: ResolvedOptions): Promise<vo
   if (options.port !== 0) await requireFreePort(options.port, 'API')
   if (options.dbPort !== 0) await requireFreePort(options.dbPort, 'database')
   if (options.fresh) {
-    for (const file of [layout.readyFile, layout.dataDir, layout.journalFile])
-      rmSync(file, { recursive: true, force: true })
+    for (const file of [layout.dataDir, layout.journalFile]) rmSync(file, { recursive: true, force: true })
   }
 }
 
-/** @returns whether the cluster was created just now and still needs roles and schemas */
-function prepareCluster(layout: Layout, binaries: PostgresBinaries, user: RunAs): boolean {
-  const major = majorVersion(binaries)
+async function prepareCluster(layout: Layout, binaries: PostgresBinaries, user: RunAs): Promise<void> {
   const found = dataDirVersion(layout.dataDir)
-  if (found !== undefined && found !== major) {
-    throw new StackError(
-      'DATA_DIR_VERSION',
-      `The data in ${layout.dataDir} belongs to Postgres ${found}, this is Postgres ${major}.`,
-      {
-        hint: 'Start with --fresh to throw the local data away, or set POSTGRES_BIN to the matching server.',
-      },
-    )
+  if (found === undefined) {
+    await createCluster(layout.dataDir, { binaries, user, cacheDir: cacheRoot(user) })
+    return
   }
-  // The ready file is written last: a folder without it was cut off in the making and holds nothing of value.
-  if (found !== undefined && existsSync(layout.readyFile)) return false
-  initCluster(binaries, layout.dataDir, user)
-  return true
+  const major = majorVersion(binaries)
+  if (found === major) return
+  const message = `The data in ${layout.dataDir} belongs to Postgres ${found}, this is Postgres ${major}.`
+  throw new StackError('DATA_DIR_VERSION', message, {
+    hint: 'Start with --fresh to throw the local data away, or set POSTGRES_BIN to the matching server.',
+  })
 }
 
 interface Parts {
@@ -112,7 +107,6 @@ interface Parts {
   binaries: PostgresBinaries
   layout: Layout
   log: (line: string) => void
-  isNew: boolean
   watchdog: Watchdog
   /** What to do, last first, when a later part fails or the stack stops. */
   undo: (() => unknown)[]
@@ -140,10 +134,6 @@ async function assemble(parts: Parts): Promise<Stack> {
     log,
   })
   undo.push(() => database.stop())
-  if (parts.isNew) {
-    await bootstrap(database.port)
-    writeFileSync(layout.readyFile, `${JSON.stringify({ postgres: majorVersion(parts.binaries) })}\n`)
-  }
   const applied = await applySchema(database.port, resolved)
   const roles = await roleKeys()
   const apiOptions = {
@@ -226,10 +216,4 @@ function logger(layout: Layout, options: ResolvedOptions): (line: string) => voi
     options.log?.(line)
     if (existsSync(layout.root)) appendFileSync(layout.serverLog, `${new Date().toISOString()} ${line}\n`)
   }
-}
-
-/** The version of Postgres that a stack's data belongs to; undefined before its first complete start. */
-export function readyVersion(layout: Layout): number | undefined {
-  if (!existsSync(layout.readyFile)) return undefined
-  return (JSON.parse(readFileSync(layout.readyFile, 'utf8')) as { postgres?: number }).postgres
 }

@@ -3,8 +3,10 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { stopStack } from '../../src/cli/stop.ts'
 import type { StackInfo } from '../../src/index.ts'
-import { freePort } from '../../src/process/ports.ts'
+import { layoutOf } from '../../src/layout.ts'
+import { requireFreePort } from '../../src/process/ports.ts'
 import { FIXTURES } from './stack.ts'
 
 const script = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
@@ -55,22 +57,24 @@ export async function cliStack(migrations = FIXTURES.migrationsDir): Promise<Cli
       return JSON.parse(stdout) as StackInfo
     },
     async remove() {
-      await command('stop')
+      await stopStack(layoutOf(folder))
       rmSync(folder, { recursive: true, force: true })
     },
   }
 }
 
-/** The database takes the port after the URL's. */
+/**
+ * The database takes the port after the URL's. Below the range that outgoing connections take their ports from,
+ * so that none of them is in the way a moment later.
+ */
 async function freePairOfPorts(): Promise<number> {
   for (;;) {
-    const port = await freePort()
-    if (port < 65_000 && (await isFree(port + 1))) return port
+    const port = 20_000 + Math.floor(Math.random() * 10_000)
+    if ((await isFree(port)) && (await isFree(port + 1))) return port
   }
 }
 
-async function isFree(port: number): Promise<boolean> {
-  const { requireFreePort } = await import('../../src/process/ports.ts')
+function isFree(port: number): Promise<boolean> {
   return requireFreePort(port, 'test').then(
     () => true,
     () => false,

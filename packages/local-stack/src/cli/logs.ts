@@ -1,5 +1,5 @@
 import { defineCommand } from 'citty'
-import { tail } from '../postgres/cluster.ts'
+import { tail } from '../process/log.ts'
 import { guarded, layoutFor, print, WHICH } from './shared.ts'
 
 /** `stack logs` */

@@ -7,7 +7,6 @@ import { messageOf, StackError, type StackErrorCode } from '../errors.ts'
 import { createLayout, type Layout } from '../layout.ts'
 import { refuseProduction, resolveOptions } from '../options.ts'
 import { runAs } from '../process/unprivileged.ts'
-import { startStack } from '../stack.ts'
 import { readRunning, type StackInfo } from '../state.ts'
 import { guarded, layoutFor, portOf, print, WHICH } from './shared.ts'
 import { stopStack } from './stop.ts'
@@ -68,6 +67,8 @@ async function stayInForeground(layout: Layout, args: StartArgs): Promise<void> 
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve())
   })
   try {
+    // Only the process that becomes the stack pays for loading it.
+    const { startStack } = await import('../stack.ts')
     const stack = await startStack({
       port: portOf(args),
       dataDir: layout.root,

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { defineCommand } from 'citty'
 import type { Layout } from '../layout.ts'
-import { endOrphan } from '../postgres/cluster.ts'
+import { endOrphan } from '../postgres/orphan.ts'
 import { commandOf, signal, waitForExit } from '../process/pids.ts'
 import { clearState, endLeftovers, lockHolder, releaseLock } from '../state.ts'
 import { guarded, layoutFor, print, WHICH } from './shared.ts'

@@ -13,8 +13,8 @@ import {
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf, StackError } from '../errors.ts'
-import { endProcess } from '../process/pids.ts'
-import { HOST } from '../process/ports.ts'
+import { tail } from '../process/log.ts'
+import { freePort, HOST } from '../process/ports.ts'
 import type { RunAs } from '../process/unprivileged.ts'
 import type { PostgresBinaries } from './binaries.ts'
 import { connect } from './connect.ts'
@@ -72,17 +72,16 @@ export function initCluster(binaries: PostgresBinaries, dataDir: string, user: R
   }
 }
 
+/** What the server says about its version. */
+export function serverVersion(binaries: PostgresBinaries): string {
+  const result = spawnSync(binaries.postgres, ['--version'], { encoding: 'utf8' })
+  if (result.status === 0) return result.stdout.trim()
+  throw new StackError('BINARY_MISSING', `${binaries.postgres} does not run: ${result.error?.message ?? result.stderr}`)
+}
+
 /** The major version of the server programs. */
 export function majorVersion(binaries: PostgresBinaries): number {
-  const result = spawnSync(binaries.postgres, ['--version'], { encoding: 'utf8' })
-  const major = /(\d+)(?:\.\d+|beta|rc|devel)/.exec(result.stdout ?? '')?.[1]
-  if (!major) {
-    throw new StackError(
-      'BINARY_MISSING',
-      `${binaries.postgres} does not run: ${result.error?.message ?? result.stderr}`,
-    )
-  }
-  return Number(major)
+  return Number(/(\d+)(?:\.\d+|beta|rc|devel)/.exec(serverVersion(binaries))?.[1])
 }
 
 /** The major version a data folder was created with, or undefined when it holds no cluster. */
@@ -92,13 +91,32 @@ export function dataDirVersion(dataDir: string): number | undefined {
 }
 
 /**
- * Starts the server and waits until it answers queries.
+ * Starts the server and waits until it answers queries. A port of 0 takes a free one.
+ *
+ * After kill -9 a server's children need a moment to notice; until then a new server is refused. And a port that
+ * was free when it was chosen may be taken when the server opens it. Both pass.
  *
  * @throws StackError `POSTGRES_FAILED` with the end of the server's log
  */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const deadline = Date.now() + 15_000
+  for (;;) {
+    const port = options.port || (await freePort())
+    try {
+      return await startOnce({ ...options, port })
+    } catch (error) {
+      const message = error instanceof StackError ? error.message : ''
+      const passing = /shared memory block|lock file .* already exists|is another postmaster/i.test(message)
+      const taken = options.port === 0 && /could not bind|address already in use/i.test(message)
+      if (!(passing || taken) || Date.now() > deadline) throw error
+      await sleep(200)
+    }
+  }
+}
+
+async function startOnce(options: ClusterOptions): Promise<Cluster> {
   const { binaries, dataDir, port, user } = options
-  if (user.uid !== undefined) for (const file of [dataDir]) own(file, user)
+  own(dataDir, user)
   chmodSync(dataDir, 0o700)
   const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'timezone=UTC', 'log_timezone=UTC']
   settings.push('max_connections=200', 'wal_level=logical', ...options.flags)
@@ -123,14 +141,6 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   return { pid: child.pid ?? 0, port, exited, stop }
 }
 
-/** Ends a server that outlived its owner, so that its data folder can be opened again. */
-export async function endOrphan(dataDir: string): Promise<void> {
-  const file = path.join(dataDir, 'postmaster.pid')
-  if (!existsSync(file)) return
-  const pid = Number(readFileSync(file, 'utf8').split('\n')[0])
-  if (Number.isInteger(pid) && pid > 1) await endProcess(pid, dataDir, 'SIGINT')
-}
-
 function own(file: string, user: RunAs): void {
   if (user.uid !== undefined && user.gid !== undefined) chownSync(file, user.uid, user.gid)
 }
@@ -146,7 +156,9 @@ async function waitForQueries(child: ChildProcess, options: ClusterOptions): Pro
   const deadline = Date.now() + 60_000
   for (;;) {
     if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) {
-      throw new StackError('POSTGRES_FAILED', `Postgres did not start.\n${tail(options.logFile)}`)
+      throw new StackError('POSTGRES_FAILED', `Postgres did not start.\n${tail(options.logFile)}`, {
+        hint: 'If its data is damaged, start with --fresh to throw the local data away.',
+      })
     }
     try {
       const client = await connect({ port: options.port, user: 'supabase_admin', timeoutMs: 2000 })
@@ -162,10 +174,4 @@ async function waitForQueries(child: ChildProcess, options: ClusterOptions): Pro
       await sleep(15)
     }
   }
-}
-
-/** The last lines of a log, for error messages. */
-export function tail(file: string, lines = 12): string {
-  if (!existsSync(file)) return ''
-  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-lines).join('\n')
 }

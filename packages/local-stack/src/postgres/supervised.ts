@@ -1,8 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { messageOf, StackError } from '../errors.ts'
-import { freePort } from '../process/ports.ts'
+import { messageOf } from '../errors.ts'
 import type { Watchdog } from '../process/watchdog.ts'
-import { type Cluster, type ClusterOptions, startCluster } from './cluster.ts'
+import { type ClusterOptions, startCluster } from './cluster.ts'
 
 /** A Postgres server that is watched over: it can be ended and started again while everything else stays up. */
 export interface DatabaseServer {
@@ -38,8 +36,7 @@ const RESTARTS_PER_MINUTE = 5
  * @throws StackError `POSTGRES_FAILED`
  */
 export async function superviseDatabase(options: SuperviseOptions): Promise<DatabaseServer> {
-  const port = options.cluster.port
-  let cluster = await startPatiently(options.cluster)
+  let cluster = await startCluster(options.cluster)
   const fixed = { ...options.cluster, port: cluster.port }
   let expected = false
   let running = true
@@ -74,7 +71,7 @@ export async function superviseDatabase(options: SuperviseOptions): Promise<Data
   async function start(): Promise<void> {
     if (running) return
     expected = false
-    cluster = await startPatiently(fixed)
+    cluster = await startCluster(fixed)
     attach()
     await options.onRestart()
   }
@@ -87,7 +84,7 @@ export async function superviseDatabase(options: SuperviseOptions): Promise<Data
   }
 
   return {
-    port: cluster.port || port,
+    port: cluster.port,
     get pid() {
       return cluster.pid
     },
@@ -98,25 +95,5 @@ export async function superviseDatabase(options: SuperviseOptions): Promise<Data
       expected = true
       if (running) await cluster.stop()
     },
-  }
-}
-
-/**
- * After kill -9 the server's children need a moment to notice; until then a new server is refused. And a port
- * that was free when it was chosen may be taken when the server opens it.
- */
-async function startPatiently(options: ClusterOptions): Promise<Cluster> {
-  const deadline = Date.now() + 15_000
-  for (;;) {
-    const port = options.port || (await freePort())
-    try {
-      return await startCluster({ ...options, port })
-    } catch (error) {
-      const message = error instanceof StackError ? error.message : ''
-      const passing = /shared memory block|lock file .* already exists|is another postmaster/i.test(message)
-      const taken = options.port === 0 && /could not bind|address already in use/i.test(message)
-      if (!(passing || taken) || Date.now() > deadline) throw error
-      await sleep(200)
-    }
   }
 }

@@ -5,8 +5,8 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StackError } from '../errors.ts'
 import { POSTGREST_JWKS } from '../keys.ts'
-import { tail } from '../postgres/cluster.ts'
 import { connectionString } from '../postgres/connect.ts'
+import { tail } from '../process/log.ts'
 import { freePort, HOST } from '../process/ports.ts'
 
 /** A running PostgREST. */
