@@ -99,16 +99,13 @@ function byStatus({ status }: DatabaseError, cause: unknown): Failure | undefine
 function ours(error: DatabaseError, cause: unknown): CreditError {
   const code = error.message ?? ''
   if (!Object.hasOwn(ERROR_CODES, code)) return new CreditError({ code: 'INTERNAL', cause })
-  const { field, expected, ...details } = parsed(error.details ?? error.detail)
-  // SQL names the parameter a `field`; everywhere else in this package it is a path.
+  const details = parsed(error.details ?? error.detail)
+  const { field, expected, ...rest } = details
   if (field === undefined) return new CreditError({ code: code as CreditErrorCode, details, cause })
-  const message = `${String(field)}: ${expected === undefined ? 'is not valid' : `expected ${String(expected)}`}`
-  return new CreditError({
-    code: code as CreditErrorCode,
-    message,
-    details: { ...details, path: field, issue: expected },
-    cause,
-  })
+  // SQL names the parameter a `field`; everywhere else in this package it is a path.
+  const issue = expected === undefined ? 'is not valid' : `expected ${String(expected)}`
+  const message = `${String(field)}: ${issue}`
+  return new CreditError({ code: code as CreditErrorCode, message, details: { ...rest, path: field, issue }, cause })
 }
 
 function parsed(detail: string | null | undefined): Record<string, unknown> {

@@ -162,14 +162,15 @@ export const reservationCases: readonly ContractCase[] = [
       await refused(store.getBalance({ userId: NOBODY }), 'ACCOUNT_NOT_FOUND')
       await refused(store.getHistory({ userId: NOBODY, limit: 1 }), 'ACCOUNT_NOT_FOUND')
       await refused(grant(harness, NOBODY, '1'), 'ACCOUNT_NOT_FOUND')
-      for (const answer of [
-        store.getReservation({ reservationId }),
-        store.release({ reservationId }),
-        store.settle({ reservationId, charge: chargeOf('1') }),
-        store.capture({ reservationId, captureId: id(), charge: chargeOf('1') }),
-        store.extend({ reservationId, extensionId: id(), amount: '1', ttlSeconds: 9 }),
+      const charge = chargeOf('1')
+      for (const call of [
+        () => store.getReservation({ reservationId }),
+        () => store.release({ reservationId }),
+        () => store.settle({ reservationId, charge }),
+        () => store.capture({ reservationId, captureId: id(), charge }),
+        () => store.extend({ reservationId, extensionId: id(), amount: '1', ttlSeconds: 9 }),
       ]) {
-        await refused(answer, 'RESERVATION_NOT_FOUND')
+        await refused(call(), 'RESERVATION_NOT_FOUND')
       }
     },
   },

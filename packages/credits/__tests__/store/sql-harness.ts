@@ -1,0 +1,62 @@
+import type { Stack } from '@layers/local-stack'
+import { createClient } from '@supabase/supabase-js'
+import type pg from 'pg'
+import type { CreditStore } from '../../src/store/port.ts'
+import type { StoreHarness } from '../../src/testing.ts'
+
+/** A supabase-js client that may move credits. */
+export function serviceClient(stack: Pick<Stack, 'url' | 'secretKey'>) {
+  return createClient(stack.url, stack.secretKey, { auth: { persistSession: false, autoRefreshToken: false } })
+}
+
+/** Signs somebody up the way the auth server does: the trigger on `auth.users` opens the account. */
+export async function signUp(admin: pg.Pool): Promise<string> {
+  const userId = crypto.randomUUID()
+  const email = `${userId}@example.test`
+  await admin.query(
+    `insert into auth.users (id, aud, role, email, email_confirmed_at, created_at, updated_at)
+     values ($1, 'authenticated', 'authenticated', $2, now(), now(), now())`,
+    [userId, email],
+  )
+  return userId
+}
+
+/** What the contract suite needs besides the store, over an admin connection that the store does not know. */
+export function sqlHarness(store: CreditStore, admin: pg.Pool): StoreHarness {
+  return {
+    store,
+    createUser: () => signUp(admin),
+    async allowOverage(userId, limit) {
+      const planId = `overage-${limit}`
+      await admin.query(
+        `insert into public.credit_plans (id, name, price_usd, monthly_credits, overage_limit)
+         values ($1, $1, 0, 50, $2) on conflict do nothing`,
+        [planId, limit],
+      )
+      await admin.query('select public.credits_set_plan($1, $2)', [userId, planId])
+    },
+    // Time is the database's, so instead of moving its clock everything that waits is moved towards now.
+    async advance(userId, seconds) {
+      await admin.query(
+        `with shift as (select make_interval(secs => $2) as by),
+         lots as (
+           update public.credit_lots set expires_at = expires_at - by from shift where account_id = $1
+         ),
+         reservations as (
+           update public.credit_reservations set expires_at = expires_at - by from shift where account_id = $1
+         )
+         update public.credit_balances
+         set next_due_at = next_due_at - by, swept_until = swept_until - by,
+             plan_anchor_at = plan_anchor_at - by, plan_period_ends_at = plan_period_ends_at - by
+         from shift where account_id = $1`,
+        [userId, seconds],
+      )
+    },
+    async freezeAccount(userId, frozen) {
+      await admin.query('select public.credits_freeze_account($1, $2, null, $3)', [userId, frozen, 'contract test'])
+    },
+    async freezeSpending(frozen) {
+      await admin.query('select public.credits_freeze_spending($1, null, $2)', [frozen, 'contract test'])
+    },
+  }
+}
