@@ -185,7 +185,11 @@ export function compileRate(rate: RateInput): CompiledRate {
     pricing,
     unknownKeys,
     kind,
-    plain: kind === 'tokens' && pricing.peak_pricing === undefined,
+    plain:
+      kind === 'tokens' &&
+      pricing.peak_pricing === undefined &&
+      pricing.audio_input_token_cost === undefined &&
+      pricing.audio_output_token_cost === undefined,
     flags: pricing.varies_by_provider === true ? ['provider_price_varies'] : [],
     base,
     inputOnly: pricing.output === undefined && type !== null && INPUT_ONLY_TYPES.has(type),

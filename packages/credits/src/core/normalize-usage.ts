@@ -164,7 +164,7 @@ function makeConsistent(usage: Mutable, flags: string[]): void {
  */
 export function normalizeUsage(input: UsageInput): NormalizedUsage {
   const source = record(input)
-  if (source === undefined) throw invalidInput('usage', 'must be an object')
+  if (source === undefined || Array.isArray(input)) throw invalidInput('usage', 'must be an object')
   const usage: Mutable = {}
   for (const key in source) {
     const value = source[key]
