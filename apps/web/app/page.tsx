@@ -1,6 +1,6 @@
-import { Badge, Button, Card, Container, Group, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core'
+import { Badge, Card, Container, Group, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core'
 import { IconArrowRight, IconPlayerStop, IconReceipt, IconShieldCheck } from '@tabler/icons-react'
-import Link from 'next/link'
+import { LinkButton } from '@/components/link-button'
 import { currentUser } from '@/lib/session'
 
 const POINTS = [
@@ -36,17 +36,16 @@ export default async function LandingPage() {
           Chat with the model that suits the question. You pay for what it used, in credits, and see it at once.
         </Text>
         <Group mt="sm" justify="center">
-          <Button
-            component={Link}
+          <LinkButton
             href={user ? '/chat' : '/sign-up'}
             size="md"
             rightSection={<IconArrowRight size={18} aria-hidden />}
           >
             {user ? 'Open the chat' : 'Start for free'}
-          </Button>
-          <Button component={Link} href="/upgrade" size="md" variant="default">
+          </LinkButton>
+          <LinkButton href="/upgrade" size="md" variant="default">
             See the plans
-          </Button>
+          </LinkButton>
         </Group>
       </Stack>
       <SimpleGrid cols={{ base: 1, sm: 3 }} mt={{ base: 48, sm: 96 }} spacing="lg">

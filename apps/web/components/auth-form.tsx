@@ -79,7 +79,15 @@ export function AuthForm({ mode, nextPath, providers, callbackFailed = false }: 
         <ProviderButtons providers={providers} nextPath={nextPath} />
         <form onSubmit={submit} method="post">
           <Stack mt="lg" gap="md">
-            <TextInput label="E-mail" name="email" type="email" autoComplete="email" required maxLength={254} />
+            <TextInput
+              label="E-mail"
+              name="email"
+              type="email"
+              autoComplete="email"
+              required
+              withAsterisk={false}
+              maxLength={254}
+            />
             <PasswordInput
               label="Password"
               name="password"
@@ -87,6 +95,7 @@ export function AuthForm({ mode, nextPath, providers, callbackFailed = false }: 
               description={mode === 'sign-up' ? 'At least 8 characters' : undefined}
               minLength={mode === 'sign-up' ? 8 : undefined}
               required
+              withAsterisk={false}
             />
             {error ? (
               <Alert color="red" variant="light" icon={<IconAlertCircle size={18} aria-hidden />} role="alert">

@@ -62,7 +62,8 @@ export function HistoryView() {
             </Group>
           </Alert>
         ) : null}
-        {history.isLoading ? <LoadingRows /> : <Transactions transactions={history.transactions} />}
+        {history.isLoading ? <LoadingRows /> : null}
+        {history.isLoading || history.error ? null : <Transactions transactions={history.transactions} />}
       </Card>
       <Center mih={36}>
         {history.hasMore ? (

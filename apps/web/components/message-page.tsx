@@ -1,6 +1,6 @@
-import { Button, Container, Group, Stack, Text, Title } from '@mantine/core'
-import Link from 'next/link'
+import { Container, Group, Stack, Text, Title } from '@mantine/core'
 import type { ReactNode } from 'react'
+import { LinkButton } from './link-button'
 
 interface MessagePageProps {
   title: string
@@ -18,9 +18,9 @@ export function MessagePage({ title, text, action }: MessagePageProps) {
         <Text c="dimmed">{text}</Text>
         <Group mt="sm" justify="center">
           {action}
-          <Button component={Link} href="/" variant="default">
+          <LinkButton href="/" variant="default">
             To the start page
-          </Button>
+          </LinkButton>
         </Group>
       </Stack>
     </Container>

@@ -43,13 +43,13 @@ export function AuditLog({ audit }: { audit: ReturnType<typeof useAudit> }) {
           ))}
         </Table.Tbody>
       </Table>
-      <Center mt="md" mih={30}>
-        {pages.at(-1)?.nextCursor ? (
+      {pages.at(-1)?.nextCursor ? (
+        <Center mt="md">
           <Button size="xs" variant="default" loading={isValidating} onClick={() => setSize(size + 1)}>
             Show more
           </Button>
-        ) : null}
-      </Center>
+        </Center>
+      ) : null}
     </>
   )
 }

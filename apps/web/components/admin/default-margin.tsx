@@ -3,6 +3,7 @@
 import { Button, Group, TextInput } from '@mantine/core'
 import { type FormEvent, useState } from 'react'
 import { type Margin, putMargin } from './admin-api'
+import { isPercent, MarginInput, Refusal } from './margin-input'
 import { useChange } from './use-change'
 
 interface DefaultMarginProps {
@@ -29,18 +30,7 @@ export function DefaultMargin({ margin, onChange }: DefaultMarginProps) {
   return (
     <form onSubmit={submit}>
       <Group align="flex-start" gap="sm">
-        <TextInput
-          label="Margin on cost"
-          rightSection="%"
-          inputMode="decimal"
-          w={140}
-          value={value}
-          onChange={(event) => setValue(event.currentTarget.value)}
-          error={error}
-          errorProps={{ style: { width: 'max-content', maxWidth: 280 } }}
-          required
-          withAsterisk={false}
-        />
+        <MarginInput value={value} onChange={(event) => setValue(event.currentTarget.value)} />
         <TextInput
           label="Reason"
           placeholder="Optional, for the audit log"
@@ -50,10 +40,16 @@ export function DefaultMargin({ margin, onChange }: DefaultMarginProps) {
           value={reason}
           onChange={(event) => setReason(event.currentTarget.value)}
         />
-        <Button type="submit" mt={25} loading={isBusy} disabled={value.trim() === (margin?.marginPercent ?? '')}>
+        <Button
+          type="submit"
+          mt={25}
+          loading={isBusy}
+          disabled={!isPercent(value) || value.trim() === margin?.marginPercent}
+        >
           Save
         </Button>
       </Group>
+      <Refusal message={error} />
     </form>
   )
 }

@@ -1,10 +1,11 @@
 'use client'
 
-import { Button, Group, Select, TextInput } from '@mantine/core'
+import { Button, Group, Select } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { IconPlus } from '@tabler/icons-react'
 import { type FormEvent, useState } from 'react'
 import { type Margin, putMargin, useRates } from './admin-api'
+import { isPercent, MarginInput, Refusal } from './margin-input'
 import { useChange } from './use-change'
 
 interface NewOverrideProps {
@@ -53,27 +54,19 @@ export function NewOverride({ existing, onChange }: NewOverrideProps) {
           flex={1}
           miw={220}
         />
-        <TextInput
-          label="Margin on cost"
-          rightSection="%"
-          inputMode="decimal"
-          w={140}
-          value={value}
-          onChange={(event) => setValue(event.currentTarget.value)}
-          error={error}
-          errorProps={{ style: { width: 'max-content', maxWidth: 280 } }}
-        />
+        <MarginInput value={value} onChange={(event) => setValue(event.currentTarget.value)} />
         <Button
           type="submit"
           mt={25}
           variant="light"
           loading={isBusy}
-          disabled={!model || !value.trim()}
+          disabled={!model || !isPercent(value)}
           leftSection={<IconPlus size={16} aria-hidden />}
         >
           Add
         </Button>
       </Group>
+      <Refusal message={error} />
     </form>
   )
 }

@@ -1,9 +1,10 @@
 'use client'
 
-import { ActionIcon, Alert, Button, Group, Modal, Stack, Table, Text, TextInput } from '@mantine/core'
+import { ActionIcon, Button, Group, Modal, Stack, Table, Text } from '@mantine/core'
 import { IconPencil, IconTrash } from '@tabler/icons-react'
 import { type FormEvent, useState } from 'react'
 import { deleteMargin, type Margin, putMargin } from './admin-api'
+import { isPercent, MarginInput, Refusal } from './margin-input'
 import { useChange } from './use-change'
 
 interface OverridesProps {
@@ -97,20 +98,13 @@ function EditForm({ margin, onChange, onDone }: FormProps) {
   }
   return (
     <form onSubmit={submit}>
-      <TextInput
-        label="Margin on cost"
-        rightSection="%"
-        inputMode="decimal"
-        data-autofocus
-        value={value}
-        onChange={(event) => setValue(event.currentTarget.value)}
-        error={error}
-      />
+      <MarginInput value={value} w="100%" data-autofocus onChange={(event) => setValue(event.currentTarget.value)} />
+      <Refusal message={error} />
       <Group justify="flex-end" mt="md">
         <Button variant="default" onClick={onDone}>
           Cancel
         </Button>
-        <Button type="submit" loading={isBusy} disabled={!value.trim()}>
+        <Button type="submit" loading={isBusy} disabled={!isPercent(value)}>
           Save
         </Button>
       </Group>
@@ -128,7 +122,7 @@ function RemoveForm({ margin, onChange, onDone }: FormProps) {
       <Text size="sm">
         {margin.target} will have the next wider margin again, from the next call on. The audit log keeps what it was.
       </Text>
-      {error ? <Alert color="red">{error}</Alert> : null}
+      <Refusal message={error} />
       <Group justify="flex-end">
         <Button variant="default" onClick={onDone}>
           Cancel

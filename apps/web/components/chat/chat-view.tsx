@@ -2,9 +2,9 @@
 
 import { useChat } from '@ai-sdk/react'
 import { useCredits } from '@layers/credits/react'
-import { Box, Container, Stack } from '@mantine/core'
+import { Container, Stack } from '@mantine/core'
 import { DefaultChatTransport } from 'ai'
-import { useEffect, useRef, useState } from 'react'
+import { useEffect, useState } from 'react'
 import type { ChatMessage } from '@/lib/chat-message'
 import type { ModelChoice } from '@/lib/models'
 import classes from './chat.module.css'
@@ -30,7 +30,7 @@ export function ChatView({ models, defaultModel }: ChatViewProps) {
     onError: () => void refresh(),
   })
   const isBusy = status === 'submitted' || status === 'streaming'
-  const end = useScrollToEnd(messages, status)
+  useScrollToEnd(messages, status)
 
   const ask = (text: string) => void sendMessage({ text }, { body: { model } })
   return (
@@ -48,7 +48,6 @@ export function ChatView({ models, defaultModel }: ChatViewProps) {
           {status === 'submitted' ? <Thinking /> : null}
           {error ? <ChatProblem error={error} onRetry={() => void regenerate({ body: { model } })} /> : null}
         </Stack>
-        <Box ref={end} />
       </Container>
       <div className={classes.composer}>
         <Container size="md">
@@ -60,12 +59,12 @@ export function ChatView({ models, defaultModel }: ChatViewProps) {
 }
 
 /** Follows the answer as it grows, unless the reader has scrolled up to read. */
-function useScrollToEnd(messages: ChatMessage[], status: string) {
-  const end = useRef<HTMLDivElement>(null)
+function useScrollToEnd(messages: ChatMessage[], status: string): void {
   // Each new part of an answer is the reason to look again.
   useEffect(() => {
-    const distance = document.documentElement.scrollHeight - window.innerHeight - window.scrollY
-    if (status === 'submitted' || distance < 200) end.current?.scrollIntoView({ block: 'end' })
+    if (messages.length === 0) return
+    const { scrollHeight } = document.documentElement
+    const isNearEnd = scrollHeight - window.innerHeight - window.scrollY < 300
+    if (status === 'submitted' || isNearEnd) window.scrollTo({ top: scrollHeight })
   }, [messages, status])
-  return end
 }

@@ -6,5 +6,5 @@ export const POST = credentialsRoute(async (credentials) => {
   const client = await sessionClient()
   const { error } = await client.auth.signInWithPassword(credentials)
   if (error) throw authProblem(error)
-  return Response.json({})
+  return Response.json({}, { headers: { 'cache-control': 'no-store' } })
 })

@@ -9,7 +9,7 @@ export const POST = withProblems(
     assertTrustedOrigin(request, routeOptions().allowedOrigins)
     const client = await sessionClient()
     await client.auth.signOut({ scope: 'local' })
-    return Response.json({})
+    return Response.json({}, { headers: { 'cache-control': 'no-store' } })
   },
   { onError: logError },
 )

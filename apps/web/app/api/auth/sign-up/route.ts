@@ -11,5 +11,5 @@ export const POST = credentialsRoute(async ({ email, password }, request) => {
     options: { emailRedirectTo: `${publicOrigin(request)}/auth/callback` },
   })
   if (error) throw authProblem(error)
-  return Response.json({ confirmationNeeded: data.session === null })
+  return Response.json({ confirmationNeeded: data.session === null }, { headers: { 'cache-control': 'no-store' } })
 })
