@@ -1,0 +1,155 @@
+import Decimal from 'decimal.js'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import * as z from 'zod'
+import { codeOf } from '../../__tests__/core/models.ts'
+import { CreditError } from './errors.ts'
+import {
+  add,
+  canonical,
+  compare,
+  creditsOfUsd,
+  creditsSchema,
+  isZero,
+  max,
+  min,
+  mul,
+  negate,
+  parseOrThrow,
+  percentSchema,
+  round,
+  signedCreditsSchema,
+  sub,
+  sum,
+  usdSchema,
+} from './money.ts'
+
+// An arbitrary-precision library as the oracle; nothing in src/core uses it.
+const Exact = Decimal.clone({ precision: 200, toExpNeg: -100, toExpPos: 100, rounding: Decimal.ROUND_HALF_UP })
+const decimal = fc
+  .tuple(fc.bigInt(-(10n ** 20n), 10n ** 20n), fc.nat(12))
+  .map(([units, places]) => new Exact(units.toString()).div(new Exact(10).pow(places)).toFixed(places))
+const text = (value: Decimal) => (value.isZero() ? '0' : value.toFixed())
+
+describe('decimal strings', () => {
+  it('add, subtract, multiply and compare as an arbitrary-precision library does', () => {
+    fc.assert(
+      fc.property(decimal, decimal, (a, b) => {
+        const [x, y] = [new Exact(a), new Exact(b)]
+        expect(add(a, b)).toBe(text(x.plus(y)))
+        expect(sub(a, b)).toBe(text(x.minus(y)))
+        expect(mul(a, b)).toBe(text(x.times(y)))
+        expect(compare(a, b)).toBe(x.comparedTo(y))
+        expect(min(a, b)).toBe(text(Exact.min(x, y)))
+        expect(max(a, b)).toBe(text(Exact.max(x, y)))
+        expect(negate(a)).toBe(text(x.negated()))
+        expect(round(a, 6)).toBe(text(x.toDecimalPlaces(6)))
+        expect(round(a, 6, 'up')).toBe(text(x.toDecimalPlaces(6, Decimal.ROUND_CEIL)))
+        expect(round(a, 6, 'down')).toBe(text(x.toDecimalPlaces(6, Decimal.ROUND_FLOOR)))
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  it('have one canonical spelling and never a negative zero', () => {
+    expect(canonical('1.500000')).toBe('1.5')
+    expect(canonical('100')).toBe('100')
+    expect(canonical('-0.000')).toBe('0')
+    expect(sub('0.3', '0.3')).toBe('0')
+    expect(isZero('-0.0')).toBe(true)
+    expect(sum([])).toBe('0')
+    expect(sum(['0.1', '0.2', '-0.05'])).toBe('0.25')
+  })
+})
+
+describe('amounts from outside', () => {
+  const poison = [
+    'NaN',
+    'Infinity',
+    '-Infinity',
+    '1e5',
+    '1E5',
+    '0x10',
+    '',
+    ' ',
+    ' 1',
+    '1 ',
+    '1\n',
+    '+1',
+    '.5',
+    '5.',
+    '01',
+    '1,5',
+    '1_000',
+    '１２',
+    '٣',
+    '1.0000001',
+    '100000000000000',
+    '--1',
+    '1.2.3',
+    'null',
+    1,
+    1n,
+    true,
+    null,
+    undefined,
+    {},
+    ['1'],
+  ]
+
+  it.each(poison)('refuse %j as credits, with the path', (value) => {
+    for (const schema of [creditsSchema, signedCreditsSchema]) expect(schema.safeParse(value).success).toBe(false)
+    const run = () => parseOrThrow(z.object({ amounts: z.array(creditsSchema) }), { amounts: ['1', value] }, 'body')
+    expect(codeOf(run)).toBe('INVALID_INPUT')
+    expect(run).toThrow(/^body\.amounts\[1\]: /)
+  })
+
+  it('are given back in canonical form', () => {
+    expect(creditsSchema.parse('12.340000')).toBe('12.34')
+    expect(creditsSchema.parse('99999999999999.999999')).toBe('99999999999999.999999')
+    expect(signedCreditsSchema.parse('-4.0')).toBe('-4')
+    expect(creditsSchema.safeParse('-0.000001').success).toBe(false)
+    expect(usdSchema.parse('0.000000000001')).toBe('0.000000000001')
+    for (const bad of ['-1', '0.0000000000001', '1000000000000', '1e-7'])
+      expect(usdSchema.safeParse(bad).success).toBe(false)
+  })
+
+  it('keep a margin above -100 and at most 10000 percent, to 4 places', () => {
+    for (const good of ['60', '0', '-99.9999', '10000', '12.5'])
+      expect(percentSchema.safeParse(good).success).toBe(true)
+    for (const bad of ['-100', '-100.0001', '10000.0001', '1.00001', '1e2', 60, '']) {
+      expect(percentSchema.safeParse(bad).success).toBe(false)
+    }
+  })
+})
+
+describe('credits of a cost', () => {
+  it('are the cost times (100 + margin): USD 0.021 at 60 % is 3.36', () => {
+    expect(creditsOfUsd({ costUsd: '0.021', marginPercent: '0' }).credits).toBe('2.1')
+    expect(creditsOfUsd({ costUsd: '0.021', marginPercent: '60' })).toEqual({
+      credits: '3.36',
+      exactCredits: '3.36',
+      rounding: 'none',
+    })
+  })
+
+  it('are rounded half up at the sixth place, up for estimates, and never to nothing', () => {
+    const at = (costUsd: string, mode?: 'up') => creditsOfUsd({ costUsd, marginPercent: '0', mode })
+    expect(at('0.000000014999')).toMatchObject({ credits: '0.000001', rounding: 'half-up' })
+    expect(at('0.000000015')).toMatchObject({ credits: '0.000002', rounding: 'half-up' })
+    expect(at('0.000000010001', 'up')).toMatchObject({ credits: '0.000002', rounding: 'up' })
+    expect(at('0.000000000001')).toMatchObject({
+      credits: '0.000001',
+      exactCredits: '0.0000000001',
+      rounding: 'minimum',
+    })
+    expect(at('0')).toMatchObject({ credits: '0', rounding: 'none' })
+  })
+
+  it('refuse a cost that is negative or no decimal', () => {
+    for (const costUsd of ['-0.01', '1e-7', 'NaN', '', 5 as unknown as string]) {
+      expect(codeOf(() => creditsOfUsd({ costUsd, marginPercent: '60' }))).toBe('INVALID_INPUT')
+    }
+    expect(CreditError.isInstance(new CreditError({ code: 'INVALID_INPUT' }))).toBe(true)
+  })
+})
