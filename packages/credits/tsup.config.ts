@@ -1,0 +1,21 @@
+import { defineConfig, type Options } from 'tsup'
+
+const shared: Options = { format: 'esm', target: 'es2023', platform: 'neutral', outDir: 'dist', removeNodeProtocol: false }
+
+// Declarations come from tsc (see tsconfig.build.json): tsup cannot make them with TypeScript 7.
+export default defineConfig([
+  {
+    ...shared,
+    entry: {
+      index: 'src/index.ts',
+      testing: 'src/testing.ts',
+      'ai/index': 'src/ai/index.ts',
+      'http/index': 'src/http/index.ts',
+      'store/postgres': 'src/store/postgres.ts',
+      'store/supabase': 'src/store/supabase.ts',
+      'cli/main': 'src/cli/main.ts',
+    },
+  },
+  // Apart from the rest: its hooks run in the browser only, and the directive must stand at the top of the file.
+  { ...shared, entry: { 'react/index': 'src/react/index.ts' }, splitting: false, banner: { js: "'use client'" } },
+])
