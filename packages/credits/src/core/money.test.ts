@@ -97,12 +97,15 @@ describe('amounts from outside', () => {
     ['1'],
   ]
 
-  it.each(poison)('refuse %j as credits, with the path', (value) => {
-    for (const schema of [creditsSchema, signedCreditsSchema]) expect(schema.safeParse(value).success).toBe(false)
-    const run = () => parseOrThrow(z.object({ amounts: z.array(creditsSchema) }), { amounts: ['1', value] }, 'body')
-    expect(codeOf(run)).toBe('INVALID_INPUT')
-    expect(run).toThrow(/^body\.amounts\[1\]: /)
-  })
+  it.each(poison.map((value) => [`${typeof value} <${String(value)}>`, value] as const))(
+    'refuse %s as credits, with the path',
+    (_, value) => {
+      for (const schema of [creditsSchema, signedCreditsSchema]) expect(schema.safeParse(value).success).toBe(false)
+      const run = () => parseOrThrow(z.object({ amounts: z.array(creditsSchema) }), { amounts: ['1', value] }, 'body')
+      expect(codeOf(run)).toBe('INVALID_INPUT')
+      expect(run).toThrow(/^body\.amounts\[1\]: /)
+    },
+  )
 
   it('are given back in canonical form', () => {
     expect(creditsSchema.parse('12.340000')).toBe('12.34')
