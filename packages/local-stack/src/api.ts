@@ -1,6 +1,8 @@
 import type { Server } from 'node:http'
 import type pg from 'pg'
 import type { AuthConfig } from './auth/context.ts'
+import { createOutbox } from './auth/mail/outbox.ts'
+import { createMailPage } from './auth/mail/page.ts'
 import { createAuthHandler } from './auth/server.ts'
 import { StackError } from './errors.ts'
 import { createFrontDoor, type Handler } from './http/front-door.ts'
@@ -51,14 +53,16 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     pools.push(pool)
     return pool
   }
+  const outbox = createOutbox()
   const context = {
     pool: openPool('supabase_auth_admin', 10),
     admin: openPool('supabase_admin', 4),
     config: { ...options.auth, issuer: '' },
+    outbox,
     log: (line: string) => options.log(`auth: ${line}`),
   }
   const auth = createAuthHandler(context)
-  const open: Record<string, Handler> = {}
+  const open: Record<string, Handler> = { '/_dev/mail': createMailPage(outbox) }
   const server = createFrontDoor({
     roles: options.roles,
     auth: (req, res, path, url) => auth(req, res, path, url.searchParams),

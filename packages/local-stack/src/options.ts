@@ -1,5 +1,6 @@
 import path from 'node:path'
 import type { AuthConfig } from './auth/context.ts'
+import { readProjectAuth } from './config.ts'
 import { StackError } from './errors.ts'
 import { REPOSITORY } from './layout.ts'
 
@@ -22,13 +23,15 @@ export interface StackOptions {
   migrationsDir?: string | null
   /** The seed; null for none. Default `supabase/seed.sql` of the repository. */
   seedFile?: string | null
+  /** File with the auth settings; null for none. Default `supabase/config.toml` of the repository. */
+  configFile?: string | null
   /** Settings of Postgres, each `name=value`. */
   postgresFlags?: readonly string[]
   /** Connections of PostgREST to the database. Default 20. */
   restPoolSize?: number
   /** Start Postgres again when it ends by itself. Default true, with `ephemeral` false. */
   restartOnCrash?: boolean
-  /** Settings of the auth server. */
+  /** Settings of the auth server; they win over the file. */
   auth?: Partial<Omit<AuthConfig, 'issuer'>>
   /** Pause of the model gateway between two parts of a stream, milliseconds. Default 18, with `ephemeral` 0. */
   modelDelayMs?: number
@@ -67,6 +70,7 @@ export function resolveOptions(options: StackOptions): ResolvedOptions {
   const port = validPort(options.port ?? (ephemeral ? 0 : DEFAULT_PORT), 'port')
   const dbPort = validPort(options.dbPort ?? (port === 0 ? 0 : port + 1), 'dbPort')
   const root = (file: string) => path.join(REPOSITORY, 'supabase', file)
+  const config = options.configFile === undefined ? root('config.toml') : options.configFile
   return {
     port,
     dbPort,
@@ -78,11 +82,14 @@ export function resolveOptions(options: StackOptions): ResolvedOptions {
     postgresFlags: [...(ephemeral ? EPHEMERAL_FLAGS : []), ...(options.postgresFlags ?? [])],
     restPoolSize: options.restPoolSize ?? 20,
     restartOnCrash: options.restartOnCrash ?? !ephemeral,
-    auth: { ...AUTH_DEFAULTS, ...(ephemeral ? { passwordCost: 4 } : {}), ...options.auth },
+    auth: { ...AUTH_DEFAULTS, ...readProjectAuth(config), ...(ephemeral ? EPHEMERAL_AUTH : {}), ...options.auth },
     modelDelayMs: options.modelDelayMs ?? (ephemeral ? 0 : 18),
     log: options.log,
   }
 }
+
+// Tests sign up by the hundred and must not wait.
+const EPHEMERAL_AUTH = { passwordCost: 4, emailIntervalSeconds: 0 }
 
 const EPHEMERAL_FLAGS = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']
 
@@ -92,6 +99,12 @@ const AUTH_DEFAULTS: Omit<AuthConfig, 'issuer'> = {
   jwtExpirySeconds: 3600,
   minPasswordLength: 6,
   confirmEmail: false,
+  doubleConfirmChanges: true,
+  otpExpirySeconds: 3600,
+  emailIntervalSeconds: 1,
+  anonymousSignIns: true,
+  manualLinking: true,
+  templates: {},
   refreshReuseSeconds: 10,
   passwordCost: 10,
 }

@@ -9,7 +9,7 @@ export const FIXTURES = { migrationsDir: file('migrations'), seedFile: file('see
 
 /** A stack of its own for a test file. */
 export function testStack(options: StackOptions = {}): Promise<Stack> {
-  return startStack({ ephemeral: true, ...FIXTURES, ...options })
+  return startStack({ ephemeral: true, configFile: null, ...FIXTURES, ...options })
 }
 
 /** A client without memory of its own. */

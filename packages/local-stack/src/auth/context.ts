@@ -1,5 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type pg from 'pg'
+import type { Outbox } from './mail/outbox.ts'
+import type { MailKind, MailTemplate } from './mail/templates.ts'
 
 /** What can be set about the auth server. */
 export interface AuthConfig {
@@ -14,6 +16,18 @@ export interface AuthConfig {
   minPasswordLength: number
   /** False: a new user is signed in at once. True: only after following the link in an e-mail. */
   confirmEmail: boolean
+  /** A changed address is confirmed from both mailboxes, the old and the new. */
+  doubleConfirmChanges: boolean
+  /** Life of links and codes. */
+  otpExpirySeconds: number
+  /** Pause between two e-mails of the same kind to the same user. */
+  emailIntervalSeconds: number
+  /** Visitors may sign in without saying who they are. */
+  anonymousSignIns: boolean
+  /** Users may add and remove identities themselves. */
+  manualLinking: boolean
+  /** The app's own e-mails. */
+  templates: Partial<Record<MailKind, MailTemplate>>
   /** For how long a refresh token may be used again, for clients that refresh twice at once. */
   refreshReuseSeconds: number
   /** bcrypt cost. GoTrue uses 10. */
@@ -27,6 +41,8 @@ export interface AuthContext {
   readonly pool: pg.Pool
   /** Connected as superuser: `supabase_auth_admin` may not use pgcrypto, whose bcrypt checks passwords here. */
   readonly admin: pg.Pool
+  /** Where e-mails go. */
+  readonly outbox: Outbox
   /** Receives what goes wrong inside. */
   readonly log: (line: string) => void
 }

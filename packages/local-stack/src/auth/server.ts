@@ -4,10 +4,15 @@ import { readBody } from '../http/body.ts'
 import type { AuthContext, AuthReply, AuthRequest, AuthRoutes } from './context.ts'
 import { AuthError, CURRENT_API } from './errors.ts'
 import { adminRoutes } from './routes/admin.ts'
+import { emailRoutes } from './routes/email.ts'
+import { identityRoutes } from './routes/identities.ts'
 import { infoRoutes } from './routes/info.ts'
+import { linkRoutes } from './routes/links.ts'
+import { oauthRoutes } from './routes/oauth.ts'
 import { signupRoutes } from './routes/signup.ts'
 import { tokenRoutes } from './routes/token.ts'
 import { userRoutes } from './routes/user.ts'
+import { verifyRoutes } from './routes/verify.ts'
 
 const MAX_BODY_BYTES = 1 << 20
 
@@ -18,7 +23,9 @@ const MAX_BODY_BYTES = 1 << 20
  * @returns a handler; `path` is the part after `/auth/v1`
  */
 export function createAuthHandler(context: AuthContext) {
-  const routes: AuthRoutes = { ...infoRoutes, ...signupRoutes, ...tokenRoutes, ...userRoutes, ...adminRoutes }
+  const account: AuthRoutes = { ...signupRoutes, ...tokenRoutes, ...userRoutes, ...identityRoutes }
+  const proof: AuthRoutes = { ...emailRoutes, ...verifyRoutes, ...oauthRoutes }
+  const routes: AuthRoutes = { ...infoRoutes, ...account, ...proof, ...adminRoutes, ...linkRoutes }
   const find = matcher(routes)
 
   return async (req: IncomingMessage, res: ServerResponse, path: string, query: URLSearchParams): Promise<void> => {

@@ -53,6 +53,13 @@ export async function findUser(db: Queryable, id: string): Promise<UserRow | und
   return (await db.query<UserRow>('select * from auth.users where id = $1', [id])).rows[0]
 }
 
+/** The row of a user who must exist: just inserted, or locked by the caller. */
+export async function requireUserRow(db: Queryable, id: string): Promise<UserRow> {
+  const row = await findUser(db, id)
+  if (!row) throw new AuthError(404, 'user_not_found', 'User not found')
+  return row
+}
+
 /** The row of the user with this address, or undefined. */
 export async function findUserByEmail(db: Queryable, email: string): Promise<UserRow | undefined> {
   const query = 'select * from auth.users where email = $1 and not is_sso_user and deleted_at is null'

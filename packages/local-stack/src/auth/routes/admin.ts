@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { transaction } from '../../postgres/connect.ts'
 import { requireAdmin } from '../caller.ts'
 import type { AuthContext, AuthRequest, AuthRoutes, Queryable } from '../context.ts'
+import { emailExists } from '../email-change.ts'
 import { AuthError } from '../errors.ts'
 import { isUuid, metadata, parseBody, validEmail, validPassword } from '../input.ts'
 import { hashPassword } from '../passwords.ts'
@@ -171,8 +172,4 @@ async function userOfPath(request: AuthRequest, db: Queryable): Promise<UserRow>
 async function json(tx: Queryable, id: string) {
   const row = await findUser(tx, id)
   return row && userJson(tx, row)
-}
-
-function emailExists(): AuthError {
-  return new AuthError(422, 'email_exists', 'A user with this email address has already been registered')
 }

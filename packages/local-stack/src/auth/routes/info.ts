@@ -12,7 +12,7 @@ export const infoRoutes: AuthRoutes = {
   }),
   'GET /settings': async (_request, { config }) => ({
     body: {
-      external: { anonymous_users: true, email: true, phone: false, google: true, github: true },
+      external: { anonymous_users: config.anonymousSignIns, email: true, phone: false, google: true, github: true },
       disable_signup: false,
       mailer_autoconfirm: !config.confirmEmail,
       phone_autoconfirm: false,

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { transaction } from '../../postgres/connect.ts'
 import type { AuthContext, AuthReply, AuthRequest, AuthRoutes } from '../context.ts'
 import { AuthError } from '../errors.ts'
+import type { FlowRow } from '../flows.ts'
 import { parseBody } from '../input.ts'
 import { checkPassword } from '../passwords.ts'
 import { openSession, refreshSession } from '../sessions.ts'
@@ -51,17 +52,6 @@ async function byRefreshToken(request: AuthRequest, context: AuthContext): Promi
   const token = parseBody(refresh, request.body).refresh_token
   if (!token) throw new AuthError(400, 'validation_failed', 'refresh_token required')
   return { body: await refreshSession(context, token) }
-}
-
-interface FlowRow {
-  id: string
-  user_id: string | null
-  code_challenge: string | null
-  code_challenge_method: 's256' | 'plain' | null
-  authentication_method: string
-  auth_code_issued_at: Date | null
-  provider_access_token: string | null
-  provider_refresh_token: string | null
 }
 
 async function byCode(request: AuthRequest, context: AuthContext): Promise<AuthReply> {
