@@ -74,6 +74,12 @@ describe('text', () => {
     ).toEqual(['usage_missing'])
   })
 
+  it('says when the price list has a dimension that it does not know', () => {
+    const rate = { input: '0.000001', output: '0', input_per_smile: '0.1' }
+    const charge = calculateCredits({ inputTokens: 1, outputTokens: 0 }, { rate, marginPercent: '0' })
+    expect(charge.flags).toEqual(['price_dimension_unknown'])
+  })
+
   it('flags parts that exceed their total', () => {
     expect(price('openai/gpt-5.4', { inputTokens: 5, cacheReadTokens: 9, outputTokens: 0 }).flags).toEqual([
       'usage_inconsistent',

@@ -190,7 +190,10 @@ export function compileRate(rate: RateInput): CompiledRate {
       pricing.peak_pricing === undefined &&
       pricing.audio_input_token_cost === undefined &&
       pricing.audio_output_token_cost === undefined,
-    flags: pricing.varies_by_provider === true ? ['provider_price_varies'] : [],
+    flags: [
+      ...(pricing.varies_by_provider === true ? (['provider_price_varies'] as const) : []),
+      ...(unknownKeys.length > 0 ? (['price_dimension_unknown'] as const) : []),
+    ],
     base,
     inputOnly: pricing.output === undefined && type !== null && INPUT_ONLY_TYPES.has(type),
   }
