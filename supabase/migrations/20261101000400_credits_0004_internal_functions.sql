@@ -70,31 +70,36 @@ comment on function credits_private.check_object(jsonb, text, integer) is 'Refus
 
 create or replace function credits_private.iso(p_time timestamptz)
 returns text
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select case when isfinite(p_time) then to_char(p_time at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') end;
+begin
+  return case when isfinite(p_time) then to_char(p_time at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') end;
+end;
 $$;
 comment on function credits_private.iso(timestamptz) is 'ISO 8601, UTC, microseconds; null for null and infinity.';
 
 create or replace function credits_private.available(b public.credit_balances)
 returns numeric
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select b.plan_credits + b.add_on_credits - b.debt + b.overage_limit - b.reserved;
+begin
+  return b.plan_credits + b.add_on_credits - b.debt + b.overage_limit - b.reserved;
+end;
 $$;
 comment on function credits_private.available(public.credit_balances) is 'What can still be reserved; may be negative after an overage limit was lowered.';
 
 create or replace function credits_private.balance_json(b public.credit_balances)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'userId', b.account_id,
     'planId', b.plan_id,
     'planCredits', trim_scale(b.plan_credits)::text,
@@ -107,16 +112,18 @@ as $$
     'periodEndsAt', to_char(b.plan_period_ends_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
     'version', b.version
   );
+end;
 $$;
 comment on function credits_private.balance_json(public.credit_balances) is 'Balance of store/port.ts.';
 
 create or replace function credits_private.reservation_json(r public.credit_reservations)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'reservationId', r.id,
     'userId', r.user_id,
     'state', case when r.state = 'active' and r.expires_at <= clock_timestamp() then 'expired' else r.state end,
@@ -133,16 +140,18 @@ as $$
     'expiresAt', to_char(r.expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
     'closedAt', to_char(r.closed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
   );
+end;
 $$;
 comment on function credits_private.reservation_json(public.credit_reservations) is 'Reservation of store/port.ts.';
 
 create or replace function credits_private.transaction_json(t public.credit_transactions)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'id', t.id,
     'userId', t.user_id,
     'version', t.version,
@@ -163,6 +172,7 @@ as $$
     'metadata', t.metadata,
     'createdAt', to_char(t.created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
   );
+end;
 $$;
 comment on function credits_private.transaction_json(public.credit_transactions) is 'Transaction of store/port.ts.';
 
@@ -171,19 +181,21 @@ comment on function credits_private.transaction_json(public.credit_transactions)
 create or replace function credits_private.transaction_hash(
   t public.credit_transactions, c public.credit_transaction_costs, p_previous bytea)
 returns bytea
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
+begin
   -- A JSON array is a canonical, unambiguous text of the values; times as microseconds, because their text
   -- depends on the session. A new formula gets a new hash_version; this one stays for the rows that have 1.
-  select sha256(p_previous || convert_to(jsonb_build_array(
+  return sha256(p_previous || convert_to(jsonb_build_array(
     t.hash_version, t.account_id, t.version, t.id, t.user_id, t.type, t.source, t.amount, t.balance_after,
     t.uncollected, t.lots, t.reservation_id, t.reverses_id, t.feature, t.model, t.input_tokens, t.output_tokens,
     t.estimated, t.late, t.reason, t.metadata, (extract(epoch from t.created_at) * 1000000)::bigint,
     c.transaction_id, c.cost_usd, c.margin_percent, c.cost_source, c.computed_cost_usd, c.reported_cost_usd,
     c.served_model, c.usage, c.rate_id, c.margin_id, c.pricing, c.generation_id, c.provider, c.actor_id
   )::text, 'UTF8'));
+end;
 $$;
 comment on function credits_private.transaction_hash(public.credit_transactions, public.credit_transaction_costs, bytea) is
   'Hash of a ledger row chained to the one before; `credits verify` recomputes it.';
@@ -221,7 +233,7 @@ begin
   t.created_at := clock_timestamp();
   t.hash_version := 1;
   -- A cost row exists only where there is something in it.
-  if c is distinct from null then
+  if not (c is null) then
     c.account_id := t.account_id;
     c.version := t.version;
     c.transaction_id := t.id;
@@ -229,11 +241,7 @@ begin
   end if;
   t.hash := credits_private.transaction_hash(t, c, b.chain_hash);
   b.chain_hash := t.hash;
-  insert into public.credit_transactions values (t.*) on conflict (id) do nothing;
-  if not found then
-    -- The callers look for their own id first: this one belongs to another account or operation.
-    perform credits_private.fail(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', t.id));
-  end if;
+  insert into public.credit_transactions values (t.*);
   p.b := b;
   p.t := t;
   return p;
@@ -244,11 +252,16 @@ comment on function credits_private.append(credits_private.posting, public.credi
 
 create or replace function credits_private.find_transaction(p_id uuid)
 returns public.credit_transactions
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select t from public.credit_transactions t where t.id = p_id;
+declare
+  t public.credit_transactions;
+begin
+  select x.* into t from public.credit_transactions x where x.id = p_id;
+  return t;
+end;
 $$;
 comment on function credits_private.find_transaction(uuid) is 'The transaction with this id; null when there is none.';
 
@@ -256,11 +269,16 @@ comment on function credits_private.find_transaction(uuid) is 'The transaction w
 
 create or replace function credits_private.lock_account(p_account_id uuid)
 returns public.credit_balances
-language sql
+language plpgsql
 volatile
 set search_path = ''
 as $$
-  select b from public.credit_balances b where b.account_id = p_account_id for update;
+declare
+  b public.credit_balances;
+begin
+  select a.* into b from public.credit_balances a where a.account_id = p_account_id for update;
+  return b;
+end;
 $$;
 comment on function credits_private.lock_account(uuid) is 'The account''s row, locked until the transaction ends; null when there is none.';
 
@@ -552,12 +570,14 @@ comment on function credits_private.roll_over(public.credit_balances, numeric, t
 
 create or replace function credits_private.period_end(p_anchor timestamptz, p_period integer)
 returns timestamptz
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
+begin
   -- In UTC, whatever the session's time zone, and from the anchor: 31 January, 28 February, 31 March.
-  select (p_anchor at time zone 'utc' + make_interval(months => p_period)) at time zone 'utc';
+  return (p_anchor at time zone 'utc' + make_interval(months => p_period)) at time zone 'utc';
+end;
 $$;
 comment on function credits_private.period_end(timestamptz, integer) is 'End of the n-th monthly period.';
 
@@ -588,10 +608,12 @@ comment on function credits_private.start_period(public.credit_balances, text) i
 
 create or replace function credits_private.next_due(b public.credit_balances, p_now timestamptz)
 returns timestamptz
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+begin
+  return (
   with
   -- The next reservations to expire, closed ones included. If none of these is active, the last one is a
   -- safe answer: looking again then costs little, walking past every closed one now might cost a lot.
@@ -608,7 +630,9 @@ as $$
     (select min(expires_at) from lots),
     case when b.user_id is not null then b.plan_period_ends_at end,
     'infinity'
+  )
   );
+end;
 $$;
 comment on function credits_private.next_due(public.credit_balances, timestamptz) is
   'When something is due next. In the past while an expired lot is kept alive by a reservation: then every touch looks again.';

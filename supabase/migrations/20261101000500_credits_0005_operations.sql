@@ -89,13 +89,17 @@ declare
   v_held numeric := p_amount;
   v_life interval;
 begin
-  perform credits_private.check_amount(p_amount, 'amount');
-  perform credits_private.check_hold(v_minimum, p_amount, p_ttl_seconds);
-  perform credits_private.check_text(p_feature, 'feature', 255);
-  perform credits_private.check_text(p_model, 'model', 255);
-  perform credits_private.check_object(p_metadata, 'metadata');
-  if p_reservation_id is null then perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "reservationId"}'); end if;
-  if p_user_id is null then perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "userId"}'); end if;
+  -- One expression for the good case; what is wrong is found out only when something is.
+  if (p_reservation_id is not null and p_user_id is not null
+    and p_amount > 0 and p_amount <= 1000000000000 and p_amount = round(p_amount, 6)
+    and v_minimum > 0 and v_minimum <= p_amount and v_minimum = round(v_minimum, 6)
+    and coalesce(p_ttl_seconds between 1 and 86400, true)
+    and coalesce(char_length(p_feature) between 1 and 255, true)
+    and coalesce(char_length(p_model) between 1 and 255, true)
+    and coalesce(jsonb_typeof(p_metadata) = 'object' and pg_column_size(p_metadata) <= 4096, true)) is not true
+  then
+    perform credits_private.refuse_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_ttl_seconds, p_feature, p_model, p_metadata);
+  end if;
   select * into strict s from public.credit_settings;
   v_life := make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds));
 
@@ -159,6 +163,26 @@ $$;
 comment on function public.credits_reserve(uuid, uuid, numeric, numeric, integer, text, text, uuid, uuid, jsonb) is
   'Sets credits aside before a model call. With a minimum, takes what is available down to it. Errors: INSUFFICIENT_CREDITS, LIMIT_EXCEEDED, ACCOUNT_NOT_FOUND, ACCOUNT_FROZEN, SPENDING_FROZEN, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
 
+create or replace function credits_private.refuse_reserve(
+  p_reservation_id uuid, p_user_id uuid, p_amount numeric, p_minimum numeric, p_ttl_seconds integer, p_feature text, p_model text, p_metadata jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_reservation_id is null then perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "reservationId"}'); end if;
+  if p_user_id is null then perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "userId"}'); end if;
+  perform credits_private.check_amount(p_amount, 'amount');
+  perform credits_private.check_hold(p_minimum, p_amount, p_ttl_seconds);
+  perform credits_private.check_text(p_feature, 'feature', 255);
+  perform credits_private.check_text(p_model, 'model', 255);
+  perform credits_private.check_object(p_metadata, 'metadata');
+  perform credits_private.fail(422, 'INVALID_INPUT');
+end;
+$$;
+comment on function credits_private.refuse_reserve(uuid, uuid, numeric, numeric, integer, text, text, jsonb) is
+  'Names the malformed argument of reserve.';
+
 create or replace function credits_private.check_hold(p_minimum numeric, p_amount numeric, p_ttl_seconds integer)
 returns void
 language plpgsql
@@ -186,16 +210,20 @@ set search_path = ''
 as $$
 declare
   p credits_private.posting;
-  v_account uuid;
+  b public.credit_balances;
+  r public.credit_reservations;
 begin
-  select r.account_id into v_account from public.credit_reservations r where r.id = p_reservation_id;
+  select a.* into b from public.credit_balances a
+  where a.account_id = (select x.account_id from public.credit_reservations x where x.id = p_reservation_id)
+  for update;
   if not found then
     perform credits_private.fail(404, 'RESERVATION_NOT_FOUND', jsonb_build_object('reservationId', p_reservation_id));
   end if;
-  p.b := credits_private.lock_account(v_account);
-  if (p.b).next_due_at <= clock_timestamp() then p.b := credits_private.apply_due(p.b); end if;
+  if b.next_due_at <= clock_timestamp() then b := credits_private.apply_due(b); end if;
   -- Read under the account's lock: nobody else can change it now.
-  select r into p.r from public.credit_reservations r where r.id = p_reservation_id;
+  select x.* into r from public.credit_reservations x where x.id = p_reservation_id;
+  p.b := b;
+  p.r := r;
   return p;
 end;
 $$;
@@ -244,13 +272,15 @@ comment on function credits_private.hold_more(credits_private.posting, uuid, num
 
 create or replace function credits_private.extension_json(r public.credit_reservations, p_extension_id uuid)
 returns jsonb
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'granted', coalesce(r.extensions ? p_extension_id::text, false),
     'amount', coalesce(r.extensions -> p_extension_id::text ->> 'amount', '0'));
+end;
 $$;
 comment on function credits_private.extension_json(public.credit_reservations, uuid) is 'Extension of store/port.ts.';
 
@@ -301,23 +331,76 @@ comment on function public.credits_extend(uuid, uuid, numeric, numeric, integer)
 
 -- ------------------------------------------------------------------------------------------------ charging
 
-create or replace function credits_private.charge_field(p_charge jsonb, p_field text, p_pattern text, p_required boolean default false)
+do $$
+begin
+  create type credits_private.charge_input as (
+    "amount" text, "costUsd" text, "marginPercent" text, "costSource" text, "computedCostUsd" text, "reportedCostUsd" text,
+    "model" text, "servedModel" text, "feature" text, "usage" jsonb, "inputTokens" text, "outputTokens" text,
+    "rateId" text, "marginId" text, "pricing" jsonb, "generationId" text, "provider" jsonb, "metadata" jsonb
+  );
+exception when duplicate_object then null;
+end;
+$$;
+comment on type credits_private.charge_input is
+  'A ChargeRecord of store/port.ts as it comes: text, so that reading it cannot fail with a foreign error.';
+
+create or replace function credits_private.charge_fault(v credits_private.charge_input)
 returns text
 language plpgsql
 immutable
 set search_path = ''
 as $$
 declare
-  v_value text := p_charge ->> p_field;
+  v_usd constant text := '^[0-9]{1,11}([.][0-9]{1,12})?$';
+  v_uuid constant text := '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
 begin
-  if v_value ~ p_pattern or (v_value is null and not p_required) then return v_value; end if;
-  perform credits_private.fail(422, 'INVALID_INPUT', jsonb_build_object('field', 'charge.' || p_field));
+  return case
+    when (v."amount" ~ '^[0-9]{1,12}([.][0-9]{1,6})?$') is not true then 'amount'
+    when v."costUsd" !~ v_usd then 'costUsd'
+    when v."marginPercent" !~ '^-?[0-9]{1,5}([.][0-9]{1,4})?$' then 'marginPercent'
+    when v."costSource" not in ('market-cost', 'gateway-cost', 'rate', 'estimate', 'manual') then 'costSource'
+    when v."computedCostUsd" !~ v_usd then 'computedCostUsd'
+    when v."reportedCostUsd" !~ v_usd then 'reportedCostUsd'
+    when char_length(v."model") not between 1 and 255 then 'model'
+    when char_length(v."servedModel") not between 1 and 255 then 'servedModel'
+    when char_length(v."feature") not between 1 and 255 then 'feature'
+    when char_length(v."generationId") not between 1 and 255 then 'generationId'
+    when v."inputTokens" !~ '^[0-9]{1,15}$' then 'inputTokens'
+    when v."outputTokens" !~ '^[0-9]{1,15}$' then 'outputTokens'
+    when v."rateId" !~ v_uuid then 'rateId'
+    when v."marginId" !~ v_uuid then 'marginId'
+    when jsonb_typeof(v."usage") not in ('object', 'null') or pg_column_size(v."usage") > 65536 then 'usage'
+    when jsonb_typeof(v."pricing") not in ('object', 'null') or pg_column_size(v."pricing") > 65536 then 'pricing'
+    when jsonb_typeof(v."provider") not in ('object', 'null') or pg_column_size(v."provider") > 65536 then 'provider'
+    when jsonb_typeof(v."metadata") not in ('object', 'null') or pg_column_size(v."metadata") > 4096 then 'metadata'
+  end;
 end;
 $$;
-comment on function credits_private.charge_field(jsonb, text, text, boolean) is
-  'A field of a charge as text, checked against a pattern so that a cast cannot fail with a foreign error.';
+comment on function credits_private.charge_fault(credits_private.charge_input) is 'The first malformed field of a charge; null when there is none.';
 
-create or replace function credits_private.charge_cost(p_charge jsonb)
+create or replace function credits_private.read_charge(p_charge jsonb)
+returns credits_private.charge_input
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  v credits_private.charge_input;
+  v_fault text := '';
+begin
+  if jsonb_typeof(p_charge) = 'object' then
+    v := jsonb_populate_record(null::credits_private.charge_input, p_charge);
+    v_fault := '.' || credits_private.charge_fault(v);
+  end if;
+  if v_fault is not null then
+    perform credits_private.fail(422, 'INVALID_INPUT', jsonb_build_object('field', 'charge' || v_fault));
+  end if;
+  return v;
+end;
+$$;
+comment on function credits_private.read_charge(jsonb) is 'A charge, checked. INVALID_INPUT names the field.';
+
+create or replace function credits_private.charge_cost(v credits_private.charge_input)
 returns public.credit_transaction_costs
 language plpgsql
 immutable
@@ -325,28 +408,23 @@ set search_path = ''
 as $$
 declare
   c public.credit_transaction_costs;
-  v_usd constant text := '^[0-9]{1,11}([.][0-9]{1,12})?$';
-  v_uuid constant text := '^[0-9a-fA-F-]{36}$';
 begin
-  perform credits_private.check_object(p_charge -> 'usage', 'charge.usage', 65536);
-  perform credits_private.check_object(p_charge -> 'pricing', 'charge.pricing', 65536);
-  perform credits_private.check_object(p_charge -> 'provider', 'charge.provider', 65536);
-  c.cost_usd := credits_private.charge_field(p_charge, 'costUsd', v_usd);
-  c.margin_percent := credits_private.charge_field(p_charge, 'marginPercent', '^-?[0-9]{1,5}([.][0-9]{1,4})?$');
-  c.cost_source := credits_private.charge_field(p_charge, 'costSource', '^(market-cost|gateway-cost|rate|estimate|manual)$');
-  c.computed_cost_usd := credits_private.charge_field(p_charge, 'computedCostUsd', v_usd);
-  c.reported_cost_usd := credits_private.charge_field(p_charge, 'reportedCostUsd', v_usd);
-  c.served_model := credits_private.charge_field(p_charge, 'servedModel', '^.{1,255}$');
-  c.usage := nullif(p_charge -> 'usage', 'null');
-  c.rate_id := credits_private.charge_field(p_charge, 'rateId', v_uuid);
-  c.margin_id := credits_private.charge_field(p_charge, 'marginId', v_uuid);
-  c.pricing := nullif(p_charge -> 'pricing', 'null');
-  c.generation_id := credits_private.charge_field(p_charge, 'generationId', '^.{1,255}$');
-  c.provider := nullif(p_charge -> 'provider', 'null');
+  c.cost_usd := v."costUsd";
+  c.margin_percent := v."marginPercent";
+  c.cost_source := v."costSource";
+  c.computed_cost_usd := v."computedCostUsd";
+  c.reported_cost_usd := v."reportedCostUsd";
+  c.served_model := v."servedModel";
+  c.usage := nullif(v."usage", 'null');
+  c.rate_id := v."rateId";
+  c.margin_id := v."marginId";
+  c.pricing := nullif(v."pricing", 'null');
+  c.generation_id := v."generationId";
+  c.provider := nullif(v."provider", 'null');
   return c;
 end;
 $$;
-comment on function credits_private.charge_cost(jsonb) is 'The part of a ChargeRecord that only admins may see.';
+comment on function credits_private.charge_cost(credits_private.charge_input) is 'The part of a charge that only admins may see.';
 
 create or replace function credits_private.charge(p credits_private.posting, p_id uuid, p_charge jsonb)
 returns credits_private.posting
@@ -357,12 +435,11 @@ declare
   b public.credit_balances := p.b;
   r public.credit_reservations := p.r;
   t public.credit_transactions;
-  c public.credit_transaction_costs := credits_private.charge_cost(p_charge);
-  v_amount numeric := credits_private.charge_field(p_charge, 'amount', '^[0-9]{1,12}([.][0-9]{1,6})?$', true);
+  v credits_private.charge_input := credits_private.read_charge(p_charge);
+  v_amount numeric := v."amount";
   v_held numeric := case when r.state = 'active' then r.held else 0 end;
   v_charged numeric;
 begin
-  perform credits_private.check_object(p_charge -> 'metadata', 'charge.metadata');
   -- What this reservation holds plus what nobody holds; the rest of the cost is recorded as uncollected.
   v_charged := greatest(0, least(v_amount, v_held + b.plan_credits + b.add_on_credits - b.debt + b.overage_limit - b.reserved));
   b.reserved := b.reserved - least(v_held, v_amount);
@@ -374,13 +451,13 @@ begin
   t.amount := -v_charged;
   t.uncollected := v_amount - v_charged;
   t.reservation_id := r.id;
-  t.feature := coalesce(credits_private.charge_field(p_charge, 'feature', '^.{1,255}$'), r.feature);
-  t.model := coalesce(credits_private.charge_field(p_charge, 'model', '^.{1,255}$'), r.model);
-  t.input_tokens := credits_private.charge_field(p_charge, 'inputTokens', '^[0-9]{1,15}$');
-  t.output_tokens := credits_private.charge_field(p_charge, 'outputTokens', '^[0-9]{1,15}$');
-  t.estimated := coalesce(c.cost_source = 'estimate', false);
+  t.feature := coalesce(v."feature", r.feature);
+  t.model := coalesce(v."model", r.model);
+  t.input_tokens := v."inputTokens";
+  t.output_tokens := v."outputTokens";
+  t.estimated := coalesce(v."costSource" = 'estimate', false);
   t.late := r.state = 'expired';
-  t.metadata := coalesce(nullif(p_charge -> 'metadata', 'null'), r.metadata);
+  t.metadata := coalesce(nullif(v."metadata", 'null'), r.metadata);
   r.captured := r.captured + v_charged;
   r.uncollected := r.uncollected + t.uncollected;
   r.late := r.late or t.late;
@@ -388,7 +465,7 @@ begin
   p.b := b;
   p.t := t;
   p.r := r;
-  return credits_private.append(credits_private.spend(p, v_charged), c);
+  return credits_private.append(credits_private.spend(p, v_charged), credits_private.charge_cost(v));
 end;
 $$;
 comment on function credits_private.charge(credits_private.posting, uuid, jsonb) is
@@ -402,13 +479,13 @@ set search_path = ''
 as $$
 declare
   c public.credit_transaction_costs;
-  n public.credit_transaction_costs := credits_private.charge_cost(p_charge);
+  v credits_private.charge_input := credits_private.read_charge(p_charge);
+  n public.credit_transaction_costs := credits_private.charge_cost(v);
 begin
   select * into c from public.credit_transaction_costs x
   where x.account_id = (p.t).account_id and x.version = (p.t).version;
   if (p.t).reservation_id is distinct from (p.r).id
-    or (p.t).uncollected - (p.t).amount
-      is distinct from credits_private.charge_field(p_charge, 'amount', '^[0-9]{1,12}([.][0-9]{1,6})?$', true)::numeric
+    or (p.t).uncollected - (p.t).amount <> v."amount"::numeric
     or (c.cost_usd, c.usage, c.generation_id) is distinct from (n.cost_usd, n.usage, n.generation_id)
   then
     perform credits_private.fail(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', (p.t).id));

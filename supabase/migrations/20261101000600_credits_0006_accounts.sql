@@ -158,14 +158,16 @@ comment on function credits_private.open_account(uuid) is 'The account of a user
 
 create or replace function credits_private.transaction_result(p credits_private.posting, p_replayed boolean)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'transaction', credits_private.transaction_json(p.t),
     'balance', credits_private.balance_json(p.b),
     'replayed', p_replayed);
+end;
 $$;
 comment on function credits_private.transaction_result(credits_private.posting, boolean) is 'TransactionResult of store/port.ts.';
 
