@@ -5,6 +5,9 @@ import { StackError } from './errors.ts'
 import type { Handler } from './http/front-door.ts'
 import { PUBLIC_JWKS, type RoleKeys, roleKeys } from './keys.ts'
 import { cacheRoot, createLayout, defaultRoot, type Layout, temporaryRoot } from './layout.ts'
+import { logsOf } from './mcp/connect.ts'
+import { createMcpRoute } from './mcp/http.ts'
+import { createPlatform } from './mcp/platform.ts'
 import { createJournal } from './models/journal.ts'
 import { createModelGateway } from './models/server.ts'
 import { type ResolvedOptions, resolveOptions, type StackOptions } from './options.ts'
@@ -18,6 +21,7 @@ import { createCluster } from './postgres/template.ts'
 import { requireFreePort } from './process/ports.ts'
 import { type RunAs, runAs } from './process/unprivileged.ts'
 import { startWatchdog, type Watchdog } from './process/watchdog.ts'
+import { createProjectApis, type ProjectApis } from './project-apis.ts'
 import { clearState, endLeftovers, readRunning, releaseLock, type StackInfo, takeLock, writeState } from './state.ts'
 
 /** A running stack. */
@@ -145,11 +149,13 @@ async function assemble(parts: Parts): Promise<Stack> {
     watchdog,
     log,
   }
+  const projects = createProjectApis(apiOptions)
+  undo.push(() => projects.stopAll())
   const started = await startApi({
     ...apiOptions,
     port: resolved.port,
     database: 'postgres',
-    open: () => openHandlers(layout, resolved),
+    open: (url) => openHandlers(parts, database.port, roles, projects, url),
   })
   api = started
   undo.push(() => started.stop())
@@ -186,9 +192,28 @@ async function applySchema(port: number, options: ResolvedOptions): Promise<Stac
   return { migrations, seeded }
 }
 
-function openHandlers(layout: Layout, options: ResolvedOptions): Record<string, Handler> {
-  const journal = createJournal(layout.journalFile)
-  return createModelGateway({ journal, streamDelayMs: options.modelDelayMs })
+/** What shares the URL with auth and REST. */
+function openHandlers(
+  parts: Parts,
+  dbPort: number,
+  roles: RoleKeys,
+  projects: ProjectApis,
+  url: string,
+): Record<string, Handler> {
+  const { layout, resolved, log } = parts
+  const platform = createPlatform({
+    dbPort,
+    url,
+    projectUrl: projects.urlOf,
+    publishableKey: CONSTANTS.publishableKey,
+    anonKey: roles.anonKey,
+    logs: logsOf(layout),
+  })
+  return {
+    ...createModelGateway({ journal: createJournal(layout.journalFile), streamDelayMs: resolved.modelDelayMs }),
+    '/_dev/projects': projects.route,
+    '/mcp': createMcpRoute(platform, log),
+  }
 }
 
 function describe(api: Api, database: DatabaseServer, roles: RoleKeys, watchdog: Watchdog): () => StackInfo {

@@ -19,10 +19,10 @@ export interface Outcome {
 }
 
 /** Runs `stack <args>` as a person would. */
-export function run(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+export function run(args: string[], env: NodeJS.ProcessEnv = {}, program = script): Promise<Outcome> {
   return new Promise((resolve) => {
     const options = { env: { ...process.env, NODE_ENV: 'test', ...env }, timeout: 60_000 }
-    execFile(process.execPath, [script, ...args], options, (error, stdout, stderr) => {
+    execFile(process.execPath, [program, ...args], options, (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code ?? 1) : 0, stdout, stderr })
     })
   })

@@ -6,8 +6,8 @@ import { StackError, type StackErrorCode } from '../errors.ts'
 import { type Target, withClient } from './connect.ts'
 import { describeSqlError } from './sql-error.ts'
 
-// The same bookkeeping as the Supabase CLI's, so that `supabase migration list` and `db push` agree with us.
-const BOOKKEEPING = `
+/** The same bookkeeping as the Supabase CLI's, so that `supabase migration list` and `db push` agree with us. */
+export const BOOKKEEPING = `
   create schema if not exists supabase_migrations;
   create table if not exists supabase_migrations.schema_migrations (version text primary key, statements text[], name text);
   create table if not exists supabase_migrations.seed_files (path text primary key, hash text not null);`
