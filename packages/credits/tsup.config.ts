@@ -1,5 +1,6 @@
 import { defineConfig, type Options } from 'tsup'
 
+// Neutral: an import of `node:` outside the command line fails the build, so everything else runs on the edge.
 const shared: Options = { format: 'esm', target: 'es2023', platform: 'neutral', outDir: 'dist', removeNodeProtocol: false }
 
 // Declarations come from tsc (see tsconfig.build.json): tsup cannot make them with TypeScript 7.
@@ -13,9 +14,9 @@ export default defineConfig([
       'http/index': 'src/http/index.ts',
       'store/postgres': 'src/store/postgres.ts',
       'store/supabase': 'src/store/supabase.ts',
-      'cli/main': 'src/cli/main.ts',
     },
   },
-  // Apart from the rest: its hooks run in the browser only, and the directive must stand at the top of the file.
+  // Its hooks run in the browser only, and the directive must stand at the top of the file.
   { ...shared, entry: { 'react/index': 'src/react/index.ts' }, splitting: false, banner: { js: "'use client'" } },
+  { ...shared, entry: { 'cli/main': 'src/cli/main.ts' }, splitting: false, platform: 'node' },
 ])

@@ -227,7 +227,7 @@ export interface AdjustInput {
   amount: string
   reason: string
   actorId?: string | undefined
-  idempotencyKey: string
+  idempotencyKey?: string | undefined
 }
 
 /** A page of something, newest first. */

@@ -3,7 +3,7 @@ import { CreditError } from '../core/errors.ts'
 import { createCredits } from '../credits.ts'
 import type { GrantSource } from '../store/port.ts'
 import { postgresStore } from '../store/postgres.ts'
-import { command, databaseArgs } from './command.ts'
+import { command, databaseArgs, type ExitCode } from './command.ts'
 import { withDatabase } from './database.ts'
 
 /** `credits grant` */
@@ -21,7 +21,7 @@ export const grant = command({
     reason: { type: 'string', description: 'For the books' },
   },
   async run(args, output) {
-    return withDatabase(args['database-url'], async (client) => {
+    return withDatabase<ExitCode>(args['database-url'], async (client) => {
       const userId = await userIdOf(client, args.user)
       const credits = createCredits({ store: postgresStore(client) })
       const days = args['expires-in-days']

@@ -1,4 +1,4 @@
-import { command, databaseArgs } from './command.ts'
+import { command, databaseArgs, type ExitCode } from './command.ts'
 import { withDatabase } from './database.ts'
 
 const PER_ROUND = 500
@@ -21,7 +21,7 @@ export const reconcile = command({
     apply: { type: 'boolean', description: 'Do it. Without, only tell what would be done', default: false },
   },
   async run(args, output) {
-    return withDatabase(args['database-url'], async (client) => {
+    return withDatabase<ExitCode>(args['database-url'], async (client) => {
       const round = async (apply: boolean): Promise<Round> => {
         const text = 'select public.credits_reconcile($1, $2) as round'
         const { rows } = await client.query<{ round: Round }>(text, [apply, PER_ROUND])

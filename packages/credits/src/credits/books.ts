@@ -23,7 +23,7 @@ export function books(store: CreditStore): Books {
     },
     async adjust(input) {
       const { idempotencyKey, ...adjustment } = parseOrThrow(inputs.adjust, input)
-      const transactionId = await uuidFor('adjust', adjustment.userId, idempotencyKey)
+      const transactionId = await idFor('adjust', adjustment.userId, idempotencyKey)
       return store.adjust({ ...adjustment, transactionId }).catch(explain({ transactionId }))
     },
     async getBalance(input) {

@@ -153,7 +153,7 @@ export const inputs = {
     actorId: id.optional(),
     idempotencyKey: label,
   }),
-  adjust: z.strictObject({ userId: id, amount: nonZero, reason, actorId: id.optional(), idempotencyKey: text(255) }),
+  adjust: z.strictObject({ userId: id, amount: nonZero, reason, actorId: id.optional(), idempotencyKey: label }),
   user: z.strictObject({ userId: id }),
   history: z.strictObject({
     ...page,
