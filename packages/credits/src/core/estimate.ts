@@ -46,14 +46,14 @@ function tokens(value: number | undefined, path: string): number | undefined {
 }
 
 /** The served tier is a hint: a request for fast or flex may be served, and billed, from the standard prices. */
-function possibleSets(rate: CompiledRate, usage: Usage): TokenSet[] {
+function possibleSets(rate: CompiledRate, usage: Usage): ReadonlySet<TokenSet> {
   const { region, fast, serviceTier } = usage
-  return [
+  return new Set([
     tokenSetFor(rate, {}),
     tokenSetFor(rate, { region }),
     tokenSetFor(rate, { region, fast }),
     tokenSetFor(rate, { region, fast, serviceTier }),
-  ]
+  ])
 }
 
 /** The dearest a token of input can be in this band: it may be fresh, read from a cache or written to one. */
@@ -127,9 +127,8 @@ function prepare(options: EstimateOptions): Prepared {
       ? slopesOf(rate, options, inputTokens)
       : []
   const extras = extrasUsd(rate, options)
-  if (slopes.length === 0 && isZero(extras)) {
-    if (options.usage === undefined)
-      throw unknownModel(rate.modelId, 'this model is not billed by tokens: say how much')
+  if (slopes.length === 0 && isZero(extras) && options.usage === undefined) {
+    throw unknownModel(rate.modelId, 'this model is not billed by tokens: say how much')
   }
   return { slopes, extras, inputTokens, limit: typeof limit === 'number' ? limit : undefined }
 }
