@@ -11,7 +11,7 @@ const cost = { input: 3, output: 15, cacheRead: 0, cacheWrite: 0 }
 
 describe('the seed of rates', () => {
   it('is up to date with the price lists', () => {
-    expect(readFileSync(join(root, 'supabase', 'seed_rates.sql'), 'utf8')).toBe(seedSql())
+    expect(readFileSync(join(root, 'supabase', 'seed.sql'), 'utf8')).toBe(seedSql())
   })
 
   it('has a row for each of the 511 models, with its current type', () => {

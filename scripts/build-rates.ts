@@ -1,5 +1,5 @@
 /**
- * Builds supabase/seed_rates.sql from the price lists in supabase/rates (see the README there).
+ * Builds supabase/seed.sql from the price lists in supabase/rates (see the README there).
  * `--check` compares instead of writing: exit 1 when the committed file is out of date.
  */
 import { createHash } from 'node:crypto'
@@ -11,7 +11,7 @@ import type { GatewayPricing } from '../packages/credits/src/core/pricing-schema
 import { root } from './lib/paths.ts'
 
 const FOLDER = join(root, 'supabase', 'rates')
-const OUTPUT = join(root, 'supabase', 'seed_rates.sql')
+const OUTPUT = join(root, 'supabase', 'seed.sql')
 const ROWS_PER_STATEMENT = 64
 
 interface NewerCost {
@@ -180,7 +180,7 @@ function main(): void {
   if (process.argv.includes('--check')) {
     const current = readFileSync(OUTPUT, 'utf8')
     if (current === sql) return
-    process.stderr.write('supabase/seed_rates.sql is out of date: run node scripts/build-rates.ts\n')
+    process.stderr.write('supabase/seed.sql is out of date: run node scripts/build-rates.ts\n')
     process.exitCode = 1
     return
   }

@@ -258,7 +258,7 @@ end;
 $$;
 comment on function credits_private.rate_time(jsonb) is 'effectiveFrom of a rate; never in the past: a price is not changed after the fact.';
 
-create or replace function public.credits_set_role(p_user_id uuid, p_role text, p_actor_id uuid)
+create or replace function public.credits_set_role(p_user_id uuid, p_role text, p_actor_id uuid default null)
 returns jsonb
 language plpgsql
 security definer
