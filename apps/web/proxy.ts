@@ -1,16 +1,18 @@
 import { createServerClient } from '@supabase/ssr'
 import { type NextRequest, NextResponse } from 'next/server'
 import { invalidVariables, readEnv } from './lib/env'
+import { notConfiguredPage } from './lib/not-configured'
 import { sessionCookie } from './lib/session-cookie'
 
 /**
  * Keeps the session fresh before a page renders, because pages cannot set cookies. It decides nothing:
  * every page and route checks for itself who is there.
  */
-export async function proxy(request: NextRequest): Promise<NextResponse> {
-  const isApi = request.nextUrl.pathname.startsWith('/api/')
-  if (invalidVariables().length > 0) {
-    return isApi ? NextResponse.next() : NextResponse.rewrite(new URL('/not-configured', request.url), { status: 500 })
+export async function proxy(request: NextRequest): Promise<Response> {
+  const invalid = invalidVariables()
+  if (invalid.length > 0) {
+    // Routes say it themselves, as a problem body.
+    return request.nextUrl.pathname.startsWith('/api/') ? NextResponse.next() : notConfiguredPage(invalid)
   }
   // An app without a session has nothing to refresh, and a bearer token refreshes elsewhere.
   if (!request.cookies.getAll().some(({ name }) => name.startsWith('sb-'))) return NextResponse.next()

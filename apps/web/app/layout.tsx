@@ -7,7 +7,6 @@ import type { ReactNode } from 'react'
 import { Shell, type ShellUser } from '@/components/shell'
 import { theme } from '@/components/theme'
 import { getCredits } from '@/lib/credits'
-import { invalidVariables } from '@/lib/env'
 import { logError } from '@/lib/log'
 import { currentUser, isAdmin } from '@/lib/session'
 
@@ -41,7 +40,6 @@ export default async function RootLayout({ children }: { children: ReactNode }) 
 
 /** The header never takes a page down: without the auth server or the database it shows a visitor's. */
 async function readHeader(): Promise<{ user: ShellUser | null; balance: BalanceBody | null }> {
-  if (invalidVariables().length > 0) return { user: null, balance: null }
   try {
     const user = await currentUser()
     if (!user) return { user: null, balance: null }

@@ -29,7 +29,8 @@ export function tokenClient(token: string): SupabaseClient {
   const { NEXT_PUBLIC_SUPABASE_URL, NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY } = readEnv()
   return createClient(NEXT_PUBLIC_SUPABASE_URL, NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY, {
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
-    global: { headers: { authorization: `Bearer ${token}` } },
+    // Capitalised as supabase-js itself does: a second spelling would be a second header.
+    global: { headers: { Authorization: `Bearer ${token}` } },
   })
 }
 
