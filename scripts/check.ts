@@ -17,6 +17,7 @@ const steps: [name: string, command: string, ...args: string[]][] = [
   ['package types', 'attw', '--profile', 'esm-only', '--pack', 'packages/credits'],
   ['migrations', 'squawk', '--config', 'supabase/.squawk.toml', ...migrations],
   ['seeded rates are built from their sources', 'node', 'scripts/build-rates.ts', '--check'],
+  ['schema snapshot and SQL docs', 'node', 'scripts/schema/main.ts', '--check'],
 ]
 
 let failed = 0
