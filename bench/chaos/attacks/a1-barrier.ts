@@ -1,0 +1,63 @@
+import type { Arena, Attack } from '../harness/attack.ts'
+import { throughBarrier } from '../harness/barrier.ts'
+import type { Field } from '../harness/field.ts'
+import { RACES, type Race } from './races.ts'
+
+const CALLERS = 50
+/** Enough for mutants: every writing function writes one of these. */
+const HOT_TABLES = ['public.credit_balances', 'public.credit_transactions']
+
+/** Runs every race while each table in turn is held, so that all callers decide on the same state. */
+export const A1: Attack = {
+  id: 'A1',
+  claim: 'No function decides on a state that others are changing: a barrier on every table, every race',
+  faults: ['barrier'],
+  broken: [
+    {
+      name: 'accounts are read without a lock',
+      edit: { function: 'credits_private.lock_account', from: 'for update', to: '' },
+    },
+    {
+      name: 'margins are versioned without an advisory lock',
+      edit: { function: 'public.credits_set_margin', from: /perform pg_advisory_xact_lock[^;]*;/, to: '' },
+    },
+    {
+      name: 'reserve does not check what is available',
+      edit: { function: 'public.credits_reserve', from: /and a\.plan_credits[^>]*>= p_amount/, to: '' },
+    },
+  ],
+  run: async (arena) => {
+    const field = await arena.open()
+    const tables = arena.tier === 'probe' ? HOT_TABLES : await tablesOf(field)
+    const callers = arena.count(CALLERS, CALLERS, 12)
+    const pool = field.pool(callers)
+    const store = field.storeOver(pool)
+    for (let round = 0; round < arena.count(1, 20, 1); round += 1) {
+      for (const table of tables) {
+        for (const race of RACES) await run(arena, { field, store, pool, random: arena.random, callers }, table, race)
+      }
+    }
+    if (arena.tier !== 'ci') return
+    arena.note(`${tables.length} tables x ${RACES.length} races x ${callers} callers`)
+  },
+}
+
+type Parts = Parameters<Race['prepare']>[0]
+
+async function run(arena: Arena, parts: Parts, table: string, race: Race): Promise<void> {
+  const ready = await race.prepare(parts)
+  const calls = Array.from({ length: parts.callers }, (_, index) => () => ready.call(index))
+  const { values, waiting } = await throughBarrier(parts.field, table, calls)
+  arena.ran()
+  if (waiting > 1) arena.reached('barrier')
+  const wrong = await ready.judge(values)
+  if (wrong !== undefined) arena.violation(`${race.name}, held at ${table}: ${wrong}`)
+}
+
+async function tablesOf(field: Field): Promise<string[]> {
+  const { rows } = await field.admin.query<{ name: string }>(
+    `select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where n.nspname in ('public', 'credits_private') and c.relkind = 'r' order by 1`,
+  )
+  return rows.map(({ name }) => name)
+}

@@ -1,0 +1,116 @@
+import type { ClonedDatabase } from '@layers/local-stack'
+import pg from 'pg'
+import type { CreditStore } from '../../../packages/credits/src/store/port.ts'
+import { postgresStore } from '../../../packages/credits/src/store/postgres.ts'
+import { assertInvariants, type Memory } from '../invariants/assert.ts'
+import type { Sabotage, Violation } from './attack.ts'
+import type { Random } from './random.ts'
+
+/** How to open a database. */
+export interface FieldOptions {
+  /** With PostgREST and an auth server of its own. */
+  api?: boolean
+}
+
+/** One database under attack. */
+export interface Field {
+  readonly database: ClonedDatabase
+  /** The superuser's connections: for setting up and for looking, never for what is under test. */
+  readonly admin: pg.Pool
+  /** One more of its connections, which is always free: for looking while others hold all of the pool. */
+  readonly watcher: pg.Pool
+  /** Connections as service_role; `settings` are run-time settings by name. */
+  pool(size: number, settings?: Record<string, string>): pg.Pool
+  /** The library's adapter over a pool. */
+  storeOver(pool: pg.Pool): CreditStore
+  /** The library's adapter over a pool of its own. */
+  store(size?: number, settings?: Record<string, string>): CreditStore
+  /** A new auth user with exactly these credits: the signup grant is turned off for it. */
+  user(credits: string): Promise<string>
+  /** Checks I1 to I12 now; `remember` also compares with the ledger as it was the last time. */
+  invariants(options?: { quiet?: boolean }): Promise<Violation[]>
+  close(): Promise<void>
+}
+
+/** Opens a field over a fresh copy of the schema. */
+export async function openField(
+  database: ClonedDatabase,
+  { random, sabotage }: { random: Random; sabotage: readonly Sabotage[] },
+): Promise<Field> {
+  const admin = makePool(database.adminDbUrl, 12, {})
+  const watcher = makePool(database.adminDbUrl, 2, {})
+  const pools: pg.Pool[] = [admin, watcher]
+  for (const fault of sabotage) await commit(admin, fault)
+  const memory: Memory = new Map()
+  const pool = (size: number, settings: Record<string, string> = {}): pg.Pool => {
+    const made = makePool(database.dbUrl, size, { role: 'service_role', ...settings })
+    pools.push(made)
+    return made
+  }
+  const storeOver = (over: pg.Pool): CreditStore => postgresStore(over, { prepare: true, timeoutMs: 20_000 })
+  const store = (size = 8, settings: Record<string, string> = {}): CreditStore => storeOver(pool(size, settings))
+  let granting: CreditStore | undefined
+  return {
+    database,
+    admin,
+    watcher,
+    pool,
+    storeOver,
+    store,
+    user: async (credits) => {
+      await admin.query('update public.credit_settings set signup_credits = 0 where signup_credits <> 0')
+      const userId = await signUp(admin, random.uuid())
+      granting ??= store(4)
+      const grant = {
+        transactionId: random.uuid(),
+        userId,
+        amount: credits,
+        source: 'purchase',
+        bucket: 'add-on',
+      } as const
+      if (credits !== '0') await granting.grant(grant)
+      return userId
+    },
+    invariants: (options) => assertInvariants(database.adminDbUrl, { memory, ...options }),
+    close: async () => {
+      await Promise.all(pools.map((each) => each.end()))
+      await database.drop()
+    },
+  }
+}
+
+/** What the auth server does when somebody signs up. */
+export async function signUp(
+  admin: pg.Pool,
+  id: string,
+  { email = `${id}@example.com`, anonymous = false }: { email?: string; anonymous?: boolean } = {},
+): Promise<string> {
+  await admin.query(
+    `insert into auth.users (id, aud, role, email, email_confirmed_at, is_anonymous, created_at, updated_at)
+     values ($1, 'authenticated', 'authenticated', $2, $3, $4, now(), now())`,
+    [id, anonymous ? null : email, anonymous ? null : new Date(), anonymous],
+  )
+  return id
+}
+
+function makePool(connectionString: string, max: number, settings: Record<string, string>): pg.Pool {
+  const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`)
+  const made = new pg.Pool({ connectionString, max, options: options.join(' '), connectionTimeoutMillis: 30_000 })
+  // A connection that is cut while it idles is part of the play.
+  made.on('error', () => undefined)
+  return made
+}
+
+/** Does the deliberate damage. */
+export async function commit(admin: pg.Pool, { name, sql, edit }: Sabotage): Promise<void> {
+  if (sql !== undefined) await admin.query(sql)
+  if (edit === undefined) return
+  const { rows } = await admin.query<{ definition: string }>(
+    'select pg_get_functiondef(p.oid) as definition from pg_proc p where p.oid = to_regproc($1)',
+    [edit.function],
+  )
+  const definition = rows[0]?.definition
+  const changed = definition?.replace(edit.from, edit.to)
+  if (changed === undefined || changed === definition) throw new Error(`sabotage "${name}" found nothing to change`)
+  await admin.query(changed)
+}

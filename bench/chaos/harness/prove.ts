@@ -1,0 +1,21 @@
+import type { Attack } from './attack.ts'
+import { type Outcome, type RunOptions, runAttack } from './run.ts'
+
+/**
+ * Runs an attack on each broken copy that it names. A copy in which it notices nothing is the violation: then its
+ * silence on the real thing means nothing either.
+ */
+export async function prove(attack: Attack, options: Pick<RunOptions, 'stack' | 'seed'>): Promise<Outcome[]> {
+  const outcomes: Outcome[] = []
+  for (const sabotage of attack.broken ?? []) {
+    const outcome = await runAttack(attack, { ...options, tier: 'probe', sabotage: [sabotage] })
+    const noticed = outcome.violations[0]
+    outcomes.push({
+      ...outcome,
+      attack: { ...attack, claim: `notices that ${sabotage.name}` },
+      violations: noticed ? [] : [{ what: 'nothing was noticed' }],
+      notes: noticed ? [`${outcome.violations.length} times; first: ${noticed.what}`] : [],
+    })
+  }
+  return outcomes
+}

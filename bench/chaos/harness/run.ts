@@ -1,0 +1,91 @@
+import type { Stack } from '@layers/local-stack'
+import type { Arena, Attack, Sabotage, Tier, Violation } from './attack.ts'
+import { type Field, openField } from './field.ts'
+import { seeded } from './random.ts'
+
+/** What came of one attack. */
+export interface Outcome {
+  attack: Attack
+  runs: number
+  faults: Record<string, number>
+  violations: Violation[]
+  notes: string[]
+  milliseconds: number
+}
+
+/** How to run an attack. */
+export interface RunOptions {
+  stack: Stack
+  seed: string
+  tier: Tier
+  /** Damage to do to every database first. */
+  sabotage?: readonly Sabotage[]
+}
+
+// A broken copy can produce thousands; the first ones say it all.
+const MOST_VIOLATIONS = 50
+
+/** Runs one attack, checks the invariants of every database it opened, and clears up. */
+export async function runAttack(attack: Attack, options: RunOptions): Promise<Outcome> {
+  const start = Date.now()
+  const outcome: Outcome = { attack, runs: 0, faults: {}, violations: [], notes: [], milliseconds: 0 }
+  const fields: Field[] = []
+  const undo: (() => unknown)[] = []
+  const arena = arenaOf(outcome, { ...options, attack, fields, undo })
+  try {
+    await attack.run(arena)
+    for (const field of fields) for (const each of await field.invariants()) arena.violation(each.what, each.detail)
+  } catch (error) {
+    arena.violation('the attack itself failed', error instanceof Error ? (error.stack ?? error.message) : error)
+  }
+  for (let step = undo.pop(); step; step = undo.pop()) await step()
+  await Promise.all(fields.map((field) => field.close()))
+  if (options.tier !== 'probe') {
+    for (const fault of attack.faults) {
+      if (!outcome.faults[fault]) arena.violation(`the fault "${fault}" was never reached: nothing was proved`)
+    }
+  }
+  outcome.milliseconds = Date.now() - start
+  return outcome
+}
+
+interface ArenaParts extends RunOptions {
+  attack: Attack
+  fields: Field[]
+  undo: (() => unknown)[]
+}
+
+function arenaOf(outcome: Outcome, { stack, seed, tier, sabotage = [], attack, fields, undo }: ArenaParts): Arena {
+  const random = seeded(`${seed}:${attack.id}`)
+  const violation = (what: string, detail?: unknown): void => {
+    if (outcome.violations.length < MOST_VIOLATIONS) outcome.violations.push({ what, detail })
+  }
+  return {
+    tier,
+    random,
+    stack,
+    violation,
+    count: (ci, release, probe = Math.max(1, Math.ceil(ci / 20))) => ({ ci, release, probe })[tier],
+    ran: (times = 1) => {
+      outcome.runs += times
+    },
+    reached: (fault, times = 1) => {
+      if (times > 0) outcome.faults[fault] = (outcome.faults[fault] ?? 0) + times
+    },
+    check: (condition, what, detail) => {
+      if (!condition) violation(what, detail)
+    },
+    note: (text) => {
+      outcome.notes.push(text)
+    },
+    open: async (fieldOptions = {}) => {
+      const database = await stack.cloneDatabase(fieldOptions)
+      const field = await openField(database, { random: random.fork(`field ${fields.length}`), sabotage })
+      fields.push(field)
+      return field
+    },
+    cleanup: (step) => {
+      undo.push(step)
+    },
+  }
+}
