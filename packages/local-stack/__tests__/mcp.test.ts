@@ -56,14 +56,15 @@ async function createProject(connection: Client, name: string): Promise<string> 
 
 const rowsOf = (result: unknown) => JSON.stringify(result)
 
-describe.each<[string, () => Promise<Client>]>([
-  ['over HTTP with the current protocol', () => overHttp()],
-  ['over HTTP with the protocol before', () => overHttp('', 'legacy')],
-  ['over stdio with the current protocol', () => overStdio()],
-  ['over stdio with the protocol before', () => overStdio([], 'legacy')],
-])('the MCP server %s', (how, connectTo) => {
+describe.each<[string, Era, () => Promise<Client>]>([
+  ['over HTTP with the current protocol', 'modern', () => overHttp()],
+  ['over HTTP with the protocol before', 'legacy', () => overHttp('', 'legacy')],
+  ['over stdio with the current protocol', 'modern', () => overStdio()],
+  ['over stdio with the protocol before', 'legacy', () => overStdio([], 'legacy')],
+])('the MCP server %s', (how, era, connectTo) => {
   it('creates a project with its cost confirmed, migrates it and runs SQL in it', async () => {
     const connection = await connectTo()
+    expect(connection.getProtocolEra()).toBe(era)
     const project_id = await createProject(connection, `Demo ${how}`)
     const query = 'create table public.things (id int primary key); insert into public.things values (41);'
     await call(connection, 'apply_migration', { project_id, name: 'things', query })

@@ -6,7 +6,6 @@ import type { Handler } from './http/front-door.ts'
 import { PUBLIC_JWKS, type RoleKeys, roleKeys } from './keys.ts'
 import { cacheRoot, createLayout, defaultRoot, type Layout, temporaryRoot } from './layout.ts'
 import { logsOf } from './mcp/connect.ts'
-import { createMcpRoute } from './mcp/http.ts'
 import { createPlatform } from './mcp/platform.ts'
 import { createJournal } from './models/journal.ts'
 import { createModelGateway } from './models/server.ts'
@@ -212,7 +211,16 @@ function openHandlers(
   return {
     ...createModelGateway({ journal: createJournal(layout.journalFile), streamDelayMs: resolved.modelDelayMs }),
     '/_dev/projects': projects.route,
-    '/mcp': createMcpRoute(platform, log),
+    '/mcp': onFirstUse(async () => (await import('./mcp/http.ts')).createMcpRoute(platform, log)),
+  }
+}
+
+/** The MCP server is a fifth of a second of loading that most starts never need. */
+function onFirstUse(load: () => Promise<Handler>): Handler {
+  let loaded: Promise<Handler> | undefined
+  return async (req, res, rest, url) => {
+    loaded ??= load()
+    await (await loaded)(req, res, rest, url)
   }
 }
 
