@@ -1,9 +1,8 @@
 import { createServerClient } from '@supabase/ssr'
-import type { SupabaseClient } from '@supabase/supabase-js'
 
 /** A browser's part in the demo: cookies as @supabase/ssr keeps them, sent with every request to the web app. */
 export interface Session {
-  supabase: SupabaseClient
+  supabase: ReturnType<typeof createServerClient>
   fetch(path: string, init?: RequestInit): Promise<Response>
 }
 
