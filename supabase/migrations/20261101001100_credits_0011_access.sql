@@ -30,6 +30,10 @@ revoke all on
   public.credit_balances_text, public.credit_transactions_text, public.credit_lots_text
   from public, anon, authenticated, service_role;
 
+revoke all on sequence
+  public.credit_lots_sequence_seq, public.margin_audit_log_id_seq, public.credit_audit_log_id_seq
+  from public, anon, authenticated, service_role;
+
 -- Reading, as far as the policies let. Nobody writes a table: credits move through functions alone.
 grant select on
   public.profiles, public.credit_plans, public.credit_settings, public.credit_balances, public.credit_lots,

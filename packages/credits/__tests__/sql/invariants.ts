@@ -1,0 +1,80 @@
+import type pg from 'pg'
+import { expect } from 'vitest'
+
+/** Each query lists what breaks an invariant; names as in the reliability catalogue. */
+const INVARIANTS: Record<string, string> = {
+  'I1 the balance is the sum of the ledger': `
+    select b.account_id from public.credit_balances b
+    left join public.credit_transactions t on t.account_id = b.account_id
+    group by b.account_id having b.plan_credits + b.add_on_credits - b.debt <> coalesce(sum(t.amount), 0)`,
+  'I1 each bucket is the sum of its lots': `
+    select b.account_id from public.credit_balances b
+    left join (
+      select l.account_id, l.bucket,
+        case when l.id = a.current_lot_id then a.current_lot_remaining else l.remaining end as remaining
+      from public.credit_lots l join public.credit_balances a using (account_id)
+    ) l on l.account_id = b.account_id
+    group by b.account_id
+    having b.plan_credits <> coalesce(sum(l.remaining) filter (where l.bucket = 'plan'), 0)
+      or b.add_on_credits <> coalesce(sum(l.remaining) filter (where l.bucket = 'add-on'), 0)`,
+  'I1 each lot is the sum of what transactions gave and took': `
+    select l.id from public.credit_lots l join public.credit_balances b using (account_id)
+    left join (
+      select (p.piece ->> 'lotId')::uuid as id, sum((p.piece ->> 'amount')::numeric) as amount
+      from public.credit_transactions t cross join lateral jsonb_array_elements(t.lots) p (piece) group by 1
+    ) moved on moved.id = l.id
+    where coalesce(moved.amount, 0) <> case when l.id = b.current_lot_id then b.current_lot_remaining else l.remaining end`,
+  'I2 reserved is the sum of the active reservations': `
+    select b.account_id from public.credit_balances b
+    left join public.credit_reservations r on r.account_id = b.account_id and r.state = 'active'
+    group by b.account_id having b.reserved <> coalesce(sum(r.held), 0) or b.open_reservations <> count(r.id)`,
+  'I3 nobody has reserved or spent more than there is and the overage limit allows': `
+    select account_id from public.credit_balances
+    where plan_credits + add_on_credits - debt + overage_limit - reserved < 0`,
+  'I4 what a reservation says it charged is what the ledger says': `
+    select r.id from public.credit_reservations r
+    left join public.credit_transactions t on t.reservation_id = r.id and t.type = 'usage'
+    group by r.id having r.captured <> coalesce(-sum(t.amount), 0) or r.uncollected <> coalesce(sum(t.uncollected), 0)
+      or (r.state in ('settled', 'released', 'expired')) <> (r.closed_at is not null)`,
+  'I7 versions have no gap and the running balance is right': `
+    select account_id from (
+      select t.*, row_number() over w as place, lag(balance_after, 1, 0::numeric) over w as before
+      from public.credit_transactions t window w as (partition by account_id order by version)
+    ) x where version <> place or balance_after <> before + amount`,
+  'I12 no session sits in an open transaction': `
+    select pid from pg_stat_activity
+    where datname = current_database() and state like 'idle in transaction%' and pid <> pg_backend_pid()`,
+}
+
+/** Asserts the invariants in one snapshot, from a connection that the code under test does not know. */
+export async function assertInvariants(admin: pg.Pool): Promise<void> {
+  const client = await admin.connect()
+  try {
+    await client.query('begin isolation level repeatable read read only')
+    for (const [name, sql] of Object.entries(INVARIANTS)) {
+      const { rows } = await client.query(sql)
+      expect(rows, name).toEqual([])
+    }
+    expect(await notNumbers(client), 'I11 no column holds NaN').toEqual([])
+    const faults = await client.query(
+      `select public.credits_verify_transactions(p_limit => 1000000) -> 'faults' as rows,
+              public.credits_verify_accounts(p_limit => 1000000) -> 'faults' as accounts`,
+    )
+    expect(faults.rows[0], 'I6 the chain of hashes holds').toEqual({ rows: [], accounts: [] })
+  } finally {
+    await client.query('rollback')
+    client.release()
+  }
+}
+
+async function notNumbers(client: pg.PoolClient): Promise<string[]> {
+  const { rows } = await client.query<{ name: string; sql: string }>(
+    `select c.relname || '.' || a.attname as name,
+            format('select 1 from public.%I where %I = ''NaN'' limit 1', c.relname, a.attname) as sql
+     from pg_attribute a join pg_class c on c.oid = a.attrelid
+     where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and a.atttypid = 'numeric'::regtype`,
+  )
+  const bad: string[] = []
+  for (const { name, sql } of rows) if ((await client.query(sql)).rowCount) bad.push(name)
+  return bad
+}
