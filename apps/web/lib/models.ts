@@ -10,10 +10,12 @@ export interface ModelChoice {
 
 const FALLBACK_MODEL = 'anthropic/claude-sonnet-4.5'
 
-/** The language models that have a price; the library refuses all others anyway. */
+/** The language models that have a price and answer at once; the library refuses those without a price anyway. */
 export async function chatModels(): Promise<ModelChoice[]> {
   const { snapshot } = await getCredits().pricing()
-  const ids = snapshot.rates.filter(({ type, known }) => type === 'language' && known).map(({ modelId }) => modelId)
+  const ids = snapshot.rates
+    .filter(({ type, known, modelId }) => type === 'language' && known && !modelId.endsWith('-batch'))
+    .map(({ modelId }) => modelId)
   return [...new Set(ids)].sort().map((id) => ({ id, provider: id.split('/')[0] ?? id }))
 }
 
