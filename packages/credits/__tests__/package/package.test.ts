@@ -151,21 +151,19 @@ describe('the edge runtime', () => {
 /** One script of an entry and all it imports, as an edge platform makes it. */
 async function bundle(entry: string): Promise<string[]> {
   const outDir = mkdtempSync(join(app, 'bundle-'))
-  const shared = {
+  await build({
     entry: [entry],
     outDir,
     format: 'iife',
     globalName: 'bundle',
     platform: 'neutral',
     target: 'es2023',
-  } as const
-  await build({
-    ...shared,
     noExternal: [/.*/],
     silent: true,
     config: false,
-    dts: false,
-    mainFields: ['module', 'main'],
-  } as Parameters<typeof build>[0])
+    esbuildOptions(options) {
+      options.mainFields = ['module', 'main']
+    },
+  })
   return globSync('*.js', { cwd: outDir }).map((file) => readFileSync(join(outDir, file), 'utf8'))
 }

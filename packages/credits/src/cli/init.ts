@@ -75,7 +75,8 @@ function compare(existing: string, body: string): Step['action'] {
   return hash === sha256(theirs) ? 'update' : 'edited'
 }
 
-function write({ action, file, text }: Planned, target: string): void {
+/** Writes what {@link plan} said. */
+export function write({ action, file, text }: Planned, target: string): void {
   if (action === 'keep' || action === 'edited') return
   mkdirSync(target, { recursive: true })
   // `wx`: a file that appeared in between is not ours to replace.
