@@ -196,7 +196,7 @@ describe('every table, view, function and constraint', () => {
 })
 
 /** Runs a query as a signed-in user, the way PostgREST does. */
-async function as(role: Role, userId: string | null, sql: string, values: unknown[] = []) {
+async function as(role: Role | 'postgres', userId: string | null, sql: string, values: unknown[] = []) {
   const client = await ground.admin.connect()
   try {
     await client.query('begin')
@@ -336,12 +336,11 @@ describe('append-only tables', () => {
         `delete from public.${table}`,
         `truncate public.${table}`,
         `truncate public.${table} cascade`,
-        `merge into public.${table} t using public.${table} s on t.${key} = s.${key} when matched then delete`,
+        `merge into public.${table} t using public.${table} s on true when matched then delete`,
       ]
       for (const attack of attacks) {
         await expect(as('service_role', null, attack), attack).rejects.toThrow(/permission denied/)
-        await expect(ground.admin.query(`set role postgres; ${attack}`), attack).rejects.toThrow(/append-only/)
-        await ground.admin.query('reset role')
+        await expect(as('postgres', null, attack), attack).rejects.toThrow(/append-only/)
       }
     }
   })
