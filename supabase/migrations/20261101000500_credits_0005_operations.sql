@@ -358,6 +358,7 @@ begin
     when (v."amount" ~ '^[0-9]{1,12}([.][0-9]{1,6})?$') is not true then 'amount'
     when v."costUsd" !~ v_usd then 'costUsd'
     when v."marginPercent" !~ '^-?[0-9]{1,5}([.][0-9]{1,4})?$' then 'marginPercent'
+    when v."marginPercent"::numeric <= -100 or v."marginPercent"::numeric > 10000 then 'marginPercent'
     when v."costSource" not in ('market-cost', 'gateway-cost', 'rate', 'estimate', 'manual') then 'costSource'
     when v."computedCostUsd" !~ v_usd then 'computedCostUsd'
     when v."reportedCostUsd" !~ v_usd then 'reportedCostUsd'
