@@ -1,14 +1,17 @@
 import type { UIMessage } from 'ai'
-import { z } from 'zod'
 
-/** What rides along with an answer: decimal strings of credits. */
-export const answerMetadataSchema = z.object({
-  model: z.string().optional(),
+/** What rides along with an answer; amounts are decimal strings of credits. */
+export interface AnswerMetadata {
+  model?: string | undefined
   /** What the answer cost. */
-  credits: z.string().optional(),
+  credits?: string | undefined
   /** What is left to spend. */
-  available: z.string().optional(),
-})
+  available?: string | undefined
+  /** The cost was estimated, because the provider's count was lost. */
+  estimated?: boolean | undefined
+  /** Why the answer is shorter than the model meant it to be. */
+  stopped?: 'clamped' | 'cut-off' | 'budget' | 'abandoned' | undefined
+}
 
 /** A message of the chat. */
-export type ChatMessage = UIMessage<z.infer<typeof answerMetadataSchema>>
+export type ChatMessage = UIMessage<AnswerMetadata>

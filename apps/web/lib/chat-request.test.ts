@@ -16,11 +16,13 @@ test('the model gets the text of a conversation and nothing that would make the 
       },
       { id: '2', role: 'assistant', parts: [{ type: 'step-start' }, { type: 'text', text: 'I see.' }] },
       { id: '3', role: 'user', parts: [{ type: 'data-x', data: { url: 'file:///etc/passwd' } }] },
+      { id: '4', role: 'user', parts: [{ type: 'text', text: 'And?' }] },
     ],
   })
   expect(toModelMessages(messages)).toEqual([
     { role: 'user', content: 'Look at this' },
     { role: 'assistant', content: 'I see.' },
+    { role: 'user', content: 'And?' },
   ])
 })
 

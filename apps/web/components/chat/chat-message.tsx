@@ -1,6 +1,6 @@
 import { Badge, Group, Loader, Stack, Text, ThemeIcon } from '@mantine/core'
 import { IconCoins, IconSparkles } from '@tabler/icons-react'
-import type { ChatMessage } from '@/lib/chat-message'
+import type { AnswerMetadata, ChatMessage } from '@/lib/chat-message'
 import { formatCredits } from '@/lib/format'
 import classes from './chat.module.css'
 
@@ -26,7 +26,7 @@ export function Answer({ message, isStreaming }: { message: ChatMessage; isStrea
       <Stack gap={8} flex={1} miw={0} pt={2}>
         {text ? <div className={classes.answer}>{text}</div> : null}
         {isStreaming && !text ? <Loader type="dots" size="sm" aria-label="Thinking" /> : null}
-        <Receipt message={message} />
+        <Receipt metadata={message.metadata ?? {}} />
       </Stack>
     </Group>
   )
@@ -50,28 +50,43 @@ function Avatar() {
   )
 }
 
+const STOPPED = {
+  clamped: 'The answer ends here because your credits would not have paid for more.',
+  'cut-off': 'Your credits ran out here. What was written is yours.',
+  budget: 'The model wanted to go on, but your credits would not have paid for the next step.',
+  abandoned: 'The answer was stopped because nobody was reading it.',
+}
+
 /** Keeps its line while the answer is on its way, so that nothing jumps when the price arrives. */
-function Receipt({ message }: { message: ChatMessage }) {
-  const { model, credits, available } = message.metadata ?? {}
+function Receipt({ metadata }: { metadata: AnswerMetadata }) {
+  const { model, credits, available, estimated, stopped } = metadata
+  const notes = [available === undefined ? null : `${formatCredits(available)} left`, model, estimated && 'estimated']
   return (
-    <Group gap="xs" mih={24} data-testid="receipt">
-      {credits === undefined ? null : (
-        <>
-          <Badge
-            variant="light"
-            color="gray"
-            tt="none"
-            className="digits"
-            leftSection={<IconCoins size={13} aria-hidden />}
-            data-credits={credits}
-          >
-            {formatCredits(credits)} credits
-          </Badge>
-          <Text size="xs" c="dimmed" className="digits">
-            {[available === undefined ? null : `${formatCredits(available)} left`, model].filter(Boolean).join(' · ')}
-          </Text>
-        </>
-      )}
-    </Group>
+    <>
+      {stopped ? (
+        <Text size="sm" c="orange">
+          {STOPPED[stopped]}
+        </Text>
+      ) : null}
+      <Group gap="xs" mih={24} data-testid="receipt">
+        {credits === undefined ? null : (
+          <>
+            <Badge
+              variant="light"
+              color="gray"
+              tt="none"
+              className="digits"
+              leftSection={<IconCoins size={13} aria-hidden />}
+              data-credits={credits}
+            >
+              {formatCredits(credits)} credits
+            </Badge>
+            <Text size="xs" c="dimmed" className="digits">
+              {notes.filter(Boolean).join(' · ')}
+            </Text>
+          </>
+        )}
+      </Group>
+    </>
   )
 }

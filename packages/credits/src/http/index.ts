@@ -18,7 +18,14 @@ export {
   type RouteHandlers,
 } from './handlers.ts'
 export { type OpenApiOptions, openApiDocument } from './openapi.ts'
-export { type Problem, type ProblemOptions, parseProblem, problemResponse, withProblems } from './problem.ts'
+export {
+  type Problem,
+  type ProblemOptions,
+  parseProblem,
+  problemBody,
+  problemResponse,
+  withProblems,
+} from './problem.ts'
 export { type HandlerCredits, toBalanceBody } from './routes.ts'
 export type {
   BalanceBody,

@@ -56,10 +56,34 @@ export interface ProblemOptions {
 }
 
 /**
- * The `application/problem+json` answer to an error, for route handlers of your own.
+ * The problem body of an error, for places that have no response to give, such as the error part of a stream.
  * A `CreditError` keeps its code; an invalid zod input is `INVALID_INPUT` (422); a refusal of the model
  * provider is `PROVIDER_UNAVAILABLE` (503), so that the operator's own empty wallet never looks like the
  * user's; anything else is `INTERNAL` (500) without a word about why.
+ *
+ * @example
+ * ```ts
+ * toUIMessageStream({ stream, onError: (error) => JSON.stringify(problemBody(error)) })
+ * ```
+ */
+export function problemBody(error: unknown, { upgradeUrl }: Pick<ProblemOptions, 'upgradeUrl'> = {}): Problem {
+  const { code, status, message, details } = toCreditError(error)
+  const facts = PUBLIC_DETAILS.filter((name) => details[name] !== undefined && details[name] !== null)
+  return {
+    type: `${ERROR_DOCS_URL}#${code.toLowerCase()}`,
+    title: ERROR_CODES[code].title,
+    status,
+    // A store's own words may quote a query or a host: a client learns only what the code says.
+    detail: status >= 500 && code !== 'CONFIG_INVALID' ? ERROR_CODES[code].title : message,
+    code,
+    ...(code === 'INSUFFICIENT_CREDITS' && upgradeUrl ? { upgradeUrl } : {}),
+    ...Object.fromEntries(facts.map((name) => [name, details[name]])),
+  }
+}
+
+/**
+ * The `application/problem+json` answer to an error, for route handlers of your own: {@link problemBody} with
+ * the headers that belong to it (`Allow`, `Retry-After`, `WWW-Authenticate`, never cached).
  *
  * @example
  * ```ts
@@ -68,23 +92,12 @@ export interface ProblemOptions {
  */
 export function problemResponse(error: unknown, options: ProblemOptions = {}): Response {
   options.onError?.(error)
-  const { code, status, message, details, retryable } = toCreditError(error)
-  const facts = PUBLIC_DETAILS.filter((name) => details[name] !== undefined && details[name] !== null)
-  const problem: Problem = {
-    type: `${ERROR_DOCS_URL}#${code.toLowerCase()}`,
-    title: ERROR_CODES[code].title,
-    status,
-    // A store's own words may quote a query or a host: a client learns only what the code says.
-    detail: status >= 500 && code !== 'CONFIG_INVALID' ? ERROR_CODES[code].title : message,
-    code,
-    ...(code === 'INSUFFICIENT_CREDITS' && options.upgradeUrl ? { upgradeUrl: options.upgradeUrl } : {}),
-    ...Object.fromEntries(facts.map((name) => [name, details[name]])),
-  }
-
+  const problem = problemBody(error, options)
+  const { code, status } = problem
   const headers = new Headers({ 'content-type': 'application/problem+json', 'cache-control': 'no-store' })
   if (status === 401) headers.set('www-authenticate', 'Bearer')
-  if (code === 'METHOD_NOT_ALLOWED' && typeof details.allow === 'string') headers.set('allow', details.allow)
-  if (retryable) headers.set('retry-after', String(RETRY_AFTER_SECONDS))
+  if (code === 'METHOD_NOT_ALLOWED' && typeof problem.allow === 'string') headers.set('allow', problem.allow)
+  if (ERROR_CODES[code].retryable) headers.set('retry-after', String(RETRY_AFTER_SECONDS))
   return new Response(JSON.stringify(problem), { status, headers })
 }
 
