@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -58,6 +60,21 @@ describe('after kill -9', () => {
     expect(await signIn(info, email)).toBeNull()
     const status = JSON.parse((await stack.run('status', '--json')).stdout) as Info
     expect(commandOf(status.pids.postgres)).toContain(stack.folder)
+  })
+
+  it('of a test run, its temporary stack is gone: servers and files', async () => {
+    const module = new URL('../src/index.ts', import.meta.url).href
+    const code = `const { startStack } = await import(${JSON.stringify(module)})
+      const stack = await startStack({ ephemeral: true, migrationsDir: null, seedFile: null, configFile: null })
+      process.stdout.write(JSON.stringify({ pids: stack.pids, root: stack.layout.root }) + '\\n')
+      setInterval(() => {}, 1000)`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const [line] = (await once(child.stdout, 'data')) as [Buffer]
+    const { pids, root } = JSON.parse(line.toString()) as { pids: Info['pids']; root: string }
+    expect(existsSync(root)).toBe(true)
+    child.kill('SIGKILL')
+    for (const pid of [pids.postgres, pids.postgrest, pids.watchdog]) expect(await waitForExit(pid, 8000)).toBe(true)
+    expect(existsSync(root)).toBe(false)
   })
 
   it('stop clears away what is left', async () => {

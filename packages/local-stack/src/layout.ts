@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { StackError } from './errors.ts'
-import { blockedParent, type RunAs } from './process/unprivileged.ts'
+import { blockedParent, type RunAs, sharedTemporaryFolder } from './process/unprivileged.ts'
 
 /** The root of the repository this package lies in. */
 export const REPOSITORY = fileURLToPath(new URL('../../../', import.meta.url))
@@ -32,7 +32,7 @@ export function defaultRoot(port: number, user: RunAs): string {
   if (blockedParent(wanted, user) === undefined) return wanted
   // A checkout below /root: the unprivileged user cannot walk there, so the data goes where everybody can.
   const id = createHash('sha256').update(REPOSITORY).digest('hex').slice(0, 12)
-  return path.join(os.tmpdir(), `local-stack-${id}`, String(port))
+  return path.join(sharedTemporaryFolder(`local-stack-${id}`), String(port))
 }
 
 /** The folder of what all stacks of this repository share. */

@@ -60,6 +60,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     await prepareCluster(layout, binaries, user)
     const watchdog = startWatchdog()
     undo.push(() => watchdog.close())
+    if (resolved.ephemeral) watchdog.remove(layout.root)
     return await assemble({ resolved, user, binaries, layout, log, watchdog, undo })
   } catch (error) {
     await unwind(undo)

@@ -1,9 +1,8 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import os from 'node:os'
 import path from 'node:path'
 import { StackError } from '../errors.ts'
-import { blockedParent, type RunAs } from '../process/unprivileged.ts'
+import { blockedParent, type RunAs, sharedTemporaryFolder } from '../process/unprivileged.ts'
 
 /** Where the server programs are. */
 export interface PostgresBinaries {
@@ -68,11 +67,10 @@ function packageRoot(): string {
 function reachable(root: string, user: RunAs): string {
   if (blockedParent(root, user) === undefined) return root
   const { name, version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as Record<string, string>
-  const copy = path.join(os.tmpdir(), 'local-stack-binaries', `${name?.replaceAll('/', '-')}-${version}`)
+  const copy = path.join(sharedTemporaryFolder('local-stack-binaries'), `${name?.replaceAll('/', '-')}-${version}`)
   if (!existsSync(copy)) {
     const partial = `${copy}.${process.pid}`
-    mkdirSync(path.dirname(copy), { recursive: true, mode: 0o755 })
-    cpSync(root, partial, { recursive: true })
+    cpSync(root, partial, { recursive: true, verbatimSymlinks: true })
     try {
       renameSync(partial, copy)
     } catch {

@@ -43,6 +43,19 @@ export interface ClusterOptions {
 /** The only password there is. The server listens on the loopback address. */
 export const DB_PASSWORD = 'postgres'
 
+/** How clusters are made; a change makes new templates. Small WAL segments keep a copy of a cluster small. */
+export const INITDB_OPTIONS = [
+  '-U',
+  'supabase_admin',
+  '-A',
+  'scram-sha-256',
+  '-E',
+  'UTF8',
+  '--wal-segsize=4',
+  '--no-sync',
+  '--no-instructions',
+]
+
 /** Creates an empty cluster owned by the superuser `supabase_admin`, as Supabase's own is. */
 export function initCluster(binaries: PostgresBinaries, dataDir: string, user: RunAs): void {
   rmSync(dataDir, { recursive: true, force: true })
@@ -56,16 +69,14 @@ export function initCluster(binaries: PostgresBinaries, dataDir: string, user: R
       ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C']
       : ['--locale=C']
   try {
-    const args = ['-D', dataDir, '-U', 'supabase_admin', '--pwfile', passwordFile, '-A', 'scram-sha-256', '-E', 'UTF8']
-    const result = spawnSync(binaries.initdb, [...args, ...locale, '--no-sync', '--no-instructions'], {
+    const args = ['-D', dataDir, '--pwfile', passwordFile, ...INITDB_OPTIONS, ...locale]
+    const result = spawnSync(binaries.initdb, args, {
       ...user,
       cwd: dataDir,
       encoding: 'utf8',
     })
     if (result.status !== 0) {
-      throw new StackError('POSTGRES_FAILED', `initdb failed: ${result.error?.message ?? result.stderr.trim()}`, {
-        hint: 'Is the disk full, or the data folder not writable?',
-      })
+      throw new StackError('POSTGRES_FAILED', `initdb failed: ${result.error?.message ?? result.stderr.trim()}`)
     }
   } finally {
     rmSync(passwordFile, { force: true })

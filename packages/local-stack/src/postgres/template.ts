@@ -5,7 +5,7 @@ import path from 'node:path'
 import { StackError } from '../errors.ts'
 import type { RunAs } from '../process/unprivileged.ts'
 import type { PostgresBinaries } from './binaries.ts'
-import { initCluster, serverVersion, startCluster } from './cluster.ts'
+import { INITDB_OPTIONS, initCluster, serverVersion, startCluster } from './cluster.ts'
 import { BOOTSTRAP_SQL, bootstrap } from './databases.ts'
 
 /** Where finished clusters are kept, and what they are made with. */
@@ -31,7 +31,8 @@ export async function createCluster(dataDir: string, options: TemplateOptions): 
 }
 
 async function ensureTemplate(options: TemplateOptions): Promise<string> {
-  const hash = createHash('sha256').update(serverVersion(options.binaries)).update(BOOTSTRAP_SQL).digest('hex')
+  const ingredients = [serverVersion(options.binaries), ...INITDB_OPTIONS, BOOTSTRAP_SQL]
+  const hash = createHash('sha256').update(ingredients.join('\n')).digest('hex')
   const template = path.join(options.cacheDir, `template-${hash.slice(0, 12)}`)
   if (existsSync(template)) return template
   mkdirSync(options.cacheDir, { recursive: true, mode: 0o755 })

@@ -1,4 +1,5 @@
-import { readFileSync, statSync } from 'node:fs'
+import { lstatSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import os from 'node:os'
 import path from 'node:path'
 import { StackError } from '../errors.ts'
 
@@ -45,4 +46,21 @@ function mayEnter(folder: string, user: RunAs): boolean {
   if (stat.uid === user.uid) return (stat.mode & 0o100) !== 0
   if (stat.gid === user.gid) return (stat.mode & 0o010) !== 0
   return (stat.mode & 0o001) !== 0
+}
+
+/**
+ * A folder of ours below the temporary one, where everybody may write: one that somebody else has put there in
+ * advance, or a link, is refused.
+ *
+ * @throws StackError `DATA_DIR_UNREACHABLE`
+ */
+export function sharedTemporaryFolder(name: string): string {
+  const folder = path.join(os.tmpdir(), name)
+  mkdirSync(folder, { recursive: true, mode: 0o755 })
+  const stat = lstatSync(folder)
+  const ours = process.getuid === undefined || stat.uid === process.getuid()
+  if (stat.isDirectory() && ours) return folder
+  throw new StackError('DATA_DIR_UNREACHABLE', `${folder} belongs to somebody else.`, {
+    hint: 'Remove it, or set TMPDIR to a folder of your own.',
+  })
 }

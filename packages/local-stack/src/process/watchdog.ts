@@ -11,6 +11,8 @@ export interface Watchdog {
   watch(pid: number, signal: NodeJS.Signals): void
   /** The server has ended by itself. */
   forget(pid: number): void
+  /** Removes a folder should the owner die, after everything it watched has ended. */
+  remove(folder: string): void
   /** Ends the watchdog without touching anything it watched. */
   close(): void
 }
@@ -29,6 +31,7 @@ export function startWatchdog(): Watchdog {
     pid: child.pid ?? 0,
     watch: (pid, signal) => void stdin.write(`watch ${pid} ${signal}\n`),
     forget: (pid) => void stdin.write(`forget ${pid}\n`),
+    remove: (folder) => void stdin.write(`remove ${folder}\n`),
     close: () => {
       stdin.write('close\n')
       stdin.end()
