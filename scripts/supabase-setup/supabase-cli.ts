@@ -35,8 +35,7 @@ export interface SupabaseCli {
 export function supabaseCli({ workdir }: { workdir: string }): SupabaseCli {
   return {
     run: (args, answer, env = {}) => {
-      const merged = { ...process.env, ...QUIET, ...env }
-      const { stdout, stderr, exitCode } = execute(args, workdir, merged)
+      const { stdout, stderr, exitCode } = runSupabase(args, { workdir, env })
       const json = lastJson(stdout)
       if (exitCode === 0) {
         const result = answer.safeParse(json)
@@ -51,18 +50,34 @@ export function supabaseCli({ workdir }: { workdir: string }): SupabaseCli {
         ? failure.data.error
         : { message: stderr.trim() || stdout.trim() || `exit code ${exitCode}`, suggestion: undefined }
       throw new SetupError(
-        withoutSecrets(`supabase ${args.slice(0, 2).join(' ')}: ${message}`, merged),
-        suggestion && withoutSecrets(suggestion, merged),
+        withoutSecrets(`supabase ${args.slice(0, 2).join(' ')}: ${message}`, { ...process.env, ...env }),
+        suggestion && withoutSecrets(suggestion, { ...process.env, ...env }),
       )
     },
   }
 }
 
-function execute(args: string[], workdir: string, env: NodeJS.ProcessEnv) {
-  const flags = ['--agent', 'no', '--output-format', 'json', '--workdir', workdir]
+/** What a command printed and how it ended. */
+export interface Execution {
+  stdout: string
+  stderr: string
+  exitCode: number
+}
+
+/**
+ * Runs the Supabase CLI of this checkout to its end, without a terminal and without telemetry.
+ *
+ * @param env what the command needs besides this process's environment; secrets go here, not into `args`
+ * @throws SetupError when it is not installed
+ */
+export function runSupabase(
+  args: string[],
+  { workdir, env = {}, format = 'json' }: { workdir: string; env?: Variables; format?: 'json' | 'text' },
+): Execution {
+  const flags = ['--agent', 'no', '--output-format', format, '--workdir', workdir]
   const { stdout, stderr, status, error } = spawnSync(process.execPath, [ENTRY, ...flags, ...args], {
     cwd: workdir,
-    env,
+    env: { ...process.env, ...QUIET, ...env },
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: TIMEOUT_MS,
