@@ -109,6 +109,21 @@ describe('reserve and settle', () => {
     expect(theirs.reservationId).not.toBe(first.reservationId)
   })
 
+  it('a repeat after a change of prices is still the same request', async () => {
+    const { credits, userId } = setup()
+    const input = { userId, model: SONNET, estimate: { inputTokens: 2000, maxOutputTokens: 1000 }, idempotencyKey: 'k' }
+    const first = await credits.reserve(input)
+    await credits.setMargin({ scope: 'default', marginPercent: '100' })
+    expect(await credits.reserve(input)).toMatchObject({ replayed: true, amount: first.amount })
+    const other = { ...input, feature: 'other' }
+    expect((await errorOf(credits.reserve(other))).code).toBe('IDEMPOTENCY_MISMATCH')
+    const { reservationId } = await credits.reserve({ userId, amount: '1', idempotencyKey: 'fixed' })
+    expect((await errorOf(credits.reserve({ userId, amount: '2', idempotencyKey: 'fixed' }))).code).toBe(
+      'IDEMPOTENCY_MISMATCH',
+    )
+    expect((await credits.getReservation({ reservationId })).amount).toBe('1')
+  })
+
   it('a capture under the same key charges once and can hold more in the same call', async () => {
     const { credits, userId, calls } = setup()
     const { reservationId } = await credits.reserve({ userId, amount: '10' })

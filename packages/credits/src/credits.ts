@@ -40,12 +40,10 @@ export function createCredits(options: CreditsOptions): Credits {
     onError: (error) => onError(error, { operation: 'pricing' }),
   })
   const priced = prices(store, cache)
-  const rateCases = rates(store, cache, priced)
   return {
     ...spending({
       store,
       prices: priced,
-      estimate: rateCases.estimate,
       upgradeUrl,
       ttlSeconds: reservationTtlSeconds,
       retries,
@@ -53,7 +51,7 @@ export function createCredits(options: CreditsOptions): Credits {
       onError,
     }),
     ...books(store),
-    ...rateCases,
+    ...rates(store, cache, priced),
   }
 }
 

@@ -1,9 +1,10 @@
 import { calculateCredits } from '../core/calculate.ts'
 import type { Charge } from '../core/charge.ts'
 import { CreditError } from '../core/errors.ts'
+import { estimateCharge } from '../core/estimate.ts'
 import { creditsOfUsd } from '../core/money.ts'
 import { normalizeUsage, type UsageInput } from '../core/normalize-usage.ts'
-import type { FrozenPricing, PriceInput } from '../credits-types.ts'
+import type { EstimateResult, EstimateUsage, FrozenPricing, PriceInput } from '../credits-types.ts'
 import type { ChargeRecord, Metadata, RateRow } from '../store/port.ts'
 
 /** What a price is made of besides the rows: everything of `price` but the scope. */
@@ -62,6 +63,12 @@ function computedCharge(call: PricedCall, rate: RateRow, marginPercent: string):
 
 function unknownModel(model: string): CreditError {
   return new CreditError({ code: 'UNKNOWN_MODEL', details: { model } })
+}
+
+/** The upper bound of a call, priced with these rows. */
+export function estimateWith(call: EstimateUsage, { rate, margin, marginPercent }: FrozenPricing): EstimateResult {
+  const { credits, costUsd, maxOutputTokens } = estimateCharge({ ...call, rate, marginPercent })
+  return { amount: credits, costUsd, maxOutputTokens, rateId: rate.id, marginId: margin.id, marginPercent }
 }
 
 /** A charge whose amount the app decided itself: no cost is known. */

@@ -24,6 +24,8 @@ export interface ChargeChoice {
 export interface Prices {
   /** The rows in force for a call. */
   find(scope: PricingScope): Promise<FrozenPricing>
+  /** Two rows by id, whether or not they are still in force. */
+  frozen(rateId: string, marginId: string): Promise<FrozenPricing>
   /** The charge that a capture or settle asks for; undefined when it asks for none. */
   chargeOf(reservationId: string, choice: ChargeChoice): Promise<ChargeRecord | undefined>
   /** Learn from an answer of the store what the next call needs to know. */
@@ -64,6 +66,7 @@ export function prices(store: CreditStore, cache: PricingCache): Prices {
 
   return {
     find,
+    frozen: cache.frozen,
     async chargeOf(reservationId, choice) {
       const { amount, usage, charge } = choice
       if (charge !== undefined) return charge

@@ -1,5 +1,4 @@
 import { CreditError } from '../core/errors.ts'
-import { estimateCharge } from '../core/estimate.ts'
 import { selectMargin } from '../core/margins.ts'
 import { parseOrThrow } from '../core/money.ts'
 import type {
@@ -12,7 +11,7 @@ import type {
   PricingScope,
 } from '../credits-types.ts'
 import type { ChargeRecord, CreditStore, MarginRow } from '../store/port.ts'
-import { chargeRecord } from './charges.ts'
+import { chargeRecord, estimateWith } from './charges.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { inputs } from './inputs.ts'
 import type { Prices } from './prices.ts'
@@ -75,9 +74,7 @@ async function rowsOf(
 
 async function estimate(prices: Prices, input: EstimateInput): Promise<EstimateResult> {
   const { model, feature, planId, userId, ...call } = parseOrThrow(inputs.estimate, input)
-  const { rate, margin, marginPercent } = await prices.find({ model, feature, planId, userId })
-  const { credits, costUsd, maxOutputTokens } = estimateCharge({ ...call, rate, marginPercent })
-  return { amount: credits, costUsd, maxOutputTokens, rateId: rate.id, marginId: margin.id, marginPercent }
+  return estimateWith(call, await prices.find({ model, feature, planId, userId }))
 }
 
 function overview({ margins, asOf }: { margins: MarginRow[]; asOf: string }): Margins {

@@ -1,8 +1,10 @@
+import type * as z from 'zod'
 import { CreditError } from '../core/errors.ts'
 import { uuidFor, uuidv7 } from '../core/ids.ts'
 import { parseOrThrow } from '../core/money.ts'
-import type { Credits, ErrorContext, EstimateInput, EstimateResult, ReserveResult } from '../credits-types.ts'
+import type { Credits, ErrorContext, FrozenPricing, ReserveResult } from '../credits-types.ts'
 import type { CaptureResult, CreditStore, ReservationResult, SettleResult, StoreReserveInput } from '../store/port.ts'
+import { estimateWith } from './charges.ts'
 import { unlessBusy, withDetails } from './errors.ts'
 import type { FailOpen } from './fail-open.ts'
 import { inputs } from './inputs.ts'
@@ -12,7 +14,6 @@ import type { Prices } from './prices.ts'
 export interface SpendContext {
   store: CreditStore
   prices: Prices
-  estimate: (input: EstimateInput) => Promise<EstimateResult>
   upgradeUrl: string | undefined
   ttlSeconds: number
   retries: number
@@ -27,12 +28,14 @@ export function spending(context: SpendContext): Spending {
   const { store, prices, ttlSeconds, retries, failOpen } = context
   return {
     async reserve(input) {
-      const request = await reserveRequest(context, input)
+      const order = parseOrThrow(inputs.reserve, input)
+      const reservationId = await idFor('reserve', order.userId, order.idempotencyKey)
+      const request = reserveRequest(context, order, reservationId, await rowsFor(context, order))
       let result: ReserveResult
       try {
         result = Object.assign(await store.reserve(request), { failedOpen: false })
       } catch (error) {
-        result = promised(context, request, error)
+        result = (await repeated(context, order, request, error)) ?? promised(context, request, error)
       }
       prices.learn(result)
       return result
@@ -82,19 +85,50 @@ export function spending(context: SpendContext): Spending {
   }
 }
 
-async function reserveRequest(context: SpendContext, input: unknown): Promise<StoreReserveInput> {
-  const parsed = parseOrThrow(inputs.reserve, input)
-  const { userId, model, feature, idempotencyKey, estimate, amount: fixed = '0', ...rest } = parsed
-  const ttlSeconds = rest.ttlSeconds ?? context.ttlSeconds
-  const reservationId = await idFor('reserve', userId, idempotencyKey)
-  const request = { ...rest, ttlSeconds, reservationId, userId, feature, model, amount: fixed }
-  if (model === undefined) return request
-  if (estimate === undefined) {
-    const { rate, margin } = await context.prices.find({ model, feature, userId })
-    return { ...request, rateId: rate.id, marginId: margin.id }
+type Order = z.output<typeof inputs.reserve>
+
+/** The rows that the reservation freezes; none where no model is named. */
+async function rowsFor(context: SpendContext, { model, feature, userId }: Order): Promise<FrozenPricing | undefined> {
+  return model === undefined ? undefined : context.prices.find({ model, feature, userId })
+}
+
+function reserveRequest(
+  { ttlSeconds }: SpendContext,
+  { userId, model, feature, amount, minimumAmount, metadata, estimate, ...rest }: Order,
+  reservationId: string,
+  rows: FrozenPricing | undefined,
+): StoreReserveInput {
+  return {
+    reservationId,
+    userId,
+    // The schema asks for one of the two, and for a model beside an estimate.
+    amount: amount ?? (rows ? estimateWith(estimate ?? {}, rows).amount : '0'),
+    minimumAmount,
+    ttlSeconds: rest.ttlSeconds ?? ttlSeconds,
+    feature,
+    model,
+    rateId: rows?.rate.id,
+    marginId: rows?.margin.id,
+    metadata,
   }
-  const { amount, rateId, marginId } = await context.estimate({ ...estimate, model, feature, userId })
-  return { ...request, amount, rateId, marginId }
+}
+
+/**
+ * A repeat that comes after a change of prices would ask with other rows than the first call did, and be refused as
+ * another request. It is the same request, so it is asked again with the rows that the first one froze.
+ */
+async function repeated(
+  context: SpendContext,
+  order: Order,
+  request: StoreReserveInput,
+  error: unknown,
+): Promise<ReserveResult | undefined> {
+  if (!CreditError.isInstance(error) || error.code !== 'IDEMPOTENCY_MISMATCH') return undefined
+  const { rateId, marginId } = await context.store.getReservation(request)
+  if (rateId === null || marginId === null || (rateId === request.rateId && marginId === request.marginId)) throw error
+  const rows = await context.prices.frozen(rateId, marginId)
+  const same = reserveRequest(context, order, request.reservationId, rows)
+  return Object.assign(await context.store.reserve(same), { failedOpen: false })
 }
 
 /** The answer to a reserve that the store did not give: a promise under `failOpen`, else the error with its facts. */

@@ -28,7 +28,8 @@ export function reserve(bank: Bank, input: StoreReserveInput): ReservationResult
   if (minimum > amount) throw invalidInput('minimumAmount', 'must not exceed amount')
   const ttl = lifetime(input.ttlSeconds)
   requireUuid('reservationId', input.reservationId)
-  const asked = `${input.userId} ${amount} ${minimum} ${input.feature ?? ''} ${input.model ?? ''}`
+  const { feature = '', model = '', rateId = '', marginId = '' } = input
+  const asked = [input.userId, amount, minimum, feature, model, rateId, marginId].join('\0')
   const known = bank.reservations.get(input.reservationId)
   if (known !== undefined) return repeatedReserve(bank, known, asked)
   const account = bank.account(input.userId)
