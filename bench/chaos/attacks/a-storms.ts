@@ -77,19 +77,23 @@ export const A4: Attack = {
   broken: [
     {
       name: 'a repeated reserve is not recognised',
-      edit: {
-        function: 'public.credits_reserve',
-        from: /b\.reserved := b\.reserved - v_held;\s*b\.open_reservations := b\.open_reservations - 1;/,
-        to: '',
-      },
+      edits: [
+        {
+          function: 'public.credits_reserve',
+          from: /b\.reserved := b\.reserved - v_held;\s*b\.open_reservations := b\.open_reservations - 1;/,
+          to: '',
+        },
+      ],
     },
     {
       name: 'other parameters are not refused',
-      edit: {
-        function: 'public.credits_reserve',
-        from: /if \(r\.account_id, r\.requested/,
-        to: 'if false and (r.account_id, r.requested',
-      },
+      edits: [
+        {
+          function: 'public.credits_reserve',
+          from: /if \(r\.account_id, r\.requested/,
+          to: 'if false and (r.account_id, r.requested',
+        },
+      ],
     },
   ],
   run: async (arena) => {

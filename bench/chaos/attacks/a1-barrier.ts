@@ -2,6 +2,7 @@ import type { Arena, Attack } from '../harness/attack.ts'
 import { throughBarrier } from '../harness/barrier.ts'
 import type { Field } from '../harness/field.ts'
 import { RACES, type Race } from './races.ts'
+import { UNLOCKED_ACCOUNTS } from './sabotage.ts'
 
 const CALLERS = 50
 /** Enough for mutants: every writing function writes one of these. */
@@ -13,17 +14,14 @@ export const A1: Attack = {
   claim: 'No function decides on a state that others are changing: a barrier on every table, every race',
   faults: ['barrier'],
   broken: [
-    {
-      name: 'accounts are read without a lock',
-      edit: { function: 'credits_private.lock_account', from: 'for update', to: '' },
-    },
+    UNLOCKED_ACCOUNTS,
     {
       name: 'margins are versioned without an advisory lock',
-      edit: { function: 'public.credits_set_margin', from: /perform pg_advisory_xact_lock[^;]*;/, to: '' },
+      edits: [{ function: 'public.credits_set_margin', from: /perform pg_advisory_xact_lock[^;]*;/, to: '' }],
     },
     {
       name: 'reserve does not check what is available',
-      edit: { function: 'public.credits_reserve', from: /and a\.plan_credits[^>]*>= p_amount/, to: '' },
+      edits: [{ function: 'public.credits_reserve', from: /and a\.plan_credits[^>]*>= p_amount/, to: '' }],
     },
   ],
   run: async (arena) => {

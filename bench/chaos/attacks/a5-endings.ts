@@ -4,6 +4,7 @@ import { throughBarrier } from '../harness/barrier.ts'
 import type { Field } from '../harness/field.ts'
 import { type Answer, chargeOf, insist, tally } from '../harness/operations.ts'
 import { letExpire } from './races.ts'
+import { UNLOCKED_ACCOUNTS } from './sabotage.ts'
 
 interface Ending {
   name: string
@@ -61,12 +62,9 @@ export const A5: Attack = {
   broken: [
     {
       name: 'a settled reservation can be settled again',
-      edit: { function: 'public.credits_settle', from: /when 'settled' then/, to: "when 'settled_' then" },
+      edits: [{ function: 'public.credits_settle', from: /when 'settled' then/, to: "when 'settled_' then" }],
     },
-    {
-      name: 'accounts are read without a lock',
-      edit: { function: 'credits_private.lock_account', from: 'for update', to: '' },
-    },
+    UNLOCKED_ACCOUNTS,
   ],
   run: async (arena) => {
     const field = await arena.open()

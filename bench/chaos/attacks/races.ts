@@ -383,14 +383,25 @@ export async function missedSignup({ field, random }: Pick<RaceParts, 'field' | 
 
 /** Moves every open reservation of an account into the past, as if its time had passed. */
 export async function letExpire(field: Field, userId: string): Promise<void> {
-  await field.admin.query(
-    `update public.credit_reservations set expires_at = clock_timestamp() - interval '1 second'
-     where account_id = $1 and state = 'active'`,
-    [userId],
-  )
-  await field.admin.query(
-    `update public.credit_balances set next_due_at = clock_timestamp() - interval '1 second',
-       swept_until = least(swept_until, clock_timestamp() - interval '1 minute') where account_id = $1`,
-    [userId],
-  )
+  const client = await field.admin.connect()
+  try {
+    await client.query('begin')
+    // The account first, as everybody does: the attack must not bring a deadlock of its own.
+    await client.query(
+      `update public.credit_balances set next_due_at = clock_timestamp() - interval '1 second',
+         swept_until = least(swept_until, clock_timestamp() - interval '1 minute') where account_id = $1`,
+      [userId],
+    )
+    await client.query(
+      `update public.credit_reservations set expires_at = clock_timestamp() - interval '1 second'
+       where account_id = $1 and state = 'active'`,
+      [userId],
+    )
+    await client.query('commit')
+  } catch (error) {
+    await client.query('rollback').catch(() => undefined)
+    throw error
+  } finally {
+    client.release()
+  }
 }

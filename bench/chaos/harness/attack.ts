@@ -23,8 +23,8 @@ export interface Sabotage {
   name: string
   /** Statements for the superuser. */
   sql?: string
-  /** Or a change in the text of one function of ours. */
-  edit?: { function: string; from: string | RegExp; to: string }
+  /** Or changes in the text of functions of ours. */
+  edits?: readonly { function: string; from: string | RegExp; to: string }[]
 }
 
 /** A promise that did not hold. */

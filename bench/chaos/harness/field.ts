@@ -101,16 +101,22 @@ function makePool(connectionString: string, max: number, settings: Record<string
   return made
 }
 
+/** The damage could not be done: the code it was made for has changed. */
+export class SabotageFailed extends Error {
+  override readonly name = 'SabotageFailed'
+}
+
 /** Does the deliberate damage. */
-export async function commit(admin: pg.Pool, { name, sql, edit }: Sabotage): Promise<void> {
+export async function commit(admin: pg.Pool, { name, sql, edits = [] }: Sabotage): Promise<void> {
   if (sql !== undefined) await admin.query(sql)
-  if (edit === undefined) return
-  const { rows } = await admin.query<{ definition: string }>(
-    'select pg_get_functiondef(p.oid) as definition from pg_proc p where p.oid = to_regproc($1)',
-    [edit.function],
-  )
-  const definition = rows[0]?.definition
-  const changed = definition?.replace(edit.from, edit.to)
-  if (changed === undefined || changed === definition) throw new Error(`sabotage "${name}" found nothing to change`)
-  await admin.query(changed)
+  for (const { function: target, from, to } of edits) {
+    const { rows } = await admin.query<{ definition: string }>(
+      'select pg_get_functiondef(p.oid) as definition from pg_proc p where p.oid = to_regproc($1)',
+      [target],
+    )
+    const definition = rows[0]?.definition
+    const changed = definition?.replace(from, to)
+    if (changed === undefined || changed === definition) throw new SabotageFailed(`"${name}" found nothing to change`)
+    await admin.query(changed)
+  }
 }

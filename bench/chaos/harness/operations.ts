@@ -15,7 +15,11 @@ export async function ask<Value>(call: () => Promise<Value>): Promise<Answer<Val
 
 /** Our code, else the SQLSTATE, else the class of the error. */
 export function codeOf(error: unknown): string {
-  if (CreditError.isInstance(error)) return error.code
+  if (CreditError.isInstance(error)) {
+    const cause = (error.cause as { code?: unknown } | undefined)?.code
+    // An INTERNAL is always a finding; its SQLSTATE says which.
+    return error.code === 'INTERNAL' && typeof cause === 'string' ? `INTERNAL ${cause}` : error.code
+  }
   const { code, name } = error as { code?: unknown; name?: unknown }
   return typeof code === 'string' ? code : String(name)
 }

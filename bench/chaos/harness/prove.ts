@@ -1,4 +1,5 @@
 import type { Attack } from './attack.ts'
+import { SabotageFailed } from './field.ts'
 import { type Outcome, type RunOptions, runAttack } from './run.ts'
 
 /**
@@ -8,7 +9,11 @@ import { type Outcome, type RunOptions, runAttack } from './run.ts'
 export async function prove(attack: Attack, options: Pick<RunOptions, 'stack' | 'seed'>): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
   for (const sabotage of attack.broken ?? []) {
-    const outcome = await runAttack(attack, { ...options, tier: 'probe', sabotage: [sabotage] })
+    const outcome = await runAttack(attack, { ...options, tier: 'probe', sabotage: [sabotage] }).catch(unusable)
+    if (typeof outcome === 'string') {
+      outcomes.push({ ...NOTHING, attack, violations: [{ what: outcome }] })
+      continue
+    }
     const noticed = outcome.violations[0]
     outcomes.push({
       ...outcome,
@@ -18,4 +23,11 @@ export async function prove(attack: Attack, options: Pick<RunOptions, 'stack' | 
     })
   }
   return outcomes
+}
+
+const NOTHING = { runs: 0, faults: {}, notes: [], milliseconds: 0 }
+
+function unusable(error: unknown): string {
+  if (error instanceof SabotageFailed) return error.message
+  throw error
 }

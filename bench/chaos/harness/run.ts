@@ -1,6 +1,6 @@
 import type { Stack } from '@layers/local-stack'
 import type { Arena, Attack, Sabotage, Tier, Violation } from './attack.ts'
-import { type Field, openField } from './field.ts'
+import { type Field, openField, SabotageFailed } from './field.ts'
 import { seeded } from './random.ts'
 
 /** What came of one attack. */
@@ -32,14 +32,17 @@ export async function runAttack(attack: Attack, options: RunOptions): Promise<Ou
   const fields: Field[] = []
   const undo: (() => unknown)[] = []
   const arena = arenaOf(outcome, { ...options, attack, fields, undo })
+  let failure: unknown
   try {
     await attack.run(arena)
     for (const field of fields) for (const each of await field.invariants()) arena.violation(each.what, each.detail)
   } catch (error) {
+    failure = error
     arena.violation('the attack itself failed', error instanceof Error ? (error.stack ?? error.message) : error)
   }
   for (let step = undo.pop(); step; step = undo.pop()) await step()
   await Promise.all(fields.map((field) => field.close()))
+  if (failure instanceof SabotageFailed) throw failure
   if (options.tier !== 'probe') {
     for (const fault of attack.faults) {
       if (!outcome.faults[fault]) arena.violation(`the fault "${fault}" was never reached: nothing was proved`)

@@ -1,0 +1,152 @@
+import type { Arena, Attack } from '../harness/attack.ts'
+import type { Field } from '../harness/field.ts'
+import { insist, sleep } from '../harness/operations.ts'
+import type { Random } from '../harness/random.ts'
+import { checkAlive, compareWithHistory, newHistory, traffic } from '../harness/traffic.ts'
+import { letExpire } from './races.ts'
+import { UNLOCKED_ACCOUNTS } from './sabotage.ts'
+
+interface Load {
+  workers: number
+  operations: number
+  accounts: number
+  settings?: Record<string, string>
+  /** Called again and again while the workers work. */
+  meanwhile?: (field: Field) => Promise<void>
+}
+
+/** Runs workers over shared accounts, then holds the books against what the workers were told. */
+async function load(arena: Arena, field: Field, options: Load): Promise<Record<string, number>> {
+  const accounts: string[] = []
+  for (let count = 0; count < options.accounts; count += 1) accounts.push(await field.user('100'))
+  const store = field.store(options.workers, options.settings)
+  const history = newHistory()
+  let working = true
+  const watching = (async () => {
+    while (working) {
+      await options.meanwhile?.(field)
+      await sleep(100)
+    }
+  })()
+  const between = operating(field)
+  await Promise.all(
+    Array.from({ length: options.workers }, (_, worker) => {
+      const random = arena.random.fork(worker)
+      return traffic({ store, accounts, random, history, operations: options.operations, between })
+    }),
+  )
+  working = false
+  await watching
+  arena.ran(options.workers * options.operations)
+  await compareWithHistory(arena, field, history)
+  await checkAlive(arena, store, accounts)
+  return history.results
+}
+
+/** What operators and schedulers do at the same time. */
+function operating(field: Field): (userId: string, random: Random) => Promise<unknown> {
+  const pool = field.pool(4)
+  return (userId, random) => {
+    const call = random.pick<[string, unknown[]]>([
+      ['select public.credits_expire_due(100)', []],
+      ['select public.credits_reconcile(true, 100)', []],
+      ['select public.credits_set_margin($1, $2, $3)', ['feature', 'chaos', random.between(-50, 100)]],
+      ['select public.credits_freeze_account($1, false)', [userId]],
+    ])
+    return random.chance(0.3) ? insist(() => letExpire(field, userId)) : insist(() => pool.query(call[0], call[1]))
+  }
+}
+
+/** A6: who locks in another order than the rest. */
+export const A6: Attack = {
+  id: 'A6',
+  claim: 'No mix of operations over four accounts deadlocks',
+  faults: ['contention'],
+  broken: [
+    {
+      name: 'a settle locks the reservation before the account',
+      edits: [
+        {
+          function: 'credits_private.lock_reservation',
+          from: /select a\.\* into b from/,
+          to: 'perform from public.credit_reservations where id = p_reservation_id for update; select a.* into b from',
+        },
+      ],
+    },
+  ],
+  run: async (arena) => {
+    const field = await arena.open()
+    await field.admin.query(`alter database ${field.database.name} set deadlock_timeout = '10ms'`)
+    let contended = 0
+    const meanwhile = async (): Promise<void> => {
+      const { rows } = await field.watcher.query(
+        `select count(*)::int as waiting from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      )
+      contended += rows[0].waiting
+    }
+    await load(arena, field, { workers: 30, operations: arena.count(400, 40_000, 60), accounts: 4, meanwhile })
+    arena.reached('contention', contended)
+    // Counters arrive with a delay.
+    await field.watcher.query('select pg_stat_force_next_flush(), pg_stat_clear_snapshot()')
+    await sleep(1200)
+    const { rows } = await field.watcher.query(
+      'select deadlocks::int from pg_stat_database where datname = current_database()',
+    )
+    arena.check(rows[0].deadlocks === 0, `${rows[0].deadlocks} deadlocks`)
+  },
+}
+
+/** A7: other isolation levels fail more often, but never worse. */
+export const A7: Attack = {
+  id: 'A7',
+  claim: 'Under repeatable read and serializable, every failed call can be repeated whole, and the books still add up',
+  faults: ['serialization failure'],
+  run: async (arena) => {
+    for (const level of ['repeatable\\ read', 'serializable']) {
+      const field = await arena.open()
+      const counted = counting(field)
+      const settings = { default_transaction_isolation: level }
+      await load(arena, field, { workers: 12, operations: arena.count(60, 10_000, 10), accounts: 4, settings })
+      arena.reached('serialization failure', await counted())
+    }
+  },
+}
+
+/** Serialization failures are retried away before anybody sees them; the server counts the rollbacks. */
+function counting(field: Field): () => Promise<number> {
+  return async () => {
+    await sleep(1200)
+    const { rows } = await field.watcher.query(
+      'select xact_rollback::int as rollbacks from pg_stat_database where datname = current_database()',
+    )
+    return rows[0].rollbacks
+  }
+}
+
+/** A8: the bank. */
+export const A8: Attack = {
+  id: 'A8',
+  claim: 'Sixteen workers, every operation: each snapshot adds up, and the end is what the callers were told',
+  faults: ['snapshot'],
+  broken: [
+    UNLOCKED_ACCOUNTS,
+    {
+      name: 'a release keeps the credits',
+      edits: [{ function: 'public.credits_release', from: 'p.b.reserved := (p.b).reserved - (p.r).held;', to: '' }],
+    },
+  ],
+  run: async (arena) => {
+    const field = await arena.open()
+    const meanwhile = async (): Promise<void> => {
+      for (const each of await field.invariants({ quiet: false })) arena.violation(each.what, each.detail)
+      arena.reached('snapshot')
+    }
+    const results = await load(arena, field, {
+      workers: 16,
+      operations: arena.count(1250, 125_000, 60),
+      accounts: 8,
+      meanwhile,
+    })
+    arena.note(JSON.stringify(results))
+  },
+}
