@@ -1,0 +1,50 @@
+const DEFAULT_SECONDS = 60
+/** Looks per idle time: what is found idle has been so for at least three quarters of it. */
+const LOOKS = 4
+
+/**
+ * Notices when nothing happens any more. Costs the hot path one increment: it compares a counter now and then
+ * instead of setting a timer anew with every part. Holds no timer unless it is started.
+ */
+export class Idle {
+  /** Count what happens here. */
+  activity = 0
+  /** False while the provider is waited for: slow is not idle. */
+  waiting = true
+  readonly #everyMs: number
+  readonly #onIdle: () => void
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #watched = false
+
+  constructor(seconds: number | undefined, onIdle: () => void) {
+    this.#everyMs = ((seconds ?? DEFAULT_SECONDS) * 1000) / LOOKS
+    this.#onIdle = onIdle
+  }
+
+  /** From now on {@link start} has an effect: for calls whose end may never be told. */
+  watch(): void {
+    this.#watched = true
+  }
+
+  start(): void {
+    if (!this.#watched || this.#timer !== undefined) return
+    this.activity++
+    this.#look(this.activity, 0)
+  }
+
+  stop(): void {
+    if (this.#timer !== undefined) clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  #look(seen: number, quiet: number): void {
+    this.#timer = setTimeout(() => {
+      if (this.activity !== seen || !this.waiting) this.#look(this.activity, 0)
+      else if (quiet + 1 < LOOKS) this.#look(seen, quiet + 1)
+      else {
+        this.#timer = undefined
+        this.#onIdle()
+      }
+    }, this.#everyMs)
+  }
+}

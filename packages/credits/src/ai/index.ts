@@ -1,0 +1,6 @@
+export type { AbandonedPolicy, CreditsContext, CreditsProblem, OnCreditsError } from './context.ts'
+export type { CreditsEnding } from './parts.ts'
+export { type CreditsReceipt, creditsReceipt, type StopReason, settledCredits } from './receipt.ts'
+export { type CreditsScope, creditsScope } from './scope.ts'
+export type { CountTokens } from './tokens.ts'
+export { withCredits } from './with-credits.ts'

@@ -1,0 +1,231 @@
+import type { UsageInput } from '../core/normalize-usage.ts'
+import type { ProviderCall } from './call.ts'
+import { isAbort, providerError } from './errors.ts'
+import { Idle } from './idle.ts'
+import { finishPart, OpenBlocks, type Part } from './parts.ts'
+import type { AnyModel } from './sdk.ts'
+
+/**
+ * The stream of a provider call, read through a meter: nothing is read before it is asked for, nothing is kept, and
+ * whichever way it ends, the call is charged exactly once.
+ */
+export function meteredStream<Result extends { stream: ReadableStream<unknown> }>(
+  result: Result,
+  call: ProviderCall,
+  model: AnyModel,
+): Result {
+  return { ...result, stream: new StreamMeter(result.stream as ReadableStream<Part>, call, model).stream }
+}
+
+type Controller = ReadableStreamDefaultController<Part>
+
+class StreamMeter {
+  readonly stream: ReadableStream<Part>
+  readonly #reader: ReadableStreamDefaultReader<Part>
+  readonly #call: ProviderCall
+  readonly #model: AnyModel
+  readonly #blocks = new OpenBlocks()
+  readonly #idle: Idle
+  /** Parts to hand out before the provider is read again: the ends of a cut-off stream, or what was drained. */
+  #ready: Part[] = []
+  #draining: Promise<void> | undefined
+  #failure: { error: unknown } | undefined
+  #limit: number
+  /** The provider's stream has ended, one way or another. */
+  #done = false
+  #closed = false
+
+  constructor(source: ReadableStream<Part>, call: ProviderCall, model: AnyModel) {
+    this.#reader = source.getReader()
+    this.#call = call
+    this.#model = model
+    this.#limit = call.funds.maxOutputTokens
+    this.#idle = new Idle(call.operation.context.abandoned?.idleSeconds, () => void this.#abandon())
+    this.#idle.watch()
+    this.#idle.start()
+    this.stream = new ReadableStream<Part>(
+      {
+        pull: (controller) => this.#pull(controller),
+        cancel: (reason) => this.#cancel(reason),
+      },
+      { highWaterMark: 0 },
+    )
+  }
+
+  async #pull(controller: Controller): Promise<void> {
+    this.#idle.activity++
+    const ready = this.#ready.shift()
+    if (ready !== undefined) return this.#give(controller, ready)
+    if (this.#draining !== undefined) {
+      await this.#draining
+      const drained = this.#ready.shift()
+      if (drained !== undefined) return this.#give(controller, drained)
+    }
+    if (this.#failure !== undefined) return this.#fail(controller, this.#failure.error)
+    if (this.#done) return this.#close(controller)
+    this.#idle.waiting = false
+    try {
+      const { done, value } = await this.#reader.read()
+      if (done) {
+        await this.#ended()
+        this.#close(controller)
+      } else {
+        const part = await this.#see(value)
+        if (part === undefined) await this.#pull(controller)
+        else this.#give(controller, part)
+      }
+    } catch (error) {
+      await this.#broken(error)
+      this.#fail(controller, providerError(error))
+    } finally {
+      this.#idle.waiting = true
+    }
+  }
+
+  /** Counts a part. Answers synchronously for all but the few parts that need the books. */
+  #see(part: Part): Part | undefined | Promise<Part | undefined> {
+    switch (part.type) {
+      case 'text-delta':
+      case 'reasoning-delta':
+      case 'tool-input-delta': {
+        const { output } = this.#call
+        if (typeof part.delta === 'string') output.add(part.delta)
+        return output.surely > this.#limit ? this.#outgrown(part) : part
+      }
+      case 'finish':
+        return this.#finish(part)
+      case 'raw':
+        return part
+      default:
+        if (part.providerMetadata !== undefined) this.#call.note(part.providerMetadata)
+        this.#blocks.see(part)
+        return part
+    }
+  }
+
+  async #finish(part: Part): Promise<Part> {
+    this.#idle.stop()
+    const { operation, funds } = this.#call
+    const reason = reasonOf(part.finishReason)
+    if (funds.short && reason === 'length') operation.cutShort(funds)
+    await this.#call.complete((part.usage ?? undefined) as UsageInput | undefined, part.providerMetadata)
+    await this.#call.run.answered(reason)
+    return part
+  }
+
+  /** The output is beyond what is held: hold more, or end the stream here. */
+  async #outgrown(part: Part): Promise<Part | undefined> {
+    const { funds } = this.#call
+    if (await this.#call.stretch()) {
+      this.#limit = funds.maxOutputTokens
+      return part
+    }
+    this.#stop('credits have run out')
+    await this.#call.lose('aborted')
+    const { demand } = funds.quote
+    const { inputTokens } = demand.likely(0)
+    const usage = { output: this.#call.output.likely, ...(inputTokens !== undefined && { input: inputTokens }) }
+    this.#ready.push(part, ...this.#blocks.ends())
+    await this.#call.run.answered('length')
+    this.#ready.push(finishPart(this.#call.operation, this.#model, usage))
+    return this.#ready.shift()
+  }
+
+  /** Nobody has read for a while. */
+  async #abandon(): Promise<void> {
+    const { operation } = this.#call
+    if (this.#done) return
+    if (operation.context.abandoned?.policy === 'drain') {
+      this.#draining ??= this.#drain()
+      return
+    }
+    this.#stop('nobody reads this stream')
+    operation.stopped ??= { reason: 'abandoned', required: '0', available: '0' }
+    await this.#call.lose('aborted')
+    this.#ready.push(...this.#blocks.ends())
+    const usage = { output: this.#call.output.likely }
+    this.#ready.push(finishPart(operation, this.#model, usage))
+    await operation.end()
+  }
+
+  /** Reads the provider to its end for the exact usage; a reader who comes back after all finds everything. */
+  async #drain(): Promise<void> {
+    try {
+      while (!this.#done) {
+        const { done, value } = await this.#reader.read()
+        if (done) {
+          await this.#ended()
+          break
+        }
+        const part = await this.#see(value)
+        if (part !== undefined && !this.#closed) this.#ready.push(part)
+      }
+    } catch (error) {
+      await this.#broken(error)
+      this.#failure = { error: providerError(error) }
+    }
+  }
+
+  async #cancel(reason: unknown): Promise<void> {
+    this.#closed = true
+    const { operation } = this.#call
+    if (this.#done) return
+    if (operation.context.abandoned?.policy === 'drain') {
+      this.#draining ??= this.#drain()
+      operation.context.waitUntil?.(this.#draining)
+      return
+    }
+    this.#done = true
+    this.#idle.stop()
+    const cancelled = this.#reader.cancel(reason)
+    await this.#call.lose('aborted')
+    await this.#call.run.answered('cancelled')
+    await cancelled
+  }
+
+  /** The provider's stream ended without a finish part, or after it. */
+  async #ended(): Promise<void> {
+    this.#done = true
+    this.#idle.stop()
+    await this.#call.lose('failed')
+    await this.#call.run.answered('ended')
+  }
+
+  async #broken(error: unknown): Promise<void> {
+    this.#done = true
+    this.#idle.stop()
+    await this.#call.lose(
+      isAbort(error, this.#call.params.abortSignal as AbortSignal | undefined) ? 'aborted' : 'failed',
+    )
+    await this.#call.run.answered('broken')
+  }
+
+  #stop(why: string): void {
+    this.#done = true
+    this.#idle.stop()
+    // The provider is not waited for: it may never answer.
+    this.#reader.cancel(new DOMException(why, 'AbortError')).catch(() => undefined)
+  }
+
+  // A reader that went away while a part was being fetched has closed the controller already.
+  #give(controller: Controller, part: Part): void {
+    if (!this.#closed) controller.enqueue(part)
+  }
+
+  #close(controller: Controller): void {
+    if (this.#closed) return
+    this.#closed = true
+    controller.close()
+  }
+
+  #fail(controller: Controller, error: unknown): void {
+    if (this.#closed) return
+    this.#closed = true
+    controller.error(error)
+  }
+}
+
+function reasonOf(finishReason: unknown): string {
+  const { unified } = (finishReason ?? {}) as { unified?: unknown }
+  return String(unified ?? finishReason)
+}

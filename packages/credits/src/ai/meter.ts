@@ -1,0 +1,118 @@
+import type { UsageInput } from '../core/normalize-usage.ts'
+import { ProviderCall } from './call.ts'
+import type { CallParams } from './demand.ts'
+import { isAbort, providerError } from './errors.ts'
+import { meteredStream } from './meter-stream.ts'
+import { unpaidResult, unpaidStream } from './parts.ts'
+import type { Run } from './run.ts'
+import { type AnyModel, isModel, type Modality } from './sdk.ts'
+import { reportedUsage } from './usage.ts'
+
+/** Marks a metered model, across copies of this package, so that wrapping twice charges once. */
+const METERED = Symbol.for('layers.credits.metered')
+
+/** The run that a provider call of a metered model belongs to. */
+export type RunOf = (params: CallParams) => Run
+
+type Method = (params: CallParams) => PromiseLike<unknown>
+
+interface Metered {
+  target: AnyModel
+  bound: boolean
+}
+
+/** What is behind a metered model; undefined for one that is not metered. */
+export function meteredOf(model: unknown): Metered | undefined {
+  return isModel(model) ? (model as AnyModel & { [METERED]?: Metered })[METERED] : undefined
+}
+
+/**
+ * The model with a meter around every method that costs money. One Proxy for all modalities and specification
+ * versions: the class, its other members and what the SDK reads off them stay as they are.
+ *
+ * @param bound for one call only, so that a wrapper around it leaves this model alone
+ */
+export function meter(model: AnyModel, runOf: RunOf, bound: boolean): AnyModel {
+  const inner = meteredOf(model)
+  if (inner?.bound) return model
+  const target = inner?.target ?? model
+  const mark: Metered = { target, bound }
+  const methods = new Map<PropertyKey, unknown>()
+  return new Proxy(target, {
+    get(_, key) {
+      if (key === METERED) return mark
+      // The receiver is the model itself: its getters and private members know nothing of the Proxy.
+      const member: unknown = Reflect.get(target, key, target)
+      if (typeof member !== 'function') return member
+      const known = methods.get(key)
+      if (known !== undefined) return known
+      const made = COSTLY.has(key)
+        ? meteredMethod(target, key as string, member as Method, runOf)
+        : (member as (...args: unknown[]) => unknown).bind(target)
+      methods.set(key, made)
+      return made
+    },
+  })
+}
+
+const COSTLY = new Set<PropertyKey>([
+  'doGenerate',
+  'doGenerateFromUrl',
+  'doStream',
+  'doEmbed',
+  'doRerank',
+  'doDecide',
+  'doEvaluate',
+  'doExtract',
+  'doStart',
+])
+
+function meteredMethod(target: AnyModel, name: string, method: Method, runOf: RunOf): Method {
+  const streams = name === 'doStream'
+  return async (params) => {
+    // A provider would refuse it unsent; asking it all the same could only cost money.
+    const signal = params.abortSignal as AbortSignal | undefined
+    if (signal?.aborted) throw signal.reason
+    const run = runOf(params)
+    const modality = modalityOf(target, name, params)
+    const call = await begin(run, target, modality, params)
+    if (call === undefined) {
+      await run.answered('length')
+      return streams ? unpaidStream(run.operation, target) : unpaidResult(run.operation, target)
+    }
+    let result: unknown
+    try {
+      result = await method.call(target, call.params)
+    } catch (error) {
+      await call.lose(isAbort(error, signal) ? 'aborted' : 'failed')
+      await run.rejected(error)
+      throw providerError(error)
+    }
+    if (streams) return meteredStream(result as { stream: ReadableStream<unknown> }, call, target)
+    const { providerMetadata } = (result ?? {}) as { providerMetadata?: unknown }
+    await call.complete(reportedUsage(modality, params, result) as UsageInput | undefined, providerMetadata)
+    await run.answered('stop')
+    return result
+  }
+}
+
+/** Undefined when a later step of a loop cannot be paid: then the loop has to end gracefully. */
+async function begin(run: Run, target: AnyModel, modality: Modality, params: CallParams) {
+  try {
+    return await ProviderCall.begin(run, target, modality, params)
+  } catch (error) {
+    if (modality === 'language' && run.mayEndGracefully(error)) return undefined
+    throw error
+  }
+}
+
+function modalityOf(model: AnyModel, method: string, params: CallParams): Modality {
+  if (method === 'doEmbed') return 'embedding'
+  if (method === 'doRerank') return 'reranking'
+  if (method === 'doDecide' || method === 'doEvaluate') return 'decision'
+  if (method === 'doExtract') return 'extraction'
+  if (method === 'doStart' || 'maxVideosPerCall' in model) return 'video'
+  if ('maxImagesPerCall' in model) return 'image'
+  if (method === 'doGenerateFromUrl' || 'audio' in params) return 'transcription'
+  return typeof params.text === 'string' ? 'speech' : 'language'
+}

@@ -1,0 +1,80 @@
+import type { CallParams } from './demand.ts'
+import { jsonSchemaOf, type Modality } from './sdk.ts'
+
+type Options = Readonly<Record<string, unknown>>
+
+/**
+ * What the provider call will be given, as far as the function's options tell: the reservation has to be awaited
+ * before the SDK converts them. The meter looks again at what is really sent.
+ */
+export async function callParamsOf(modality: Modality, options: Options): Promise<CallParams> {
+  switch (modality) {
+    case 'language':
+      return {
+        ...options,
+        prompt: promptOf(options),
+        tools: await toolsOf(options),
+        responseFormat: await formatOf(options),
+      }
+    case 'embedding':
+      return { ...options, values: options.values ?? [options.value] }
+    case 'image':
+    case 'video':
+      return { ...options, ...mediaPrompt(options.prompt) }
+    default:
+      return options
+  }
+}
+
+/** Instructions, messages and prompt as one list of messages. */
+function promptOf({ instructions, system, prompt, messages }: Options): unknown[] {
+  return [instructions ?? system, prompt, messages].flatMap((part): unknown[] => {
+    if (part === undefined || part === null) return []
+    if (typeof part === 'string') return [{ content: part }]
+    return Array.isArray(part) ? part : [part]
+  })
+}
+
+interface ToolLike {
+  type?: unknown
+  id?: unknown
+  args?: unknown
+  description?: unknown
+  inputSchema?: unknown
+}
+
+// Tools are made once and used for many calls; turning a schema into JSON is not cheap.
+const schemas = new WeakMap<object, unknown>()
+
+async function toolsOf({ tools, activeTools }: Options): Promise<unknown[] | undefined> {
+  if (typeof tools !== 'object' || tools === null) return undefined
+  const names = Array.isArray(activeTools) ? (activeTools as string[]) : Object.keys(tools)
+  return Promise.all(names.map((name) => toolOf(name, (tools as Record<string, ToolLike>)[name])))
+}
+
+async function toolOf(name: string, tool: ToolLike | undefined): Promise<unknown> {
+  if (tool === undefined) return { name }
+  if (tool.type === 'provider') return { type: 'provider', id: tool.id, args: tool.args }
+  const description = typeof tool.description === 'string' ? tool.description : undefined
+  return { name, description, inputSchema: await cachedSchema(tool) }
+}
+
+async function cachedSchema(tool: ToolLike): Promise<unknown> {
+  if (schemas.has(tool)) return schemas.get(tool)
+  const schema = await jsonSchemaOf(tool.inputSchema)
+  schemas.set(tool, schema)
+  return schema
+}
+
+async function formatOf({ output, schema }: Options): Promise<unknown> {
+  // `generateObject` takes the schema itself, and `output` is a word there.
+  if (schema !== undefined) return { schema: await jsonSchemaOf(schema) }
+  if (typeof output !== 'object' || output === null) return undefined
+  return (output as { responseFormat?: unknown }).responseFormat
+}
+
+function mediaPrompt(prompt: unknown): CallParams {
+  if (typeof prompt !== 'object' || prompt === null) return { prompt }
+  const { text, images, image, mask } = prompt as Record<string, unknown>
+  return { prompt: text, mask, files: Array.isArray(images) ? images : [image].filter((file) => file !== undefined) }
+}

@@ -1,0 +1,59 @@
+import { CreditError } from '../core/errors.ts'
+import { isRetryable } from './errors.ts'
+import type { Operation } from './operation.ts'
+
+/** How one wrapped function call goes about its provider calls. */
+export interface RunPlan {
+  /** The call that reserved; one that is nested in another only takes part. */
+  owns: boolean
+  /** Its result arrives later, so its end has to be recognised. */
+  streams: boolean
+  /** No tools: it is over when its provider call is. */
+  single: boolean
+  /** A stream that failed or was cancelled may be tried again. */
+  retriesStreams: boolean
+  /** Retries of a failed provider call, as given to the SDK. */
+  maxRetries: number
+}
+
+/** One call of a wrapped function: the operation that pays for it, and what ends it. */
+export class Run {
+  readonly operation: Operation
+  readonly plan: RunPlan
+  /** Provider calls that were answered. */
+  answers = 0
+  #failures = 0
+
+  constructor(operation: Operation, plan: RunPlan) {
+    this.operation = operation
+    this.plan = plan
+  }
+
+  /**
+   * A provider call was answered, in the end of a stream or in a whole result.
+   * @param how its finish reason, or how its stream ended without one
+   */
+  async answered(how: string): Promise<void> {
+    this.answers++
+    this.#failures = 0
+    const { owns, streams, single, retriesStreams } = this.plan
+    if (!owns || !streams) return
+    const failed = how === 'error' || how === 'cancelled' || how === 'ended' || how === 'broken'
+    if (failed) {
+      if (!retriesStreams && (single || how === 'cancelled')) await this.operation.end()
+    } else if (single) await this.operation.end()
+    else if (how !== 'tool-calls') await this.operation.pause()
+  }
+
+  /** A provider call was refused; the SDK may call again. */
+  async rejected(error: unknown): Promise<void> {
+    const { owns, streams, single, maxRetries } = this.plan
+    if (!owns || !streams || !single) return
+    if (!isRetryable(error) || ++this.#failures > maxRetries) await this.operation.end()
+  }
+
+  /** Whether the answer so far may stand when the next step cannot be paid. */
+  mayEndGracefully(error: unknown): boolean {
+    return this.answers > 0 && CreditError.isInstance(error) && error.code === 'INSUFFICIENT_CREDITS'
+  }
+}

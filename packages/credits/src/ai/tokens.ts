@@ -1,0 +1,67 @@
+/** Counts the tokens of a text. Must never count too few if it is to bound a hold. */
+export type CountTokens = (text: string) => number
+
+// Typical of byte-level tokenizers: about four ASCII characters to a token, less than one and a half other ones.
+const PER_ASCII = 0.25
+const PER_OTHER = 0.7
+/** Parts up to this long on average are taken for single tokens, as most providers stream them. */
+const LONGEST_TOKEN = 8
+/** What a text is at least, where {@link likelyTokens} says what it probably is. */
+const CAUTION = 0.8
+
+function weigh(text: string): number {
+  let weight = 0
+  for (let index = 0; index < text.length; index++) weight += text.charCodeAt(index) < 128 ? PER_ASCII : PER_OTHER
+  return weight
+}
+
+/**
+ * The tokens a text probably has: for charging a call whose usage was lost, where a bound would overcharge.
+ * @example likelyTokens('Hello world, how are you?') // 7
+ */
+export function likelyTokens(text: string): number {
+  return Math.ceil(weigh(text))
+}
+
+/** Counts streamed output part by part, without keeping it and without allocating. */
+export class OutputTally {
+  #parts = 0
+  #characters = 0
+  #weight = 0
+  #text: string | undefined
+  readonly #count: CountTokens | undefined
+
+  constructor(count: CountTokens | undefined) {
+    this.#count = count
+    if (count !== undefined) this.#text = ''
+  }
+
+  /** One delta of text, reasoning or tool input. */
+  add(delta: string): void {
+    if (delta.length === 0) return
+    this.#parts++
+    this.#characters += delta.length
+    this.#weight += weigh(delta)
+    if (this.#text !== undefined) this.#text += delta
+  }
+
+  /** Whether anything was generated. */
+  get empty(): boolean {
+    return this.#parts === 0
+  }
+
+  /** Tokens generated so far, as well as can be told from the outside. */
+  get likely(): number {
+    if (this.#count !== undefined && this.#text !== undefined) return this.#count(this.#text)
+    return this.#single ? this.#parts : Math.ceil(this.#weight)
+  }
+
+  /** Tokens generated so far, rather too few: what is cut off must be beyond the hold. */
+  get surely(): number {
+    return this.#single ? this.#parts : Math.floor(this.#weight * CAUTION)
+  }
+
+  get #single(): boolean {
+    return this.#characters <= LONGEST_TOKEN * this.#parts
+  }
+}
