@@ -27,7 +27,7 @@ export default async function LandingPage() {
     <Container size="lg" py={{ base: 48, sm: 96 }}>
       <Stack align="center" gap="lg" ta="center">
         <Badge variant="light" size="lg" tt="none">
-          50 credits to start with
+          Free credits to start with
         </Badge>
         <Title order={1} fz={{ base: 34, sm: 52 }} maw={760} lh={1.1}>
           One balance for every model

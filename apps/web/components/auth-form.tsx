@@ -74,7 +74,7 @@ export function AuthForm({ mode, nextPath, providers, callbackFailed = false }: 
           {texts.title}
         </Title>
         <Text c="dimmed" size="sm" ta="center" mt={6}>
-          {mode === 'sign-up' ? 'It comes with 50 credits. No card needed.' : 'Your credits are waiting.'}
+          {mode === 'sign-up' ? 'It comes with free credits. No card needed.' : 'Your credits are waiting.'}
         </Text>
         <ProviderButtons providers={providers} nextPath={nextPath} />
         <form onSubmit={submit} method="post">
