@@ -60,8 +60,7 @@ inBrowser(
   'a visitor signs up, asks, sees what the answer cost, and the balance in the header follows at once',
   async () => {
     const page = await openPage()
-    await fillIn(page, '/sign-up', 'visitor@example.test')
-    await page.waitForURL('**/chat')
+    await enter(page, '/sign-up', 'visitor@example.test', '**/chat')
     const badge = page.getByTestId('balance')
     expect(await badge.textContent()).toBe('50')
 
