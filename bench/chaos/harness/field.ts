@@ -1,4 +1,4 @@
-import type { ClonedDatabase } from '@layers/local-stack'
+import type { ClonedDatabase, Stack } from '@layers/local-stack'
 import pg from 'pg'
 import type { CreditStore } from '../../../packages/credits/src/store/port.ts'
 import { postgresStore } from '../../../packages/credits/src/store/postgres.ts'
@@ -10,6 +10,8 @@ import type { Random } from './random.ts'
 export interface FieldOptions {
   /** With PostgREST and an auth server of its own. */
   api?: boolean
+  /** On another server than the one that all attacks share. */
+  stack?: Stack
 }
 
 /** One database under attack. */

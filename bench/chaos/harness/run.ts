@@ -1,4 +1,4 @@
-import type { Stack } from '@layers/local-stack'
+import { type Stack, StackError } from '@layers/local-stack'
 import type { Arena, Attack, Sabotage, Tier, Violation } from './attack.ts'
 import { type Field, openField, SabotageFailed } from './field.ts'
 import { seeded } from './random.ts'
@@ -40,9 +40,10 @@ export async function runAttack(attack: Attack, options: RunOptions): Promise<Ou
     failure = error
     arena.violation('the attack itself failed', error instanceof Error ? (error.stack ?? error.message) : error)
   }
-  for (let step = undo.pop(); step; step = undo.pop()) await step()
   await Promise.all(fields.map((field) => field.close()))
-  if (failure instanceof SabotageFailed) throw failure
+  for (let step = undo.pop(); step; step = undo.pop()) await step()
+  // Then nothing was attacked at all.
+  if (failure instanceof SabotageFailed || failure instanceof StackError) throw failure
   if (options.tier !== 'probe') {
     for (const fault of attack.faults) {
       if (!outcome.faults[fault]) arena.violation(`the fault "${fault}" was never reached: nothing was proved`)
@@ -82,7 +83,8 @@ function arenaOf(outcome: Outcome, { stack, seed, tier, sabotage = [], attack, f
       outcome.notes.push(text)
     },
     open: async (fieldOptions = {}) => {
-      const database = await stack.cloneDatabase(fieldOptions)
+      const { stack: server = stack, ...cloneOptions } = fieldOptions
+      const database = await server.cloneDatabase(cloneOptions)
       const field = await openField(database, { random: random.fork(`field ${fields.length}`), sabotage })
       fields.push(field)
       return field

@@ -1,0 +1,165 @@
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { type Stack, startStack } from '@layers/local-stack'
+import type { Arena, Attack } from '../harness/attack.ts'
+import type { Field } from '../harness/field.ts'
+import { sleep } from '../harness/operations.ts'
+import { checkAlive, compareWithHistory, type History, newHistory, traffic } from '../harness/traffic.ts'
+
+const RECOVERY_MS = 2000
+
+/** B1: the whole server is killed, again and again, under load. */
+export const B1: Attack = {
+  id: 'B1',
+  claim: 'kill -9 of the whole server at any moment loses nothing that was acknowledged',
+  faults: ['kill on tmpfs', 'kill on disk'],
+  broken: [
+    {
+      name: 'commits are acknowledged before they are durable',
+      sql: `do $$ begin execute format('alter database %I set synchronous_commit = off', current_database()); end $$`,
+    },
+  ],
+  run: async (arena) => {
+    // A process that is killed leaves the page cache behind: this proves crash recovery, not power loss.
+    await killAgainAndAgain(arena, '/dev/shm', 'kill on tmpfs', arena.count(30, 1500, 8))
+    if (arena.tier !== 'probe') await killAgainAndAgain(arena, tmpdir(), 'kill on disk', arena.count(20, 1500))
+    arena.note('kill -9 proves crash recovery; only pulled power would prove the disk')
+  },
+}
+
+async function killAgainAndAgain(arena: Arena, parent: string, fault: string, kills: number): Promise<void> {
+  const folder = mkdtempSync(path.join(parent, 'chaos-'))
+  // Postgres runs under an account of its own when this one is root.
+  chmodSync(folder, 0o711)
+  const stack = await startStack({ port: 0, dataDir: path.join(folder, 'stack'), restartOnCrash: false })
+  arena.cleanup(() => rmSync(folder, { recursive: true, force: true }))
+  arena.cleanup(() => stack.stop())
+  const field = await arena.open({ stack })
+  const { accounts, history, stop } = await underLoad(arena, field, 8)
+  const slow: number[] = []
+  for (let count = 0; count < kills; count += 1) {
+    await sleep(arena.random.between(20, 250))
+    await killServer(stack)
+    const start = performance.now()
+    await stack.database.start()
+    const took = performance.now() - start
+    if (took > RECOVERY_MS) slow.push(Math.round(took))
+    arena.reached(fault)
+    arena.ran()
+  }
+  await stop()
+  arena.check(slow.length === 0, `recovery took longer than ${RECOVERY_MS} ms`, slow)
+  await compareWithHistory(arena, field, history)
+  for (const each of await field.invariants()) arena.violation(each.what, each.detail)
+  await checkAlive(arena, field.store(2), accounts)
+  arena.note(`${fault}: ${history.acked.size} acknowledged transactions, ${history.reservations.size} reservations`)
+}
+
+interface Running {
+  accounts: string[]
+  history: History
+  /** Lets the workers finish their call, whatever it takes. */
+  stop(): Promise<void>
+}
+
+async function underLoad(
+  arena: Arena,
+  field: Field,
+  workers: number,
+  durable: Record<string, string> = {},
+): Promise<Running> {
+  const accounts: string[] = []
+  for (let count = 0; count < 6; count += 1) accounts.push(await field.user('1000'))
+  const history = newHistory()
+  let stopped = false
+  // The shared server commits asynchronously, which is a loss of its own when a backend is killed.
+  const store = field.store(workers, durable)
+  const working = Array.from({ length: workers }, (_, worker) => {
+    const random = arena.random.fork(`worker ${worker}`)
+    const more = { operations: Number.MAX_SAFE_INTEGER, stopped: () => stopped, attempts: 400 }
+    return traffic({ store, accounts, random, history, ...more })
+  })
+  return {
+    accounts,
+    history,
+    stop: async () => {
+      stopped = true
+      await Promise.all(working)
+    },
+  }
+}
+
+/** The postmaster first, so that it cannot tell its children to finish what they do. */
+async function killServer(stack: Stack): Promise<void> {
+  const children = childrenOf(stack.database.pid)
+  const ended = stack.database.end('crash')
+  for (const pid of children) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // Gone already.
+    }
+  }
+  await ended
+}
+
+function childrenOf(parent: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => parentOf(pid) === parent)
+    .map(Number)
+}
+
+function parentOf(pid: string): number | undefined {
+  try {
+    // The command's name is in parentheses and may hold anything; the parent is the second field after it.
+    return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[1])
+  } catch {
+    return undefined
+  }
+}
+
+/** B2: single backends end or are interrupted inside the functions. */
+export const B2: Attack = {
+  id: 'B2',
+  claim: 'A backend that is terminated, cancelled or killed inside a function leaves all or nothing behind',
+  faults: ['terminated', 'cancelled', 'killed'],
+  run: async (arena) => {
+    const field = await arena.open()
+    const { accounts, history, stop } = await underLoad(arena, field, 10, { synchronous_commit: 'on' })
+    const met = new Map<string, number>()
+    const shots = arena.count(500, 10_000, 20)
+    for (let count = 0; count < shots; count += 1) {
+      await sleep(arena.random.between(0, 20))
+      const { rows } = await field.watcher.query<{ pid: number; query: string }>(
+        `select pid, query from pg_stat_activity where datname = current_database() and state = 'active'
+           and query like 'select public.credits_%' order by random() limit 1`,
+      )
+      const victim = rows[0]
+      if (!victim) continue
+      await shoot(arena, field, victim.pid, count, shots)
+      const name = /public\.(\w+)/.exec(victim.query)?.[1] ?? ''
+      met.set(name, (met.get(name) ?? 0) + 1)
+      arena.ran()
+    }
+    await stop()
+    arena.note([...met].map(([name, times]) => `${name} ${times}`).join(', '))
+    await compareWithHistory(arena, field, history)
+    await checkAlive(arena, field.store(2), accounts)
+  },
+}
+
+async function shoot(arena: Arena, field: Field, pid: number, count: number, shots: number): Promise<void> {
+  // A killed backend takes the whole server through recovery: only now and then.
+  if (count > 0 && count % Math.ceil(shots / 6) === 0) {
+    process.kill(pid, 'SIGKILL')
+    arena.reached('killed')
+    await sleep(700)
+    return
+  }
+  const how = arena.random.pick(['terminated', 'cancelled'] as const)
+  const name = how === 'terminated' ? 'pg_terminate_backend' : 'pg_cancel_backend'
+  const { rows } = await field.watcher.query<{ hit: boolean }>(`select ${name}($1) as hit`, [pid])
+  if (rows[0]?.hit) arena.reached(how)
+}
