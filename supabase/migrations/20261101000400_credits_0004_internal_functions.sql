@@ -226,7 +226,7 @@ begin
   t.user_id := coalesce(t.user_id, b.account_id);
   t.balance_after := b.plan_credits + b.add_on_credits - b.debt;
   t.uncollected := coalesce(t.uncollected, 0);
-  t.lots := coalesce(t.lots, '[]');
+  t.lots := coalesce(t.lots, '[]'::jsonb);
   t.estimated := coalesce(t.estimated, false);
   t.late := coalesce(t.late, false);
   t.metadata := coalesce(t.metadata, '{}');
@@ -364,7 +364,7 @@ declare
   v_taken numeric;
 begin
   if p_amount = 0 then
-    p.t.lots := '[]';
+    p.t.lots := '[]'::jsonb;
     return p;
   end if;
 
@@ -380,7 +380,7 @@ begin
     return p;
   end if;
 
-  t.lots := '[]';
+  t.lots := '[]'::jsonb;
 
   perform credits_private.put_current_lot_back(b);
   for l in
@@ -419,7 +419,7 @@ declare
   v_paid numeric := least(b.debt, p_amount);
   v_lot uuid;
 begin
-  t.lots := coalesce(t.lots, '[]');
+  t.lots := coalesce(t.lots, '[]'::jsonb);
   b.debt := b.debt - v_paid;
   if p_amount = v_paid then
     p.b := b;
@@ -464,7 +464,7 @@ begin
     where r.account_id = b.account_id and r.expires_at > b.swept_until and r.expires_at <= p_now and r.state = 'active'
     returning r.held
   )
-  select coalesce(sum(held), 0), count(*) into v_held, v_count from expired;
+  select coalesce(sum(held), 0), count(*)::integer into v_held, v_count from expired;
   b.reserved := b.reserved - v_held;
   b.open_reservations := b.open_reservations - v_count;
   b.swept_until := p_now;
@@ -542,7 +542,7 @@ begin
   p.t.type := 'adjustment';
   p.t.source := 'rollover';
   p.t.amount := 0;
-  p.t.lots := '[]';
+  p.t.lots := '[]'::jsonb;
   -- From the end of the burn-down order, so that open reservations keep covering the oldest.
   for l in
     select * from public.credit_lots

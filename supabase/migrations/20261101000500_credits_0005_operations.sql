@@ -410,15 +410,15 @@ as $$
 declare
   c public.credit_transaction_costs;
 begin
-  c.cost_usd := v."costUsd";
-  c.margin_percent := v."marginPercent";
+  c.cost_usd := v."costUsd"::numeric;
+  c.margin_percent := v."marginPercent"::numeric;
   c.cost_source := v."costSource";
-  c.computed_cost_usd := v."computedCostUsd";
-  c.reported_cost_usd := v."reportedCostUsd";
+  c.computed_cost_usd := v."computedCostUsd"::numeric;
+  c.reported_cost_usd := v."reportedCostUsd"::numeric;
   c.served_model := v."servedModel";
   c.usage := nullif(v."usage", 'null');
-  c.rate_id := v."rateId";
-  c.margin_id := v."marginId";
+  c.rate_id := v."rateId"::uuid;
+  c.margin_id := v."marginId"::uuid;
   c.pricing := nullif(v."pricing", 'null');
   c.generation_id := v."generationId";
   c.provider := nullif(v."provider", 'null');
@@ -437,7 +437,7 @@ declare
   r public.credit_reservations := p.r;
   t public.credit_transactions;
   v credits_private.charge_input := credits_private.read_charge(p_charge);
-  v_amount numeric := v."amount";
+  v_amount numeric := v."amount"::numeric;
   v_held numeric := case when r.state = 'active' then r.held else 0 end;
   v_charged numeric;
 begin
@@ -454,8 +454,8 @@ begin
   t.reservation_id := r.id;
   t.feature := coalesce(v."feature", r.feature);
   t.model := coalesce(v."model", r.model);
-  t.input_tokens := v."inputTokens";
-  t.output_tokens := v."outputTokens";
+  t.input_tokens := v."inputTokens"::bigint;
+  t.output_tokens := v."outputTokens"::bigint;
   t.estimated := coalesce(v."costSource" = 'estimate', false);
   t.late := r.state = 'expired';
   t.metadata := coalesce(nullif(v."metadata", 'null'), r.metadata);

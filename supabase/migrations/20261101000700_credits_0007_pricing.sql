@@ -182,8 +182,8 @@ begin
     if v_new.known <> (v_new.pricing is not null) then
       perform credits_private.fail(422, 'INVALID_INPUT', jsonb_build_object('field', 'rates.known', 'modelId', v_new.model_id));
     end if;
-    v_new.context_window := credits_private.rate_field(v_rate, 'contextWindow', '^[0-9]{1,12}$');
-    v_new.max_output_tokens := credits_private.rate_field(v_rate, 'maxOutputTokens', '^[0-9]{1,12}$');
+    v_new.context_window := credits_private.rate_field(v_rate, 'contextWindow', '^[0-9]{1,12}$')::bigint;
+    v_new.max_output_tokens := credits_private.rate_field(v_rate, 'maxOutputTokens', '^[0-9]{1,12}$')::bigint;
     v_new.effective_from := coalesce(credits_private.rate_time(v_rate), clock_timestamp());
 
     select * into v_latest from public.credit_rates r
@@ -228,9 +228,11 @@ as $$
 declare
   v_value text := p_rate ->> p_field;
 begin
-  if v_value ~ p_pattern or (v_value is null and not p_required) then return v_value; end if;
-  perform credits_private.fail(422, 'INVALID_INPUT', jsonb_build_object(
-    'field', 'rates.' || p_field, 'modelId', p_rate -> 'modelId'));
+  if (v_value ~ p_pattern or (v_value is null and not p_required)) is not true then
+    perform credits_private.fail(422, 'INVALID_INPUT', jsonb_build_object(
+      'field', 'rates.' || p_field, 'modelId', p_rate -> 'modelId'));
+  end if;
+  return v_value;
 end;
 $$;
 comment on function credits_private.rate_field(jsonb, text, text, boolean) is 'A field of a rate as text, checked against a pattern.';
@@ -245,7 +247,7 @@ declare
   v_time timestamptz;
 begin
   begin
-    v_time := p_rate ->> 'effectiveFrom';
+    v_time := (p_rate ->> 'effectiveFrom')::timestamptz;
   exception when others then
     v_time := '-infinity';
   end;

@@ -106,7 +106,7 @@ declare
   v_left numeric;
   v_back numeric;
 begin
-  p.t.lots := '[]';
+  p.t.lots := '[]'::jsonb;
   v_left := p_amount - least(b.debt, p_amount);
   b.debt := b.debt - least(b.debt, p_amount);
   perform credits_private.put_current_lot_back(b);
@@ -417,7 +417,7 @@ declare
 begin
   -- A second scheduler has nothing to do.
   if not pg_try_advisory_xact_lock(hashtextextended('credits.expire_due', 0)) then
-    return '{"reservationsExpired": 0, "accountsTouched": 0}';
+    return '{"reservationsExpired": 0, "accountsTouched": 0}'::jsonb;
   end if;
   -- The one place that holds several accounts: it skips what is locked, so it waits for nobody and no cycle can
   -- arise, and it stops after half a second, so nobody waits long for it.
@@ -449,11 +449,11 @@ as $$
 declare
   u auth.users;
   b public.credit_balances;
-  v_profiles integer;
-  v_accounts jsonb := '[]';
-  v_before integer;
-  v_granted integer := 0;
-  v_due integer;
+  v_profiles bigint;
+  v_accounts jsonb := '[]'::jsonb;
+  v_before bigint;
+  v_granted bigint := 0::bigint;
+  v_due bigint;
   v_swept jsonb;
 begin
   select count(*) into v_profiles
