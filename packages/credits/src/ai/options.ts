@@ -41,7 +41,12 @@ interface ToolLike {
   args?: unknown
   description?: unknown
   inputSchema?: unknown
+  inputExamples?: unknown
+  strict?: unknown
+  providerOptions?: unknown
 }
+
+const UNKNOWN_DESCRIPTION = ' '.repeat(1_000)
 
 // Tools are made once and used for many calls; turning a schema into JSON is not cheap.
 const schemas = new WeakMap<object, unknown>()
@@ -55,8 +60,11 @@ async function toolsOf({ tools, activeTools }: Options): Promise<unknown[] | und
 async function toolOf(name: string, tool: ToolLike | undefined): Promise<unknown> {
   if (tool === undefined) return { name }
   if (tool.type === 'provider') return { type: 'provider', id: tool.id, args: tool.args }
-  const description = typeof tool.description === 'string' ? tool.description : undefined
-  return { name, description, inputSchema: await cachedSchema(tool) }
+  const { inputExamples, strict, providerOptions } = tool
+  // A description that is made per call is not known yet.
+  const description = typeof tool.description === 'function' ? UNKNOWN_DESCRIPTION : tool.description
+  const inputSchema = await cachedSchema(tool)
+  return { type: 'function', name, description, inputSchema, inputExamples, strict, providerOptions }
 }
 
 async function cachedSchema(tool: ToolLike): Promise<unknown> {

@@ -9,6 +9,7 @@ import { remember } from './receipt.ts'
 import { Run } from './run.ts'
 import { enclosing, inside } from './scope.ts'
 import { type AnyModel, type FunctionKind, kindOf, resolveModel } from './sdk.ts'
+import { traced } from './spans.ts'
 import { observed } from './telemetry.ts'
 import { hasTools, steered } from './text-options.ts'
 
@@ -67,7 +68,10 @@ async function metered(call: WrappedCall, invoke: (options: Options) => unknown)
   const parent = enclosing(context)
   const operation = parent ?? new Operation(context)
   const run = runFor(operation, parent === undefined, call)
-  if (parent === undefined) await reserve(operation, model, call)
+  if (parent === undefined) {
+    await reserve(operation, model, call)
+    traced(operation)
+  }
   const prepared = prepare(call, run, model)
   return kind.delivery === 'stream' ? streaming(run, () => invoke(prepared)) : answering(run, () => invoke(prepared))
 }

@@ -1,0 +1,384 @@
+import { experimental_streamTextLowMemory, generateText, isLoopFinished, isStepCount, streamText, tool } from 'ai'
+import { describe, expect, it } from 'vitest'
+import * as z from 'zod'
+import { type CreditsContext, settledCredits, withCredits } from '../../src/ai/index.ts'
+import { type Books, books } from './books.ts'
+import {
+  type Behaviour,
+  fatal,
+  finish,
+  type JournalEntry,
+  provider,
+  retryable,
+  type StreamPart,
+  sleep,
+  textParts,
+  toolCall,
+  type usageOf,
+} from './provider.ts'
+
+const LENGTH = 500
+const tools = { look: tool({ inputSchema: z.object({}), execute: async () => 'seen' }) }
+const looking = (id: string) => [...textParts(LENGTH, id), toolCall(id, 'look'), finish('tool-calls', 100, LENGTH)]
+const answering = [...textParts(LENGTH), finish('stop', 100, LENGTH)]
+const threeSteps: Behaviour[] = [{ parts: looking('a') }, { parts: looking('b') }, { parts: answering }]
+
+type Options = Parameters<typeof streamText>[0]
+interface Scenario {
+  script: Behaviour[]
+  options?: Partial<Options>
+  context?: Partial<CreditsContext>
+  fn?: typeof streamText
+  read: (result: Awaited<ReturnType<typeof streamText>>) => Promise<void>
+}
+
+const readAll = async (result: { stream: AsyncIterable<unknown> }) => {
+  for await (const _ of result.stream);
+}
+const readParts = (count: number) => async (result: { stream: AsyncIterable<unknown> }) => {
+  let left = count
+  for await (const _ of result.stream) if (--left === 0) break
+}
+const ignoringErrors =
+  (read: Scenario['read']): Scenario['read'] =>
+  (result) =>
+    read(result).catch(() => undefined)
+
+interface Outcome extends Books {
+  journal: JournalEntry[]
+}
+
+/** Streams, and waits until the books of the call are closed. */
+async function stream({ script, options = {}, context, fn = streamText, read }: Scenario): Promise<Outcome> {
+  const world = books({ context: { abandoned: { policy: 'cancel', idleSeconds: 0.2 }, ...context } })
+  const { model, journal } = provider(script)
+  const call = { model, prompt: 'Hello', onError: () => undefined, ...options } as Options
+  const result = await withCredits(fn, world.context)(call)
+  await read(result)
+  await settledCredits(result)
+  return { ...world, journal }
+}
+
+const reservations = async ({ balance }: Outcome) => (await balance()).reserved
+
+/** Each provider call that worked is one transaction, in order, with the tokens that the provider counted. */
+async function expectOneToOne(outcome: Outcome, expected: { outputTokens: number; estimated: boolean }[]) {
+  const charges = await outcome.charges()
+  expect(charges.map(({ outputTokens, estimated }) => ({ outputTokens, estimated }))).toEqual(expected)
+  expect(outcome.journal.filter((entry) => entry.outcome !== 'refused')).toHaveLength(expected.length)
+  expect(await reservations(outcome)).toBe('0')
+  expect(outcome.trips.filter((trip) => trip === 'settle' || trip === 'release')).toHaveLength(1)
+  expect(outcome.problems).toEqual([])
+}
+const exact = { outputTokens: LENGTH, estimated: false }
+
+const loop = { tools, stopWhen: isLoopFinished() }
+
+describe('every way a stream ends is settled exactly once', () => {
+  it('three tool steps read to the end: one round trip more per further step', async () => {
+    const outcome = await stream({ script: threeSteps, options: loop, read: readAll })
+    await expectOneToOne(outcome, [exact, exact, exact])
+    expect(outcome.trips).toEqual(['reserve', 'capture', 'capture', 'settle'])
+  })
+
+  it('abort in the middle of the second step: the first exactly, the second as far as it was generated', async () => {
+    const controller = new AbortController()
+    let parts = 0
+    const outcome = await stream({
+      script: threeSteps,
+      options: { ...loop, abortSignal: controller.signal },
+      read: async (result) => {
+        for await (const part of result.stream) {
+          if (part.type === 'text-delta' && ++parts === LENGTH + 200) controller.abort()
+        }
+      },
+    })
+    const second = outcome.journal[1]?.deltas ?? 0
+    expect(second).toBeGreaterThan(150)
+    expect(second).toBeLessThan(LENGTH)
+    await expectOneToOne(outcome, [exact, { outputTokens: second, estimated: true }])
+  })
+
+  it('abort that the provider does not honour', async () => {
+    const controller = new AbortController()
+    let parts = 0
+    const outcome = await stream({
+      script: [{ parts: answering, honoursAbort: false }],
+      options: { abortSignal: controller.signal },
+      read: async (result) => {
+        for await (const part of result.stream) if (part.type === 'text-delta' && ++parts === 100) controller.abort()
+      },
+    })
+    expect(outcome.journal[0]?.outcome).toBe('cancelled')
+    await expectOneToOne(outcome, [{ outputTokens: outcome.journal[0]?.deltas ?? 0, estimated: true }])
+  })
+
+  it('timeout', async () => {
+    const outcome = await stream({
+      script: [{ parts: answering, delayMs: 1 }],
+      options: { timeout: 100 },
+      read: ignoringErrors(readAll),
+    })
+    expect(outcome.journal[0]?.outcome).toBe('aborted')
+    const [charge] = await outcome.charges()
+    expect(charge).toMatchObject({ estimated: true, outputTokens: outcome.journal[0]?.deltas })
+    expect(outcome.journal).toHaveLength(1)
+    expect(await reservations(outcome)).toBe('0')
+  })
+
+  it('abort while a tool runs: the step that was paid is charged', async () => {
+    const controller = new AbortController()
+    const slow = {
+      look: tool({
+        inputSchema: z.object({}),
+        execute: async () => {
+          controller.abort()
+          await sleep(20)
+          return 'late'
+        },
+      }),
+    }
+    const outcome = await stream({
+      script: threeSteps,
+      options: { ...loop, tools: slow, abortSignal: controller.signal } as Partial<Options>,
+      read: ignoringErrors(readAll),
+    })
+    await expectOneToOne(outcome, [exact])
+  })
+
+  it('a signal that was aborted before the call: nothing is called, nothing charged', async () => {
+    const outcome = await stream({
+      script: threeSteps,
+      options: { ...loop, abortSignal: AbortSignal.abort() },
+      read: ignoringErrors(readAll),
+    })
+    expect(outcome.journal).toEqual([])
+    expect(await outcome.charges()).toEqual([])
+    expect(outcome.trips).toEqual(['reserve', 'release'])
+  })
+
+  it('an error part without a finish in the second step', async () => {
+    const broken: StreamPart[] = [...textParts(LENGTH).slice(0, 300), { type: 'error', error: new Error('overloaded') }]
+    const outcome = await stream({ script: [{ parts: looking('a') }, { parts: broken }], options: loop, read: readAll })
+    await expectOneToOne(outcome, [exact, { outputTokens: 299, estimated: true }])
+  })
+
+  it('an error part followed by a finish with usage', async () => {
+    const parts: StreamPart[] = [
+      ...textParts(LENGTH),
+      { type: 'error', error: new Error('late') },
+      finish('error', 100, LENGTH),
+    ]
+    await expectOneToOne(await stream({ script: [{ parts }], read: readAll }), [exact])
+  })
+
+  it('a provider stream that breaks in the second step', async () => {
+    const outcome = await stream({
+      script: [{ parts: looking('a') }, { parts: looking('b'), breaksAt: 250 }],
+      options: loop,
+      read: ignoringErrors(readAll),
+    })
+    await expectOneToOne(outcome, [exact, { outputTokens: 249, estimated: true }])
+  })
+
+  it('a rejection in the first step costs nothing', async () => {
+    const outcome = await stream({ script: [{ rejects: fatal() }], options: loop, read: ignoringErrors(readAll) })
+    await expectOneToOne(outcome, [])
+    expect(outcome.trips).toEqual(['reserve', 'release'])
+  })
+
+  it('a rejection in a later step: what was answered before is charged', async () => {
+    const outcome = await stream({
+      script: [{ parts: looking('a') }, { rejects: fatal() }],
+      options: loop,
+      read: ignoringErrors(readAll),
+    })
+    await expectOneToOne(outcome, [exact])
+  })
+
+  it('two refusals and then an answer: refusals cost nothing, the hold is reused', async () => {
+    const outcome = await stream({
+      script: [{ rejects: retryable() }, { rejects: retryable() }, { parts: answering }],
+      read: readAll,
+    })
+    await expectOneToOne(outcome, [exact])
+    expect(outcome.journal).toHaveLength(3)
+    expect(outcome.trips).toEqual(['reserve', 'settle'])
+  })
+
+  it('a stream tried again after an error part: both attempts are charged', async () => {
+    const broken: StreamPart[] = [
+      ...textParts(LENGTH).slice(0, 300),
+      { type: 'error', error: new Error('overloaded') },
+      finish('error', 100, 299),
+    ]
+    const outcome = await stream({
+      script: [{ parts: broken }, { parts: answering }],
+      options: { streamRetries: 1 },
+      read: readAll,
+    })
+    const [first, second] = await outcome.charges()
+    expect(first).toMatchObject({ outputTokens: 299 })
+    expect(second).toMatchObject(exact)
+    expect(outcome.journal).toHaveLength(2)
+    expect(await reservations(outcome)).toBe('0')
+  })
+
+  it('a stream without a finish part', async () => {
+    const outcome = await stream({ script: [{ parts: textParts(LENGTH) }], read: ignoringErrors(readAll) })
+    await expectOneToOne(outcome, [{ outputTokens: LENGTH, estimated: true }])
+  })
+
+  it('a finish without usage is not free', async () => {
+    const bare = { ...finish('stop', 0, 0), usage: undefined } as unknown as StreamPart
+    const outcome = await stream({ script: [{ parts: [...textParts(LENGTH), bare] }], read: ignoringErrors(readAll) })
+    await expectOneToOne(outcome, [{ outputTokens: LENGTH, estimated: true }])
+  })
+
+  it('a usage that counts nothing is not free', async () => {
+    const empty = { inputTokens: {}, outputTokens: {} } as ReturnType<typeof usageOf>
+    const parts: StreamPart[] = [...textParts(LENGTH), { ...finish('stop', 0, 0), usage: empty } as StreamPart]
+    const outcome = await stream({ script: [{ parts }], read: readAll })
+    await expectOneToOne(outcome, [{ outputTokens: LENGTH, estimated: true }])
+  })
+
+  it('never read: cancelled after a time without reads, charged for what was generated', async () => {
+    const outcome = await stream({ script: [{ parts: answering }], read: async () => undefined })
+    const [entry] = outcome.journal
+    expect(entry).toMatchObject({ outcome: 'cancelled' })
+    expect(entry?.deltas).toBeLessThan(50)
+    await expectOneToOne(outcome, [{ outputTokens: entry?.deltas ?? 0, estimated: true }])
+  })
+
+  it('break in the middle of the second step', async () => {
+    const outcome = await stream({ script: threeSteps, options: loop, read: readParts(LENGTH + 200) })
+    expect(outcome.journal[1]?.outcome).toBe('cancelled')
+    await expectOneToOne(outcome, [exact, { outputTokens: outcome.journal[1]?.deltas ?? 0, estimated: true }])
+  })
+
+  it('client gone without an abort signal', async () => {
+    const outcome = await stream({
+      script: [{ parts: answering }],
+      read: async (result) => {
+        const body = result.toUIMessageStreamResponse().body
+        const reader = body?.getReader()
+        for (let count = 0; count < 20; count++) await reader?.read()
+        await reader?.cancel()
+      },
+    })
+    await expectOneToOne(outcome, [{ outputTokens: outcome.journal[0]?.deltas ?? 0, estimated: true }])
+  })
+
+  it('client gone with an abort signal: settled at once', async () => {
+    const controller = new AbortController()
+    const outcome = await stream({
+      script: [{ parts: answering }],
+      context: { abandoned: { policy: 'cancel', idleSeconds: 30 } },
+      options: { abortSignal: controller.signal },
+      read: async (result) => {
+        const body = result.toUIMessageStreamResponse().body
+        const reader = body?.getReader()
+        for (let count = 0; count < 20; count++) await reader?.read()
+        controller.abort()
+        await reader?.cancel()
+      },
+    })
+    await expectOneToOne(outcome, [{ outputTokens: outcome.journal[0]?.deltas ?? 0, estimated: true }])
+  })
+
+  it('drain: what nobody reads is generated to its end and charged exactly', async () => {
+    const outcome = await stream({
+      script: [{ parts: answering }],
+      context: { abandoned: { policy: 'drain', idleSeconds: 0.1 } },
+      read: readParts(20),
+    })
+    await sleep(10)
+    expect(outcome.journal[0]?.outcome).toBe('finished')
+    await expectOneToOne(outcome, [exact])
+  })
+
+  it('a reader who comes back after a drain finds everything', async () => {
+    let text = ''
+    const outcome = await stream({
+      script: [{ parts: answering }],
+      context: { abandoned: { policy: 'drain', idleSeconds: 0.1 } },
+      read: async (result) => {
+        const reader = result.textStream.getReader()
+        for (let part = await reader.read(); !part.done; part = await reader.read()) {
+          if (text === '') await sleep(400)
+          text += part.value
+        }
+      },
+    })
+    expect(text).toHaveLength(3 * LENGTH)
+    await expectOneToOne(outcome, [exact])
+  })
+
+  it('the low-memory variant: read to the end, and cancelled', async () => {
+    const fn = experimental_streamTextLowMemory as unknown as typeof streamText
+    await expectOneToOne(await stream({ fn, script: [{ parts: answering }], read: readAll }), [exact])
+    const gone = await stream({
+      fn,
+      script: [{ parts: answering }],
+      context: { abandoned: { policy: 'cancel', idleSeconds: 30 } },
+      read: readParts(100),
+    })
+    await expectOneToOne(gone, [{ outputTokens: gone.journal[0]?.deltas ?? 0, estimated: true }])
+  })
+})
+
+describe('every way generateText ends is settled exactly once', () => {
+  const generate = async (script: Behaviour[], options: object = {}) => {
+    const world = books()
+    const { model, journal } = provider(script)
+    const call = withCredits(generateText, world.context)({ model, prompt: 'Hello', ...options })
+    const error = await call.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    )
+    return { ...world, journal, error }
+  }
+
+  it('three tool steps', async () => {
+    const outcome = await generate(threeSteps, loop)
+    await expectOneToOne(outcome, [exact, exact, exact])
+    expect(outcome.trips).toEqual(['reserve', 'capture', 'capture', 'settle'])
+  })
+
+  it('the last step allowed by the app holds nothing for another', async () => {
+    const outcome = await generate(threeSteps, { tools, stopWhen: isStepCount(2) })
+    await expectOneToOne(outcome, [exact, exact])
+    expect(outcome.trips).toEqual(['reserve', 'capture', 'settle'])
+  })
+
+  it('a rejection in the second step', async () => {
+    const outcome = await generate([{ parts: looking('a') }, { rejects: fatal() }], loop)
+    expect(outcome.error).toMatchObject({ statusCode: 400 })
+    await expectOneToOne(outcome, [exact])
+  })
+
+  it('an abort in the second step: its input was used', async () => {
+    const controller = new AbortController()
+    const slow = { parts: answering, delayMs: 50 }
+    setTimeout(() => controller.abort(), 60)
+    const outcome = await generate(
+      [
+        { ...slow, parts: looking('a') },
+        { ...slow, delayMs: 200 },
+      ],
+      {
+        ...loop,
+        abortSignal: controller.signal,
+      },
+    )
+    const charges = await outcome.charges()
+    expect(charges[0]).toMatchObject(exact)
+    expect(charges[1]).toMatchObject({ estimated: true, outputTokens: 0 })
+    expect(await reservations(outcome)).toBe('0')
+  })
+
+  it('a tool choice that the model violated: paid, but thrown', async () => {
+    const outcome = await generate([{ parts: answering }], { tools, toolChoice: 'required' })
+    await expectOneToOne(outcome, [exact])
+  })
+})
