@@ -1,7 +1,13 @@
 import { defineConfig, type Options } from 'tsup'
 
 // Neutral: an import of `node:` outside the command line fails the build, so everything else runs on the edge.
-const shared: Options = { format: 'esm', target: 'es2023', platform: 'neutral', outDir: 'dist', removeNodeProtocol: false }
+const shared: Options = {
+  format: 'esm',
+  target: 'es2023',
+  platform: 'neutral',
+  outDir: 'dist',
+  removeNodeProtocol: false,
+}
 
 // Declarations come from tsc (see tsconfig.build.json): tsup cannot make them with TypeScript 7.
 export default defineConfig([

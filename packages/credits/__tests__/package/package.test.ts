@@ -163,6 +163,8 @@ async function bundle(entry: string): Promise<string[]> {
     config: false,
     esbuildOptions(options) {
       options.mainFields = ['module', 'main']
+      // As edge platforms resolve: packages that differ there say so under these names.
+      options.conditions = ['edge-light', 'browser', 'import']
     },
   })
   return globSync('*.js', { cwd: outDir }).map((file) => readFileSync(join(outDir, file), 'utf8'))

@@ -10,6 +10,8 @@ export type ExitCode = 0 | 1 | 2
 export interface Output {
   /** For people: nothing with `--json`. */
   say(line: string): void
+  /** Shows that something takes a while, to whoever watches. */
+  during<Result>(what: string, work: () => Promise<Result>): Promise<Result>
   /** For programs: one JSON document with `--json`, nothing without. */
   answer(value: unknown): void
 }
@@ -59,7 +61,20 @@ function camelCase(name: string): string {
 function output(json: boolean): Output {
   return {
     say: (line) => void (json || process.stdout.write(`${line}\n`)),
+    during: (what, work) => (json || !process.stderr.isTTY ? work() : spinning(what, work)),
     answer: (value) => void (json && process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)),
+  }
+}
+
+async function spinning<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
+  const { spinner } = await import('@clack/prompts')
+  // On stderr: standard output belongs to the results.
+  const wheel = spinner({ output: process.stderr })
+  wheel.start(what)
+  try {
+    return await work()
+  } finally {
+    wheel.clear()
   }
 }
 

@@ -10,7 +10,7 @@ const NAME = /^\d{14}_(credits_\d{4}_[a-z0-9_]+\.sql)$/
 const HEADER = /^-- @layers\/credits \S+ sha256:([0-9a-f]{64})\n/
 
 /** What becomes of one migration. `edited`: the app changed its copy, so it is left alone. */
-export interface Step {
+interface Step {
   action: 'write' | 'update' | 'keep' | 'edited'
   file: string
 }

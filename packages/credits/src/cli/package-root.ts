@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The folder of this package: two above `src/cli`, and above `dist/cli` or a chunk in `dist` as well. */
-export const packageRoot: string = findRoot(dirname(fileURLToPath(import.meta.url)))
+const packageRoot: string = findRoot(dirname(fileURLToPath(import.meta.url)))
 
 function findRoot(folder: string): string {
   if (existsSync(join(folder, 'package.json'))) return folder

@@ -2,12 +2,12 @@ import type pg from 'pg'
 import { CreditError } from '../core/errors.ts'
 import { parseOrThrow } from '../core/money.ts'
 import { inputs } from '../credits/inputs.ts'
-import { command, databaseArgs, type Output } from './command.ts'
+import { command, databaseArgs } from './command.ts'
 import { inSnapshot, withDatabase } from './database.ts'
 
 const TRANSACTIONS_PER_PAGE = 5_000
 const ACCOUNTS_PER_PAGE = 1_000
-/** Kept for `--json`; all are counted, and all are printed as text. */
+/** Books that are broken everywhere must not fill the memory: all faults are counted, these many are named. */
 const MOST_FAULTS_LISTED = 1_000
 const BEFORE_ALL = '00000000-0000-0000-0000-000000000000'
 
@@ -51,9 +51,12 @@ export const verify = command({
   async run(args, output) {
     const userId = args.user === undefined ? undefined : parseOrThrow(inputs.user.shape.userId, args.user, '--user')
     const started = performance.now()
-    const findings = await withDatabase(args['database-url'], (client) =>
-      inSnapshot(client, () => (userId === undefined ? verifyAll(client, output) : verifyOne(client, output, userId))),
+    const findings = await output.during('Reading the books', () =>
+      withDatabase(args['database-url'], (client) =>
+        inSnapshot(client, () => (userId === undefined ? verifyAll(client) : verifyOne(client, userId))),
+      ),
     )
+    for (const fault of findings.listed) output.say(sentence(fault))
     const seconds = Math.round(performance.now() - started) / 1000
     const { transactions, accounts, faults, listed } = findings
     output.say(`${accounts} accounts, ${transactions} transactions, ${faults} faults, ${seconds} s`)
@@ -62,27 +65,27 @@ export const verify = command({
   },
 })
 
-async function verifyAll(client: pg.Client, output: Output): Promise<Findings> {
+async function verifyAll(client: pg.Client): Promise<Findings> {
   const findings: Findings = { transactions: 0, accounts: 0, faults: 0, listed: [] }
   let from: TransactionPage['next'] = null
   do {
     const page: TransactionPage = await transactionPage(client, from?.accountId ?? null, from?.version ?? null)
     findings.transactions += page.transactions
-    note(findings, page.faults, output)
+    note(findings, page.faults)
     from = page.next
   } while (from !== null)
   let after: string | null = null
   do {
     const page: AccountPage = await accountPage(client, after, ACCOUNTS_PER_PAGE)
     findings.accounts += page.accounts
-    note(findings, page.faults, output)
+    note(findings, page.faults)
     after = page.next
   } while (after !== null)
   return findings
 }
 
 /** Pages run over all accounts in order: this one's rows begin at its own id and end with the first other id. */
-async function verifyOne(client: pg.Client, output: Output, userId: string): Promise<Findings> {
+async function verifyOne(client: pg.Client, userId: string): Promise<Findings> {
   const findings: Findings = { transactions: 0, accounts: 0, faults: 0, listed: [] }
   const { rows } = await client.query<{ count: string }>(
     'select count(*) from public.credit_transactions where account_id = $1',
@@ -95,7 +98,6 @@ async function verifyOne(client: pg.Client, output: Output, userId: string): Pro
     note(
       findings,
       page.faults.filter((fault) => fault.accountId === userId),
-      output,
     )
     if (page.next?.accountId !== userId) break
     version = page.next.version
@@ -104,18 +106,19 @@ async function verifyOne(client: pg.Client, output: Output, userId: string): Pro
   if (exists.rowCount === 0) throw new CreditError({ code: 'ACCOUNT_NOT_FOUND', details: { userId } })
   const { faults } = await accountPage(client, uuidBefore(userId), 1)
   findings.accounts = 1
-  note(findings, faults, output)
+  note(findings, faults)
   return findings
 }
 
-function note(findings: Findings, faults: readonly Fault[], output: Output): void {
-  for (const fault of faults) {
-    findings.faults += 1
-    if (findings.listed.length < MOST_FAULTS_LISTED) findings.listed.push(fault)
-    const row = fault.version === undefined ? '' : ` transaction ${fault.version}`
-    const figures = fault.expected === undefined ? '' : `: expected ${fault.expected}, found ${fault.actual}`
-    output.say(`account ${fault.accountId}${row}: ${fault.fault}${figures}`)
-  }
+function note(findings: Findings, faults: readonly Fault[]): void {
+  findings.faults += faults.length
+  findings.listed.push(...faults.slice(0, MOST_FAULTS_LISTED - findings.listed.length))
+}
+
+function sentence({ accountId, fault, version, expected, actual }: Fault): string {
+  const row = version === undefined ? '' : ` transaction ${version}`
+  const figures = expected === undefined ? '' : `: expected ${expected}, found ${actual}`
+  return `account ${accountId}${row}: ${fault}${figures}`
 }
 
 async function transactionPage(

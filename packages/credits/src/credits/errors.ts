@@ -13,7 +13,7 @@ export function asCreditError(error: unknown): CreditError {
 }
 
 /** How long to wait before the n-th repetition, with jitter so that callers do not come back together. */
-export function backoffMs(attempt: number): number {
+function backoffMs(attempt: number): number {
   return Math.min(1_000, 25 * 2 ** attempt) * (0.5 + Math.random() / 2)
 }
 

@@ -11,7 +11,7 @@ const PLAN_LIFE_MS = 60_000
 type Remembered = Pick<Reservation, 'userId' | 'feature' | 'model' | 'rateId' | 'marginId'>
 
 /** A charge as `capture` and `settle` are given it. */
-export interface ChargeChoice {
+interface ChargeChoice {
   amount?: string | undefined
   usage?: UsageInput | undefined
   charge?: ChargeRecord | undefined

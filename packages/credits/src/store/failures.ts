@@ -1,7 +1,7 @@
 import { CreditError, type CreditErrorCode, ERROR_CODES } from '../core/errors.ts'
 
 /** What a driver or PostgREST reports; all fields may be missing. */
-export interface DatabaseError {
+interface DatabaseError {
   code?: string | undefined
   message?: string | undefined
   /** postgrest-js */
