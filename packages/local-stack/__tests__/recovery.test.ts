@@ -62,6 +62,17 @@ describe('after kill -9', () => {
     expect(commandOf(status.pids.postgres)).toContain(stack.folder)
   })
 
+  it('of PostgREST, the supervisor starts it again', async () => {
+    const info = await stack.start()
+    process.kill(info.pids.postgrest, 'SIGKILL')
+    let answer: unknown
+    for (let attempt = 0; attempt < 200 && answer !== 1; attempt++) {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      answer = (await client(info, info.publishableKey).rpc('ping')).data
+    }
+    expect(answer).toBe(1)
+  })
+
   it('of a test run, its temporary stack is gone: servers and files', async () => {
     const module = new URL('../src/index.ts', import.meta.url).href
     const code = `const { startStack } = await import(${JSON.stringify(module)})

@@ -9,7 +9,7 @@ import { createFrontDoor, type Handler } from './http/front-door.ts'
 import { createProxy } from './http/proxy.ts'
 import { DEV_KEYS, type RoleKeys } from './keys.ts'
 import { createPool } from './postgres/connect.ts'
-import { type Postgrest, startPostgrest } from './postgrest/server.ts'
+import { superviseRest } from './postgrest/supervised.ts'
 import { HOST } from './process/ports.ts'
 import type { Watchdog } from './process/watchdog.ts'
 
@@ -33,6 +33,8 @@ export interface ApiOptions {
   restPoolSize: number
   restLog: string
   watchdog: Watchdog
+  /** Called when PostgREST was started again. */
+  onRestRestart?: () => void
   /** Further handlers by path prefix, once the URL is known. */
   open: (url: string) => Record<string, Handler>
   log: (line: string) => void
@@ -44,9 +46,10 @@ export interface ApiOptions {
  * @throws StackError `PORT_IN_USE`, `POSTGREST_FAILED`
  */
 export async function startApi(options: ApiOptions): Promise<Api> {
-  let rest: Postgrest | undefined
-  const restProcess = () => rest ?? unreachable()
-  const proxy = createProxy(() => restProcess().port)
+  const { dbPort, database, restLog: logFile, restPoolSize: poolSize, watchdog, log } = options
+  const postgrest = { dbPort, database, logFile, poolSize }
+  const rest = superviseRest({ postgrest, watchdog, onRestart: options.onRestRestart ?? (() => undefined), log })
+  const proxy = createProxy(() => rest.current().port)
   const pools: pg.Pool[] = []
   const openPool = (user: string, max: number) => {
     const pool = createPool({ port: options.dbPort, database: options.database, user }, max)
@@ -70,54 +73,33 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     open,
     log: options.log,
   })
-  const startRest = async () => {
-    rest = await startPostgrest({
-      dbPort: options.dbPort,
-      database: options.database,
-      logFile: options.restLog,
-      poolSize: options.restPoolSize,
-    })
-    options.watchdog.watch(rest.pid, 'SIGTERM')
-  }
-  const stopRest = async () => {
-    if (!rest) return
-    await rest.stop()
-    options.watchdog.forget(rest.pid)
-  }
   const stop = async () => {
     server.closeAllConnections()
     await new Promise<void>((resolve) => server.close(() => resolve()))
     proxy.close()
-    await stopRest()
+    await rest.stop()
     await Promise.all(pools.map((pool) => pool.end()))
   }
   try {
     const url = `http://${HOST}:${await listen(server, options.port)}`
     context.config.issuer = `${url}/auth/v1`
     Object.assign(open, options.open(url))
-    await startRest()
+    await rest.start()
     return {
       url,
       get restUrl() {
-        return restProcess().url
+        return rest.current().url
       },
       get restPid() {
-        return restProcess().pid
+        return rest.current().pid
       },
-      restartRest: async () => {
-        await stopRest()
-        await startRest()
-      },
+      restartRest: rest.restart,
       stop,
     }
   } catch (error) {
     await stop()
     throw error
   }
-}
-
-function unreachable(): never {
-  throw new StackError('POSTGREST_FAILED', 'PostgREST is not running yet.')
 }
 
 function listen(server: Server, port: number): Promise<number> {

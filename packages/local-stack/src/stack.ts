@@ -131,10 +131,7 @@ async function assemble(parts: Parts): Promise<Stack> {
     },
     watchdog,
     restartOnCrash: resolved.restartOnCrash,
-    onRestart: async () => {
-      await api?.restartRest()
-      recordState()
-    },
+    onRestart: async () => api?.restartRest(),
     log,
   })
   undo.push(() => database.stop())
@@ -155,6 +152,7 @@ async function assemble(parts: Parts): Promise<Stack> {
     ...apiOptions,
     port: resolved.port,
     database: 'postgres',
+    onRestRestart: () => recordState(),
     open: (url) => openHandlers(parts, database.port, roles, projects, url),
   })
   api = started

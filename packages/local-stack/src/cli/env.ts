@@ -10,7 +10,7 @@ export const env = defineCommand({
 })
 
 /** The variables of the web app. Against a hosted project only their values differ. */
-export function dotenv(info: StackInfo): string {
+function dotenv(info: StackInfo): string {
   const variables = {
     NEXT_PUBLIC_SUPABASE_URL: info.url,
     NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY: info.publishableKey,

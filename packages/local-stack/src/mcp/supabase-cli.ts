@@ -21,7 +21,7 @@ function program(): string {
 }
 
 /** Runs the Supabase CLI against a local database and returns what it printed. */
-export async function supabaseCli(target: DatabaseTarget, args: string[]): Promise<string> {
+async function supabaseCli(target: DatabaseTarget, args: string[]): Promise<string> {
   // Without sslmode a note lands in the output; `--agent no` keeps the shape of the JSON under coding agents.
   const remote = `--remote=${connectionString({ ...target, user: 'postgres' })}?sslmode=disable`
   try {

@@ -22,7 +22,7 @@ export function findModel(id: string): Model | undefined {
 }
 
 /** `anthropic/claude-sonnet-4.5` -> `Claude Sonnet 4.5` */
-export function displayName(id: string): string {
+function displayName(id: string): string {
   return (id.split('/')[1] ?? id)
     .split('-')
     .map((word) => (word.length > 3 ? word.charAt(0).toUpperCase() + word.slice(1) : capitalized(word)))

@@ -17,7 +17,7 @@ import { tail } from '../process/log.ts'
 import { freePort, HOST } from '../process/ports.ts'
 import type { RunAs } from '../process/unprivileged.ts'
 import type { PostgresBinaries } from './binaries.ts'
-import { connect } from './connect.ts'
+import { connect, DB_PASSWORD } from './connect.ts'
 
 /** A running Postgres server. */
 export interface Cluster {
@@ -39,9 +39,6 @@ export interface ClusterOptions {
   /** Server settings, `name=value`. */
   flags: readonly string[]
 }
-
-/** The only password there is. The server listens on the loopback address. */
-export const DB_PASSWORD = 'postgres'
 
 /** How clusters are made; a change makes new templates. Small WAL segments keep a copy of a cluster small. */
 export const INITDB_OPTIONS = [

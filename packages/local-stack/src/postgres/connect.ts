@@ -1,6 +1,9 @@
 import pg from 'pg'
 import { HOST } from '../process/ports.ts'
 
+/** The only password there is. The server listens on the loopback address. */
+export const DB_PASSWORD = 'postgres'
+
 /** How to reach a database of the local cluster. */
 export interface Target {
   port: number
@@ -16,7 +19,7 @@ function settings(target: Target): pg.ClientConfig {
     port: target.port,
     database: target.database ?? 'postgres',
     user: target.user,
-    password: 'postgres',
+    password: DB_PASSWORD,
     connectionTimeoutMillis: target.timeoutMs ?? 5000,
   }
 }
@@ -65,5 +68,5 @@ export async function transaction<T>(pool: pg.Pool, work: (tx: pg.PoolClient) =>
 
 /** A connection string. */
 export function connectionString(target: Target): string {
-  return `postgresql://${target.user}:postgres@${HOST}:${target.port}/${target.database ?? 'postgres'}`
+  return `postgresql://${target.user}:${DB_PASSWORD}@${HOST}:${target.port}/${target.database ?? 'postgres'}`
 }

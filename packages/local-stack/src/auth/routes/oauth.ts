@@ -40,11 +40,7 @@ export const oauthRoutes: AuthRoutes = {
  *
  * @throws AuthError `validation_failed` for a provider that does not exist
  */
-export async function beginOAuth(
-  request: AuthRequest,
-  context: AuthContext,
-  more: Partial<NewFlow> = {},
-): Promise<string> {
+async function beginOAuth(request: AuthRequest, context: AuthContext, more: Partial<NewFlow> = {}): Promise<string> {
   const provider = request.query.get('provider') ?? ''
   if (!PROVIDERS[provider]) {
     throw new AuthError(400, 'validation_failed', 'Unsupported provider: provider is not enabled')
