@@ -51,7 +51,7 @@ class Report {
 interface ProviderCall {
   id: string
   model: string
-  usage: { inputTokens: { total: number }; outputTokens: { total: number } } | null
+  units: { inputTokens?: number; outputTokens?: number }
 }
 
 interface HistoryRow {
@@ -192,9 +192,9 @@ class Run {
   /** What left the balance against what the provider counted, its price list and the margin say. */
   private async compare(claim: string, before: string, session = this.user): Promise<void> {
     const [call] = (await this.providerCalls()).slice(-1)
-    if (!call?.usage) throw new Error('The provider counted nothing.')
+    if (!call) throw new Error('The provider was not called.')
     const { input, output } = await this.prices(call.model)
-    const [inputTokens, outputTokens] = [call.usage.inputTokens.total, call.usage.outputTokens.total]
+    const { inputTokens = 0, outputTokens = 0 } = call.units
     const usd = exact(input) * BigInt(inputTokens) + exact(output) * BigInt(outputTokens)
     const expected = decimal(creditsOf(usd, this.margin))
     const left = decimal(exact(before) - exact(await available(session)))
@@ -211,8 +211,7 @@ class Run {
 
   private async providerCalls(): Promise<ProviderCall[]> {
     const response = await fetch(`${this.stack.gatewayUrl}/_dev/journal`)
-    const body = (await response.json()) as ProviderCall[] | { calls: ProviderCall[] }
-    return Array.isArray(body) ? body : body.calls
+    return ((await response.json()) as { entries: ProviderCall[] }).entries
   }
 
   private async prices(model: string): Promise<{ input: string; output: string }> {

@@ -21,8 +21,8 @@ describe('gateway-integration', () => {
 
   const providerCalls = async () => {
     const response = await fetch(`${world.stack.gatewayUrl}/_dev/journal`)
-    const body = (await response.json()) as { calls: unknown[] }
-    return body.calls.length
+    const body = (await response.json()) as { entries: unknown[] }
+    return body.entries.length
   }
   const lastTransaction = async (userId: string) => (await credits.getHistory({ userId, limit: 1 })).data[0]
 
