@@ -8,8 +8,21 @@ export {
   type CreditErrorInput,
   ERROR_CODES,
 } from './core/errors.ts'
+export { type Estimate, type EstimateOptions, estimateCharge, maxAffordableOutputTokens } from './core/estimate.ts'
 export { uuidFor, uuidv7 } from './core/ids.ts'
+export {
+  add,
+  compare,
+  creditsSchema,
+  max,
+  min,
+  percentSchema,
+  signedCreditsSchema,
+  sub,
+  usdSchema,
+} from './core/money.ts'
 export type { UsageInput } from './core/normalize-usage.ts'
+export { type GatewayPricing, parsePricing } from './core/pricing-schema.ts'
 export type { Usage } from './core/usage.ts'
 export { createCredits, release, reserve, settle } from './credits.ts'
 export type * from './credits-types.ts'
