@@ -3,6 +3,7 @@ import { IconCoins, IconSparkles } from '@tabler/icons-react'
 import type { AnswerMetadata, ChatMessage } from '@/lib/chat-message'
 import { formatCredits } from '@/lib/format'
 import classes from './chat.module.css'
+import { Markdown } from './markdown'
 
 function textOf({ parts }: ChatMessage): string {
   return parts.map((part) => (part.type === 'text' ? part.text : '')).join('')
@@ -24,7 +25,7 @@ export function Answer({ message, isStreaming }: { message: ChatMessage; isStrea
     <Group align="flex-start" gap="sm" wrap="nowrap">
       <Avatar />
       <Stack gap={8} flex={1} miw={0} pt={2}>
-        {text ? <div className={classes.answer}>{text}</div> : null}
+        {text ? <Markdown text={text} /> : null}
         {isStreaming && !text ? <Loader type="dots" size="sm" aria-label="Thinking" /> : null}
         <Receipt metadata={message.metadata ?? {}} />
       </Stack>
