@@ -253,7 +253,10 @@ view public.credit_balances_text as
  SELECT b.account_id,
     b.user_id,
     b.plan_id,
-    b.status,
+        CASE
+            WHEN (b.user_id IS NULL) THEN 'closed'::text
+            ELSE b.status
+        END AS status,
     (trim_scale((b.plan_credits - x.plan_gone)))::text AS plan_credits,
     (trim_scale((b.add_on_credits - x.add_on_gone)))::text AS add_on_credits,
     (trim_scale(b.debt))::text AS debt,
@@ -530,7 +533,7 @@ declare
   v_paid numeric := least(b.debt, p_amount);
   v_lot uuid;
 begin
-  t.lots := coalesce(t.lots, '[]');
+  t.lots := coalesce(t.lots, '[]'::jsonb);
   b.debt := b.debt - v_paid;
   if p_amount = v_paid then
     p.b := b;
@@ -571,7 +574,7 @@ begin
   t.user_id := coalesce(t.user_id, b.account_id);
   t.balance_after := b.plan_credits + b.add_on_credits - b.debt;
   t.uncollected := coalesce(t.uncollected, 0);
-  t.lots := coalesce(t.lots, '[]');
+  t.lots := coalesce(t.lots, '[]'::jsonb);
   t.estimated := coalesce(t.estimated, false);
   t.late := coalesce(t.late, false);
   t.metadata := coalesce(t.metadata, '{}');
@@ -737,9 +740,13 @@ CREATE OR REPLACE FUNCTION credits_private.broadcast_transaction()
  SET search_path TO ''
 AS $function$
 begin
-  -- Without amounts: the browser asks again, under its own rights. realtime.send swallows its own errors.
-  perform realtime.send(
-    jsonb_build_object('version', new.version), 'transaction', 'credits:' || new.account_id, true);
+  -- Without amounts: the browser asks again, under its own rights. No fault of Realtime may undo a charge.
+  begin
+    perform realtime.send(
+      jsonb_build_object('version', new.version), 'transaction', 'credits:' || new.account_id, true);
+  exception when others then
+    raise warning 'credits: transaction % was not broadcast: %', new.id, sqlerrm;
+  end;
   return null;
 end;
 $function$
@@ -754,7 +761,7 @@ declare
   r public.credit_reservations := p.r;
   t public.credit_transactions;
   v credits_private.charge_input := credits_private.read_charge(p_charge);
-  v_amount numeric := v."amount";
+  v_amount numeric := v."amount"::numeric;
   v_held numeric := case when r.state = 'active' then r.held else 0 end;
   v_charged numeric;
 begin
@@ -771,8 +778,8 @@ begin
   t.reservation_id := r.id;
   t.feature := coalesce(v."feature", r.feature);
   t.model := coalesce(v."model", r.model);
-  t.input_tokens := v."inputTokens";
-  t.output_tokens := v."outputTokens";
+  t.input_tokens := v."inputTokens"::bigint;
+  t.output_tokens := v."outputTokens"::bigint;
   t.estimated := coalesce(v."costSource" = 'estimate', false);
   t.late := r.state = 'expired';
   t.metadata := coalesce(nullif(v."metadata", 'null'), r.metadata);
@@ -796,15 +803,15 @@ AS $function$
 declare
   c public.credit_transaction_costs;
 begin
-  c.cost_usd := v."costUsd";
-  c.margin_percent := v."marginPercent";
+  c.cost_usd := v."costUsd"::numeric;
+  c.margin_percent := v."marginPercent"::numeric;
   c.cost_source := v."costSource";
-  c.computed_cost_usd := v."computedCostUsd";
-  c.reported_cost_usd := v."reportedCostUsd";
+  c.computed_cost_usd := v."computedCostUsd"::numeric;
+  c.reported_cost_usd := v."reportedCostUsd"::numeric;
   c.served_model := v."servedModel";
   c.usage := nullif(v."usage", 'null');
-  c.rate_id := v."rateId";
-  c.margin_id := v."marginId";
+  c.rate_id := v."rateId"::uuid;
+  c.margin_id := v."marginId"::uuid;
   c.pricing := nullif(v."pricing", 'null');
   c.generation_id := v."generationId";
   c.provider := nullif(v."provider", 'null');
@@ -826,6 +833,7 @@ begin
     when (v."amount" ~ '^[0-9]{1,12}([.][0-9]{1,6})?$') is not true then 'amount'
     when v."costUsd" !~ v_usd then 'costUsd'
     when v."marginPercent" !~ '^-?[0-9]{1,5}([.][0-9]{1,4})?$' then 'marginPercent'
+    when v."marginPercent"::numeric <= -100 or v."marginPercent"::numeric > 10000 then 'marginPercent'
     when v."costSource" not in ('market-cost', 'gateway-cost', 'rate', 'estimate', 'manual') then 'costSource'
     when v."computedCostUsd" !~ v_usd then 'computedCostUsd'
     when v."reportedCostUsd" !~ v_usd then 'reportedCostUsd'
@@ -1073,7 +1081,7 @@ declare
   v_left numeric;
   v_back numeric;
 begin
-  p.t.lots := '[]';
+  p.t.lots := '[]'::jsonb;
   v_left := p_amount - least(b.debt, p_amount);
   b.debt := b.debt - least(b.debt, p_amount);
   perform credits_private.put_current_lot_back(b);
@@ -1387,9 +1395,11 @@ AS $function$
 declare
   v_value text := p_rate ->> p_field;
 begin
-  if v_value ~ p_pattern or (v_value is null and not p_required) then return v_value; end if;
-  perform credits_private.fail(422, 'INVALID_INPUT', jsonb_build_object(
-    'field', 'rates.' || p_field, 'modelId', p_rate -> 'modelId'));
+  if (v_value ~ p_pattern or (v_value is null and not p_required)) is not true then
+    perform credits_private.fail(422, 'INVALID_INPUT', jsonb_build_object(
+      'field', 'rates.' || p_field, 'modelId', p_rate -> 'modelId'));
+  end if;
+  return v_value;
 end;
 $function$
 ;
@@ -1414,7 +1424,7 @@ declare
   v_time timestamptz;
 begin
   begin
-    v_time := p_rate ->> 'effectiveFrom';
+    v_time := (p_rate ->> 'effectiveFrom')::timestamptz;
   exception when others then
     v_time := '-infinity';
   end;
@@ -1564,7 +1574,7 @@ begin
   p.t.type := 'adjustment';
   p.t.source := 'rollover';
   p.t.amount := 0;
-  p.t.lots := '[]';
+  p.t.lots := '[]'::jsonb;
   -- From the end of the burn-down order, so that open reservations keep covering the oldest.
   for l in
     select * from public.credit_lots
@@ -1665,7 +1675,7 @@ declare
   v_taken numeric;
 begin
   if p_amount = 0 then
-    p.t.lots := '[]';
+    p.t.lots := '[]'::jsonb;
     return p;
   end if;
 
@@ -1681,7 +1691,7 @@ begin
     return p;
   end if;
 
-  t.lots := '[]';
+  t.lots := '[]'::jsonb;
 
   perform credits_private.put_current_lot_back(b);
   for l in
@@ -1744,7 +1754,7 @@ begin
     where r.account_id = b.account_id and r.expires_at > b.swept_until and r.expires_at <= p_now and r.state = 'active'
     returning r.held
   )
-  select coalesce(sum(held), 0), count(*) into v_held, v_count from expired;
+  select coalesce(sum(held), 0), count(*)::integer into v_held, v_count from expired;
   b.reserved := b.reserved - v_held;
   b.open_reservations := b.open_reservations - v_count;
   b.swept_until := p_now;
@@ -1998,7 +2008,7 @@ declare
 begin
   -- A second scheduler has nothing to do.
   if not pg_try_advisory_xact_lock(hashtextextended('credits.expire_due', 0)) then
-    return '{"reservationsExpired": 0, "accountsTouched": 0}';
+    return '{"reservationsExpired": 0, "accountsTouched": 0}'::jsonb;
   end if;
   -- The one place that holds several accounts: it skips what is locked, so it waits for nobody and no cycle can
   -- arise, and it stops after half a second, so nobody waits long for it.
@@ -2302,11 +2312,11 @@ AS $function$
 declare
   u auth.users;
   b public.credit_balances;
-  v_profiles integer;
-  v_accounts jsonb := '[]';
-  v_before integer;
-  v_granted integer := 0;
-  v_due integer;
+  v_profiles bigint;
+  v_accounts jsonb := '[]'::jsonb;
+  v_before bigint;
+  v_granted bigint := 0::bigint;
+  v_due bigint;
   v_swept jsonb;
 begin
   select count(*) into v_profiles
@@ -2335,8 +2345,13 @@ begin
     v_accounts := v_accounts || to_jsonb(u.id);
     continue when not p_apply;
     v_before := coalesce((select a.version from public.credit_balances a where a.account_id = u.id), 0);
-    b := credits_private.ensure_account(u);
-    v_granted := v_granted + (b.version - v_before);
+    begin
+      b := credits_private.ensure_account(u);
+      v_granted := v_granted + (b.version - v_before);
+    exception when lock_not_available then
+      -- Somebody is using it: the next run will see whether anything is left to do.
+      null;
+    end;
   end loop;
   return jsonb_build_object(
     'applied', p_apply,
@@ -2646,8 +2661,8 @@ begin
     if v_new.known <> (v_new.pricing is not null) then
       perform credits_private.fail(422, 'INVALID_INPUT', jsonb_build_object('field', 'rates.known', 'modelId', v_new.model_id));
     end if;
-    v_new.context_window := credits_private.rate_field(v_rate, 'contextWindow', '^[0-9]{1,12}$');
-    v_new.max_output_tokens := credits_private.rate_field(v_rate, 'maxOutputTokens', '^[0-9]{1,12}$');
+    v_new.context_window := credits_private.rate_field(v_rate, 'contextWindow', '^[0-9]{1,12}$')::bigint;
+    v_new.max_output_tokens := credits_private.rate_field(v_rate, 'maxOutputTokens', '^[0-9]{1,12}$')::bigint;
     v_new.effective_from := coalesce(credits_private.rate_time(v_rate), clock_timestamp());
 
     select * into v_latest from public.credit_rates r
@@ -2692,6 +2707,7 @@ begin
   if p_role is null or p_role not in ('user', 'admin') then
     perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "role", "expected": "user or admin"}');
   end if;
+  perform credits_private.acting_as(p_actor_id, null);
   -- The profile may be missing when the signup trigger failed.
   insert into public.profiles (user_id, role)
   select u.id, p_role from auth.users u where u.id = p_user_id

@@ -271,6 +271,7 @@ begin
   if p_role is null or p_role not in ('user', 'admin') then
     perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "role", "expected": "user or admin"}');
   end if;
+  perform credits_private.acting_as(p_actor_id, null);
   -- The profile may be missing when the signup trigger failed.
   insert into public.profiles (user_id, role)
   select u.id, p_role from auth.users u where u.id = p_user_id

@@ -482,8 +482,13 @@ begin
     v_accounts := v_accounts || to_jsonb(u.id);
     continue when not p_apply;
     v_before := coalesce((select a.version from public.credit_balances a where a.account_id = u.id), 0);
-    b := credits_private.ensure_account(u);
-    v_granted := v_granted + (b.version - v_before);
+    begin
+      b := credits_private.ensure_account(u);
+      v_granted := v_granted + (b.version - v_before);
+    exception when lock_not_available then
+      -- Somebody is using it: the next run will see whether anything is left to do.
+      null;
+    end;
   end loop;
   return jsonb_build_object(
     'applied', p_apply,

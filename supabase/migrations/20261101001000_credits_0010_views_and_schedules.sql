@@ -9,7 +9,7 @@ select
   b.account_id,
   b.user_id,
   b.plan_id,
-  b.status,
+  case when b.user_id is null then 'closed' else b.status end as status,
   trim_scale(b.plan_credits - x.plan_gone)::text as plan_credits,
   trim_scale(b.add_on_credits - x.add_on_gone)::text as add_on_credits,
   trim_scale(b.debt)::text as debt,
@@ -83,9 +83,13 @@ security definer
 set search_path = ''
 as $$
 begin
-  -- Without amounts: the browser asks again, under its own rights. realtime.send swallows its own errors.
-  perform realtime.send(
-    jsonb_build_object('version', new.version), 'transaction', 'credits:' || new.account_id, true);
+  -- Without amounts: the browser asks again, under its own rights. No fault of Realtime may undo a charge.
+  begin
+    perform realtime.send(
+      jsonb_build_object('version', new.version), 'transaction', 'credits:' || new.account_id, true);
+  exception when others then
+    raise warning 'credits: transaction % was not broadcast: %', new.id, sqlerrm;
+  end;
   return null;
 end;
 $$;

@@ -308,12 +308,12 @@ describe('rows', () => {
       expect(rows.length > 0).toBe(seen)
     }
     const audit = await ground.admin.query(
-      `select old ->> 'role' as old, new ->> 'role' as new, actor_role from public.credit_audit_log where action = 'role' and subject = $1`,
+      `select old ->> 'role' as old, new ->> 'role' as new, actor_id, actor_role from public.credit_audit_log where action = 'role' and subject = $1`,
       [demoted],
     )
     expect(audit.rows).toEqual([
-      { old: 'user', new: 'admin', actor_role: 'service_role' },
-      { old: 'admin', new: 'user', actor_role: 'service_role' },
+      { old: 'user', new: 'admin', actor_id: admin, actor_role: 'service_role' },
+      { old: 'admin', new: 'user', actor_id: admin, actor_role: 'service_role' },
     ])
   })
 })
