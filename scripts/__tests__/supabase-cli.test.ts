@@ -3,12 +3,15 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Stack, startStack } from '@layers/local-stack'
 import { parse } from 'smol-toml'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { root } from '../lib/paths.ts'
 import { runSupabase } from '../supabase-setup/supabase-cli.ts'
 import { newWorkdir } from './support/setup-run.ts'
 
 const config = join('supabase', 'config.toml')
+
+// A call of the CLI takes about a second on an idle machine.
+vi.setConfig({ testTimeout: 240_000 })
 
 let stack: Stack
 let workdir: string

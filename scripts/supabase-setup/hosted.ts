@@ -33,8 +33,9 @@ export async function setUpHosted(context: HostedContext, project: Project): Pro
   if (!options['dry-run']) {
     if (project.status !== 'ACTIVE_HEALTHY') await untilHealthy(context.cli, project.ref)
     link(context, project)
-  } else if (linkedRef(options.workdir) !== project.ref)
+  } else if (linkedRef(options.workdir) !== project.ref) {
     report.would(`link supabase/ to ${project.name} (${project.ref})`)
+  }
 
   const settings = wantedSettings(context, project)
   const push = pushDatabase(context, project, ['--dry-run'])
@@ -45,7 +46,7 @@ export async function setUpHosted(context: HostedContext, project: Project): Pro
     report.would(`fetch the keys of ${project.name}, write ${context.envFile.path}, verify through the API`)
     return undefined
   }
-  if (todo.length > 0 && !(await mayChange(`${todo.join('; ')} on ${project.name} (${project.ref})`, options))) {
+  if (!(await mayChange(`${todo.join('; ')} on ${project.name} (${project.ref})`, options))) {
     throw new SetupError('Stopped. The project was linked and not changed.')
   }
   migrate(context, project, push)
@@ -73,6 +74,8 @@ function describe(push: Push, differences: string[]): string[] {
     ...(migrations.length > 0 ? [`apply ${count(migrations.length, 'migration')}`] : []),
     ...(seeds.length > 0 ? [`seed from ${seeds.join(', ')}`] : []),
     ...(differences.length > 0 ? [`change ${count(differences.length, 'setting')} (${differences.join(', ')})`] : []),
+    // The CLI's diff leaves these out, so whether they differ is only known when they are pushed.
+    'update e-mail templates and provider secrets that differ',
   ]
 }
 
