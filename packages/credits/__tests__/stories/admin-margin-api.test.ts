@@ -56,14 +56,14 @@ describe('admin-margin-api', () => {
          from public.margin_audit_log order by id`,
       )
     const before = (await log()).length
-    await send(admin, 'PUT', `${PATH}/a/http`, { marginPercent: '1', reason: 'over HTTP' })
+    await send(admin, 'PUT', `${PATH}/openai/gpt-5`, { marginPercent: '1', reason: 'over HTTP' })
     await world.service.rpc('credits_set_margin', { p_scope: 'model', p_target: 'a/rpc', p_margin_percent: '2' })
     await world.sql(
       `insert into public.margin_config (scope, target, margin_percent, version) values ('model', 'a/sql', 3, 1)`,
     )
     const rows = (await log()).slice(before)
     expect(rows).toMatchObject([
-      { target: 'a/http', old: null, new: '1', actor_id: person.id, reason: 'over HTTP' },
+      { target: 'openai/gpt-5', old: null, new: '1', actor_id: person.id, reason: 'over HTTP' },
       { target: 'a/rpc', old: null, new: '2' },
       { target: 'a/sql', old: null, new: '3' },
     ])
