@@ -33,9 +33,8 @@ const TEXTS = {
   'sign-up': { title: 'Create your account', submit: 'Sign up', other: 'You have an account?', otherLink: 'Sign in' },
 }
 
-/** Sign-in and sign-up are one form: both ask for the same two things. */
-export function AuthForm({ mode, nextPath, providers, callbackFailed = false }: AuthFormProps) {
-  const texts = TEXTS[mode]
+/** Sends the form; leaves the page once there is a session. */
+function useCredentials({ mode, nextPath, callbackFailed }: AuthFormProps) {
   const [error, setError] = useState(callbackFailed ? 'The sign-in did not work. Try again.' : null)
   const [isBusy, setBusy] = useState(false)
   const [mailSentTo, setMailSentTo] = useState<string | null>(null)
@@ -57,16 +56,15 @@ export function AuthForm({ mode, nextPath, providers, callbackFailed = false }: 
     }
     setBusy(false)
   }
+  return { submit, error, isBusy, mailSentTo }
+}
 
-  if (mailSentTo) {
-    return (
-      <Container size={440} w="100%" py={{ base: 32, sm: 72 }}>
-        <Alert icon={<IconMailCheck size={20} aria-hidden />} title="Look into your mailbox" color="teal">
-          We sent a link to {mailSentTo}. Open it to finish signing up.
-        </Alert>
-      </Container>
-    )
-  }
+/** Sign-in and sign-up are one form: both ask for the same two things. */
+export function AuthForm(props: AuthFormProps) {
+  const { mode, nextPath, providers } = props
+  const texts = TEXTS[mode]
+  const { submit, error, isBusy, mailSentTo } = useCredentials(props)
+  if (mailSentTo) return <MailSent email={mailSentTo} />
   return (
     <Container size={440} w="100%" py={{ base: 32, sm: 72 }}>
       <Card withBorder padding="xl" radius="lg" shadow="sm">
@@ -117,6 +115,16 @@ export function AuthForm({ mode, nextPath, providers, callbackFailed = false }: 
           </Anchor>
         </Text>
       </Card>
+    </Container>
+  )
+}
+
+function MailSent({ email }: { email: string }) {
+  return (
+    <Container size={440} w="100%" py={{ base: 32, sm: 72 }}>
+      <Alert icon={<IconMailCheck size={20} aria-hidden />} title="Look into your mailbox" color="teal">
+        We sent a link to {email}. Open it to finish signing up.
+      </Alert>
     </Container>
   )
 }

@@ -27,7 +27,7 @@ export const getUser = supabaseUser({
 })
 
 /** Where a user who ran out of credits is sent. */
-export function upgradeUrl(): string {
+function upgradeUrl(): string {
   return readEnv().CREDITS_UPGRADE_URL ?? '/upgrade'
 }
 

@@ -47,7 +47,7 @@ export async function startApp(options: StackOptions = {}): Promise<App> {
 }
 
 /** The variables of .env.example for a stack. */
-export function environment(stack: Stack): Record<string, string> {
+function environment(stack: Stack): Record<string, string> {
   return {
     NEXT_PUBLIC_SUPABASE_URL: stack.url,
     NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY: stack.publishableKey,

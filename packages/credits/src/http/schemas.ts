@@ -29,7 +29,7 @@ export const balanceSchema = z.object({
 })
 
 /** One line of a user's history: no cost, no margin, no provider ids. */
-export const transactionSchema = z.object({
+const transactionSchema = z.object({
   id: z.string(),
   version: z.int().describe('1, 2, 3 ... per account, without gaps'),
   type: z.enum(['grant', 'usage', 'refund', 'adjustment', 'expiry']),
@@ -62,7 +62,7 @@ export const historyQuerySchema = z.object({
 })
 
 /** What a margin can be set for, besides everything. */
-export const overrideScopeSchema = z.enum(['model', 'provider', 'feature', 'plan'])
+const overrideScopeSchema = z.enum(['model', 'provider', 'feature', 'plan'])
 
 /** A margin in force or scheduled. */
 export const marginSchema = z.object({
