@@ -3,11 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ClonedDatabase, type Stack, startStack } from '@layers/local-stack'
-import pg from 'pg'
+import type pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { chargeOf } from '../../src/testing/case.ts'
-import { signUp } from '../store/sql-harness.ts'
+import { openPool, signUp } from '../store/sql-harness.ts'
 
 const MAIN = join(import.meta.dirname, '../../src/cli/main.ts')
 // A folder of its own, so that no .env of the repository is read.
@@ -24,7 +24,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   await admin?.end()
   database = await stack.cloneDatabase()
-  admin = new pg.Pool({ connectionString: database.adminDbUrl, max: 2 })
+  admin = openPool(database.adminDbUrl)
   userId = await signUp(admin)
 })
 afterAll(async () => {

@@ -1,10 +1,10 @@
 import { type Stack, startStack } from '@layers/local-stack'
-import pg from 'pg'
+import type pg from 'pg'
 import { afterAll, beforeAll, describe, it } from 'vitest'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
 import { describeCreditStore } from '../../src/testing.ts'
-import { serviceClient, sqlHarness } from './sql-harness.ts'
+import { openPool, serviceClient, sqlHarness } from './sql-harness.ts'
 
 let stack: Stack
 let admin: pg.Pool
@@ -12,8 +12,8 @@ let direct: pg.Pool
 
 beforeAll(async () => {
   stack = await startStack({ ephemeral: true })
-  admin = new pg.Pool({ connectionString: stack.adminDbUrl, max: 2 })
-  direct = new pg.Pool({ connectionString: stack.dbUrl, max: 5 })
+  admin = openPool(stack.adminDbUrl)
+  direct = openPool(stack.dbUrl, 5)
 })
 afterAll(async () => {
   await direct?.end()

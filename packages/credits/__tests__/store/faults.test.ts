@@ -1,12 +1,12 @@
 import { type Stack, startStack } from '@layers/local-stack'
-import pg from 'pg'
+import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { CreditError } from '../../src/core/errors.ts'
 import type { CreditStore } from '../../src/store/port.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
 import { type FaultProxy, faultProxy } from './fault-proxy.ts'
-import { serviceClient, signUp } from './sql-harness.ts'
+import { openPool, serviceClient, signUp } from './sql-harness.ts'
 
 const PATIENCE = { timeoutMs: 4_000, retries: 2 }
 
@@ -21,9 +21,7 @@ const doors = new Map<string, Door>()
 const pools: pg.Pool[] = []
 
 function poolAt(url: string): pg.Pool {
-  const pool = new pg.Pool({ connectionString: url, max: 5 })
-  // A cut connection that is idle emits an error; unheard, it would end the process.
-  pool.on('error', () => undefined)
+  const pool = openPool(url, 5)
   pools.push(pool)
   return pool
 }

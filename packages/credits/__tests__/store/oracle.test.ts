@@ -1,13 +1,13 @@
 import { type Stack, startStack } from '@layers/local-stack'
 import fc from 'fast-check'
-import pg from 'pg'
+import type pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { CreditError } from '../../src/core/errors.ts'
 import type { Balance } from '../../src/store/port.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { chargeOf } from '../../src/testing/case.ts'
 import { memoryHarness, type StoreHarness } from '../../src/testing.ts'
-import { sqlHarness } from './sql-harness.ts'
+import { openPool, sqlHarness } from './sql-harness.ts'
 
 /**
  * Two implementations of the same promises, written apart from each other, are given the same random life of an
@@ -20,7 +20,7 @@ let admin: pg.Pool
 
 beforeAll(async () => {
   stack = await startStack({ ephemeral: true })
-  admin = new pg.Pool({ connectionString: stack.adminDbUrl, max: 2 })
+  admin = openPool(stack.adminDbUrl)
 })
 afterAll(async () => {
   await admin?.end()

@@ -1,12 +1,23 @@
 import type { Stack } from '@layers/local-stack'
 import { createClient } from '@supabase/supabase-js'
-import type pg from 'pg'
+import pg from 'pg'
 import type { CreditStore } from '../../src/store/port.ts'
 import type { StoreHarness } from '../../src/testing.ts'
 
 /** A supabase-js client that may move credits. */
 export function serviceClient(stack: Pick<Stack, 'url' | 'secretKey'>) {
   return createClient(stack.url, stack.secretKey, { auth: { persistSession: false, autoRefreshToken: false } })
+}
+
+/**
+ * A pool for tests. A connection that the server ends, while idle or just after `end()`, emits an error, and one that
+ * nobody hears would end the process.
+ */
+export function openPool(connectionString: string, max = 2): pg.Pool {
+  const pool = new pg.Pool({ connectionString, max })
+  pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
+  return pool
 }
 
 /** Signs somebody up the way the auth server does: the trigger on `auth.users` opens the account. */
