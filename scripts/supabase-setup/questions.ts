@@ -6,7 +6,7 @@ import { listOrganizations, listProjects } from './projects.ts'
 import type { SupabaseCli } from './supabase-cli.ts'
 
 /** Whether somebody is there to answer. */
-export function canAsk(): boolean {
+function canAsk(): boolean {
   return process.stdin.isTTY === true && process.stdout.isTTY === true && !process.env.CI
 }
 

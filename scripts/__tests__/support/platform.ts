@@ -19,7 +19,7 @@ export interface PlatformProject {
 }
 
 /** A request that changes something. */
-export interface Change {
+interface Change {
   method: string
   path: string
   body: Record<string, unknown>

@@ -667,7 +667,7 @@ export type Database = {
           plan_id: string
           plan_period_ends_at: string | null
           reserved: string | null
-          status: string
+          status: string | null
           updated_at: string
           user_id: string | null
           version: number
