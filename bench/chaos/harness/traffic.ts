@@ -12,13 +12,15 @@ export interface History {
   reservations: Set<string>
   /** Ids of calls whose outcome nobody learnt: wholly there or wholly absent, both are right. */
   unknown: Set<string>
+  /** Ids of calls that were refused. */
+  refused: Set<string>
   /** How often each result came. */
   results: Record<string, number>
 }
 
 /** An empty history. */
 export function newHistory(): History {
-  return { acked: new Map(), reservations: new Set(), unknown: new Set(), results: {} }
+  return { acked: new Map(), reservations: new Set(), unknown: new Set(), refused: new Set(), results: {} }
 }
 
 /** How to make traffic. */
@@ -152,12 +154,13 @@ function some(random: Random, most: number): string {
 
 async function note<Value>(worker: Worker, id: string | undefined, call: () => Promise<Value>): Promise<Answer<Value>> {
   const answer = await insist(call, worker.attempts)
-  const { results, unknown } = worker.history
+  const { results, unknown, refused } = worker.history
   const name = answer.ok ? 'ok' : answer.code
   results[name] = (results[name] ?? 0) + 1
   if (id !== undefined && !answer.ok && ['OUTCOME_UNKNOWN', 'STORE_UNAVAILABLE', 'STORE_BUSY'].includes(answer.code)) {
     unknown.add(id)
   }
+  if (id !== undefined && !answer.ok) refused.add(id)
   return answer
 }
 

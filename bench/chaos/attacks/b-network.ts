@@ -1,0 +1,111 @@
+import pg from 'pg'
+import type { CreditStore } from '../../../packages/credits/src/store/port.ts'
+import { postgresStore } from '../../../packages/credits/src/store/postgres.ts'
+import type { Arena, Attack } from '../harness/attack.ts'
+import type { Field } from '../harness/field.ts'
+import { faultyProxy, replayingProxy, type WireProxy } from '../harness/proxy.ts'
+import { restStore } from '../harness/rest.ts'
+import { checkAlive, compareWithHistory, newHistory, traffic } from '../harness/traffic.ts'
+
+const WORKERS = 8
+// Short, so that a stalled connection costs the attack half a second and not five.
+const PATIENCE = { timeoutMs: 400, retries: 2 }
+
+/** B5: a network that loses, cuts, delays and drips. */
+export const B5: Attack = {
+  id: 'B5',
+  claim: 'Cut, stalled, reset, half-closed and trickling connections on both hops lose nothing and double nothing',
+  faults: ['cut', 'reset', 'half-close', 'stall', 'trickle'],
+  run: async (arena) => {
+    const direct = await arena.open()
+    const toPostgres = await harmful(arena, Number(new URL(direct.database.dbUrl).port))
+    const pool = through(direct, toPostgres)
+    arena.cleanup(() => pool.end())
+    await roughWeather(arena, direct, postgresStore(pool, PATIENCE), toPostgres)
+
+    const served = await arena.open({ api: true })
+    const toRest = await harmful(arena, Number(new URL(served.database.url).port))
+    const store = restStore(arena.stack, `http://127.0.0.1:${toRest.port}`, PATIENCE)
+    await roughWeather(arena, served, store, toRest)
+  },
+}
+
+async function harmful(arena: Arena, targetPort: number): Promise<WireProxy> {
+  const proxy = await faultyProxy({
+    targetPort,
+    random: arena.random.fork(`proxy ${targetPort}`),
+    probability: 0.08,
+    stallMs: 800,
+    onFault: (fault) => arena.reached(fault),
+  })
+  arena.cleanup(() => proxy.close())
+  return proxy
+}
+
+function through(field: Field, proxy: WireProxy): pg.Pool {
+  const url = new URL(field.database.dbUrl)
+  url.port = String(proxy.port)
+  const pool = new pg.Pool({
+    connectionString: url.href,
+    max: WORKERS * 3,
+    options: '-c role=service_role',
+    connectionTimeoutMillis: 2000,
+  })
+  pool.on('error', () => undefined)
+  return pool
+}
+
+async function roughWeather(arena: Arena, field: Field, store: CreditStore, proxy: WireProxy): Promise<void> {
+  const accounts = [await field.user('1000'), await field.user('1000'), await field.user('1000')]
+  const history = newHistory()
+  const operations = arena.count(250, 3000, 5)
+  await Promise.all(
+    Array.from({ length: WORKERS }, (_, worker) =>
+      traffic({ store, accounts, random: arena.random.fork(worker), history, operations, attempts: 60 }),
+    ),
+  )
+  arena.ran(WORKERS * operations)
+  proxy.calm()
+  await compareWithHistory(arena, field, history)
+  await checkAlive(arena, store, accounts)
+}
+
+/** B6: everything arrives, some of it twice and late. */
+export const B6: Attack = {
+  id: 'B6',
+  claim: 'Requests that are delivered again, later and out of order, have one effect',
+  faults: ['replay'],
+  broken: [
+    {
+      name: 'a repeated capture is not recognised',
+      sql: `create or replace function credits_private.find_transaction(p_id uuid) returns public.credit_transactions
+        language sql stable set search_path = '' as 'select null::public.credit_transactions'`,
+    },
+  ],
+  run: async (arena) => {
+    const field = await arena.open({ api: true })
+    const proxy = await replayingProxy({
+      target: field.database.url,
+      random: arena.random.fork('proxy'),
+      probability: 0.1,
+      withinMs: arena.count(3000, 60_000, 500),
+      onReplay: () => arena.reached('replay'),
+    })
+    arena.cleanup(() => proxy.close())
+    const store = restStore(arena.stack, `http://127.0.0.1:${proxy.port}`)
+    const accounts = [await field.user('1000'), await field.user('1000'), await field.user('1000')]
+    const history = newHistory()
+    const operations = arena.count(350, 8000, 40)
+    await Promise.all(
+      Array.from({ length: WORKERS }, (_, worker) =>
+        traffic({ store, accounts, random: arena.random.fork(worker), history, operations }),
+      ),
+    )
+    await proxy.drained()
+    arena.ran(WORKERS * operations)
+    // Documented: what was refused may succeed when the very same call comes again after a top-up.
+    for (const id of history.refused) history.unknown.add(id)
+    await compareWithHistory(arena, field, history)
+    await checkAlive(arena, field.store(2), accounts)
+  },
+}

@@ -1,0 +1,113 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { Arena, Attack } from '../harness/attack.ts'
+import type { Field } from '../harness/field.ts'
+import { ask, chargeOf } from '../harness/operations.ts'
+import { FAILPOINTS, type WorkerOrder } from '../harness/worker-order.ts'
+import { letExpire } from './races.ts'
+
+const WORKER = fileURLToPath(new URL('../worker.ts', import.meta.url))
+const AT_ONCE = 3
+
+interface Call {
+  callId: string
+  userId: string
+  fault: string
+}
+
+/** B4: the process that makes the calls dies at every point of a call. */
+export const B4: Attack = {
+  id: 'B4',
+  claim:
+    'A worker killed anywhere in a call leaves one reservation per provider call: settled, or expired and found by its call',
+  faults: [...FAILPOINTS.filter((point) => point !== 'never'), 'random time', 'late settle'],
+  run: async (arena) => {
+    const field = await arena.open()
+    const userId = await field.user('1000')
+    const orders: { call: Call; order: WorkerOrder }[] = []
+    const add = (fault: string, more: Pick<WorkerOrder, 'failpoint' | 'dieAfterMs'>): void => {
+      const call = { callId: `chaos-${arena.random.uuid()}`, userId, fault }
+      const { gatewayUrl, gatewayApiKey } = arena.stack
+      orders.push({ call, order: { dbUrl: field.database.dbUrl, gatewayUrl, gatewayApiKey, ...call, ...more } })
+    }
+    for (let round = 0; round < arena.count(5, 500, 1); round += 1) {
+      for (const failpoint of FAILPOINTS) add(failpoint, { failpoint })
+    }
+    for (let round = 0; round < arena.count(10, 500, 1); round += 1) {
+      add('random time', { failpoint: 'never', dieAfterMs: arena.random.between(900, 1500) })
+    }
+    const queue = [...orders]
+    await Promise.all(
+      Array.from({ length: AT_ONCE }, async () => {
+        for (let next = queue.pop(); next; next = queue.pop()) {
+          const killed = await run(next.order)
+          if (killed) arena.reached(next.call.fault)
+          arena.check(
+            killed || ['never', 'random time'].includes(next.call.fault),
+            `the worker outlived ${next.call.fault}`,
+          )
+          arena.ran()
+        }
+      }),
+    )
+    await judge(
+      arena,
+      field,
+      orders.map(({ call }) => call),
+    )
+  },
+}
+
+function run(order: WorkerOrder): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ['--no-warnings', WORKER, JSON.stringify(order)], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+    child.on('error', reject)
+    child.on('exit', (_code, signal) => resolve(signal === 'SIGKILL'))
+  })
+}
+
+interface Reservation {
+  id: string
+  state: string
+  captured: string
+}
+
+/** I5: what the provider did and what the books say, call by call. */
+async function judge(arena: Arena, field: Field, calls: readonly Call[]): Promise<void> {
+  const answer = await fetch(`${arena.stack.gatewayUrl}/_dev/journal`)
+  const { entries } = (await answer.json()) as { entries: { user: string | null }[] }
+  const store = field.store(2)
+  if (calls[0]) await letExpire(field, calls[0].userId)
+  await store.getBalance({ userId: calls[0]?.userId ?? '' })
+  for (const { callId, fault } of calls) {
+    const served = entries.filter(({ user }) => user === callId).length
+    const { rows } = await field.admin.query<Reservation>(
+      'select id, state, captured::text from public.credit_reservations where feature = $1',
+      [callId],
+    )
+    const [held, ...more] = rows
+    const what = `I5 ${fault}`
+    arena.check(more.length === 0, `${what}: several reservations for one call`, rows)
+    arena.check(served <= 1, `${what}: the provider was called ${served} times`)
+    arena.check(served === 0 || held !== undefined, `${what}: a provider call without a reservation`)
+    arena.check(held?.state !== 'active', `${what}: active past its time`, held)
+    if (held === undefined) continue
+    const charged = Number(held.captured) > 0
+    arena.check(served === 1 || !charged, `${what}: a charge without a provider call`, held)
+    arena.check(held.state !== 'settled' || charged || served === 0, `${what}: settled for nothing`, held)
+    if (held.state !== 'expired' || served === 0) continue
+    await payLate(arena, store, held.id)
+  }
+}
+
+/** A usage report that comes later settles an orphan exactly once. */
+async function payLate(arena: Arena, store: ReturnType<Field['store']>, reservationId: string): Promise<void> {
+  const charge = chargeOf('0.01')
+  const first = await ask(() => store.settle({ reservationId, charge }))
+  const second = await ask(() => store.settle({ reservationId, charge }))
+  const once = first.ok && second.ok && !first.value.replayed && second.value.replayed && first.value.late
+  arena.check(once, 'a late usage report is not settled exactly once', { first, second })
+  if (once) arena.reached('late settle')
+}
