@@ -71,6 +71,8 @@ export interface StreamScript {
   /** Break the stream before this part. */
   breaksAt?: number
   error?: unknown
+  /** Called when the call begins. */
+  begins?: () => void
 }
 
 /** A provider's stream that reads ahead of nobody, errors when it is aborted, and keeps a journal. */
@@ -138,6 +140,7 @@ export function provider(script: Behaviour[], modelId = 'openai/gpt-test'): Prov
       entry.outcome = 'refused'
       throw behaviour.rejects
     }
+    behaviour.begins?.()
     return { entry, behaviour }
   }
   const model = new MockLanguageModelV4({

@@ -2,6 +2,7 @@ import type { UsageInput } from '../core/normalize-usage.ts'
 import { ProviderCall } from './call.ts'
 import type { CallParams } from './demand.ts'
 import { isAbort, providerError } from './errors.ts'
+import { seenByMeter } from './leak-alarm.ts'
 import { meteredStream } from './meter-stream.ts'
 import { unpaidResult, unpaidStream } from './parts.ts'
 import type { Run } from './run.ts'
@@ -70,6 +71,7 @@ const COSTLY = new Set<PropertyKey>([
 function meteredMethod(target: AnyModel, name: string, method: Method, runOf: RunOf): Method {
   const streams = name === 'doStream'
   return async (params) => {
+    seenByMeter()
     // A provider would refuse it unsent; asking it all the same could only cost money.
     const signal = params.abortSignal as AbortSignal | undefined
     if (signal?.aborted) throw signal.reason

@@ -52,7 +52,6 @@ export class Operation {
   constructor(context: CreditsContext) {
     this.context = context
     this.idle = new Idle(context.abandoned?.idleSeconds, () => void this.end())
-    context.waitUntil?.(this.#closed.promise)
   }
 
   /** The reservation under way, or the last one. */
@@ -224,6 +223,7 @@ export class Operation {
     if (quote.full === 0n) return
     this.#books = await Books.open(this.context, quote)
     this.#exhausted = this.#books.held < quote.full
+    if (this.#reservationId === undefined) this.context.waitUntil?.(this.#closed.promise)
     this.#reservationId = this.#books.reservationId
     this.#frozen = this.#books.frozen
   }

@@ -19,7 +19,7 @@ export interface RunPlan {
 /** One call of a wrapped function: the operation that pays for it, and what ends it. */
 export class Run {
   readonly operation: Operation
-  readonly plan: RunPlan
+  plan: RunPlan
   /** Provider calls that were answered. */
   answers = 0
   #failures = 0

@@ -18,8 +18,13 @@ function storageClass(): StorageClass | undefined {
   return runtime.AsyncLocalStorage ?? runtime.process?.getBuiltinModule?.('node:async_hooks')?.AsyncLocalStorage
 }
 
-const Storage = storageClass()
-const storage: Storage<Operation> | undefined = Storage && new Storage<Operation>()
+const Local = storageClass()
+const storage = localStorageOf<Operation>()
+
+/** Storage that follows a call through everything it awaits; undefined where the runtime has none. */
+export function localStorageOf<Value>(): Storage<Value> | undefined {
+  return Local && new Local<Value>()
+}
 
 /** Ties calls together where the runtime cannot: see {@link creditsScope}. */
 export interface CreditsScope {

@@ -98,7 +98,8 @@ function endings(options: Options, { run, kind }: Steering): Options {
   return added
 }
 
-function chained(first: () => Promise<void>, second: unknown): Callback {
+/** Calls the first, whatever the second does. */
+export function chained(first: () => Promise<void>, second: unknown): Callback {
   return async (event) => {
     await first()
     if (typeof second === 'function') await (second as Callback)(event)

@@ -1,0 +1,49 @@
+import { type CreditsContext, rateIdOf } from './context.ts'
+import { demandOf } from './demand.ts'
+import { meter } from './meter.ts'
+import type { Operation } from './operation.ts'
+import { callParamsOf } from './options.ts'
+import { quoteFor } from './quote.ts'
+import type { Run, RunPlan } from './run.ts'
+import type { AnyModel, FunctionKind } from './sdk.ts'
+import { traced } from './spans.ts'
+import { observed } from './telemetry.ts'
+import { hasTools, steered } from './text-options.ts'
+
+type Options = Readonly<Record<string, unknown>>
+
+/** One call of a function or agent: what it is, who pays, what it was given. */
+export interface WrappedCall {
+  kind: FunctionKind
+  context: CreditsContext
+  options: Options
+}
+
+/** What can be told of a call's course from its options. */
+export function planOf({ kind, options }: WrappedCall, owns: boolean): RunPlan {
+  const { maxRetries, streamRetries } = options
+  return {
+    owns,
+    streams: kind.delivery === 'stream',
+    single: !kind.loops || !hasTools(options),
+    retriesStreams: streamRetries !== undefined,
+    maxRetries: typeof maxRetries === 'number' ? maxRetries : 2,
+  }
+}
+
+/** Holds for the first provider call. @throws CreditError as `credits.reserve` does */
+export async function reserve(operation: Operation, model: AnyModel, call: WrappedCall): Promise<void> {
+  const { kind, context, options } = call
+  const rate = rateIdOf(context, model)
+  const params = await callParamsOf(kind.modality, options)
+  await operation.open(await quoteFor(context, rate, demandOf(context, kind.modality, rate, params)))
+  traced(operation)
+}
+
+/** The options to go on with: the model metered, the loop steered, the telemetry told. */
+export function prepare({ kind, options }: WrappedCall, run: Run, model: AnyModel): Options {
+  const wrap = (inner: AnyModel) => meter(inner, () => run, true)
+  const metered = { ...options, model: wrap(model) }
+  const text = kind.modality === 'language' ? steered(metered, { run, kind, wrap }) : metered
+  return observed(text, run.operation)
+}
