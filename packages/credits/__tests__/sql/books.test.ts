@@ -28,6 +28,12 @@ interface Fault {
   version?: number
 }
 
+interface TransactionPage {
+  transactions: number
+  faults: Fault[]
+  next: { accountId: string; version: number } | null
+}
+
 /** What `credits verify` sees. */
 async function faults(): Promise<Fault[]> {
   const { rows } = await ground.admin.query<{ faults: Fault[] }>(
@@ -150,18 +156,14 @@ describe('verify', () => {
     const whole = await call<{ transactions: number }>(ground.admin, 'credits_verify_transactions', { p_limit: 100000 })
     for (const p_limit of [1, 2, 7]) {
       let seen = 0
-      let from: { accountId: string; version: number } | null = null
+      let from: TransactionPage['next'] = null
       do {
-        const at: { accountId: string; version: number } | null = from
-        const page: { transactions: number; faults: Fault[]; next: typeof from } = await call(
-          ground.admin,
-          'credits_verify_transactions',
-          {
-            p_after_account: at?.accountId ?? null,
-            p_after_version: at?.version ?? null,
-            p_limit,
-          },
-        )
+        const at: TransactionPage['next'] = from
+        const page: TransactionPage = await call(ground.admin, 'credits_verify_transactions', {
+          p_after_account: at?.accountId ?? null,
+          p_after_version: at?.version ?? null,
+          p_limit,
+        })
         expect(page.faults).toEqual([])
         seen += page.transactions
         from = page.next
