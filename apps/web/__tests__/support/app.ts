@@ -24,14 +24,15 @@ export interface App {
   stop(): Promise<void>
 }
 
-export async function startApp(options: StackOptions = {}): Promise<App> {
+/** `variables` are added to those that the stack gives. */
+export async function startApp(options: StackOptions = {}, variables: Record<string, string> = {}): Promise<App> {
   const stack = await startStack({ ephemeral: true, ...options })
   const pool = new pg.Pool({ connectionString: stack.adminDbUrl, max: 2 })
   // Ending the stack also ends idle connections.
   pool.on('error', () => undefined)
   const sql = async (text: string, values: unknown[] = []) => (await pool.query(text, values)).rows
   const service = createClient(stack.url, stack.secretKey, { auth: { persistSession: false, autoRefreshToken: false } })
-  const server = await startServer(environment(stack))
+  const server = await startServer({ ...environment(stack), ...variables })
   return {
     ...server,
     stack,

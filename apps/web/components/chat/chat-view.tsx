@@ -13,6 +13,8 @@ import { ChatProblem } from './chat-problem'
 import { Composer } from './composer'
 import { EmptyChat } from './empty-chat'
 
+const SETTLE_DELAY_MS = 2_000
+
 interface ChatViewProps {
   models: ModelChoice[]
   defaultModel: string
@@ -25,8 +27,11 @@ export function ChatView({ models, defaultModel }: ChatViewProps) {
   const [transport] = useState(() => new DefaultChatTransport<ChatMessage>({ api: '/api/chat' }))
   const { messages, sendMessage, regenerate, status, error, stop } = useChat<ChatMessage>({
     transport,
-    // An answer that was stopped or failed may have cost something too.
-    onFinish: () => void refresh(),
+    // An answer that was stopped or failed may have cost something too; the server notices a stop a little later.
+    onFinish: ({ isAbort }) => {
+      void refresh()
+      if (isAbort) setTimeout(refresh, SETTLE_DELAY_MS)
+    },
     onError: () => void refresh(),
   })
   const isBusy = status === 'submitted' || status === 'streaming'
