@@ -171,6 +171,7 @@ function TransactionRow({ transaction }: { transaction: TransactionBody }) {
   } = transaction
   const label = LABELS[type]
   const isTaken = amount.startsWith('-')
+  const notes = [model && feature, estimated && 'estimated'].filter(Boolean)
   return (
     <Table.Tr>
       <Table.Td>
@@ -181,10 +182,12 @@ function TransactionRow({ transaction }: { transaction: TransactionBody }) {
           <div>
             <Text size="sm">{model ?? reason ?? sourceLabel(source) ?? label.text}</Text>
             <Text size="xs" c="dimmed">
-              <span className="mantine-hidden-from-sm">{formatTime(createdAt)}</span>
-              {[model && feature, estimated && 'estimated'].filter(Boolean).map((note) => (
-                <span key={String(note)}> · {note}</span>
-              ))}
+              <Text span inherit hiddenFrom="sm">
+                {[formatTime(createdAt), ...notes].join(' · ')}
+              </Text>
+              <Text span inherit visibleFrom="sm">
+                {notes.join(' · ')}
+              </Text>
             </Text>
           </div>
         </Group>

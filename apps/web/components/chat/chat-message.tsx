@@ -27,7 +27,7 @@ export function Answer({ message, isStreaming }: { message: ChatMessage; isStrea
       <Stack gap={8} flex={1} miw={0} pt={2}>
         {text ? <Markdown text={text} /> : null}
         {isStreaming && !text ? <Loader type="dots" size="sm" aria-label="Thinking" /> : null}
-        <Receipt metadata={message.metadata ?? {}} />
+        <Receipt metadata={message.metadata ?? {}} isStreaming={isStreaming} />
       </Stack>
     </Group>
   )
@@ -59,7 +59,7 @@ const STOPPED = {
 }
 
 /** Keeps its line while the answer is on its way, so that nothing jumps when the price arrives. */
-function Receipt({ metadata }: { metadata: AnswerMetadata }) {
+function Receipt({ metadata, isStreaming }: { metadata: AnswerMetadata; isStreaming: boolean }) {
   const { model, credits, available, estimated, stopped } = metadata
   const notes = [available === undefined ? null : `${formatCredits(available)} left`, model, estimated && 'estimated']
   return (
@@ -70,6 +70,11 @@ function Receipt({ metadata }: { metadata: AnswerMetadata }) {
         </Text>
       ) : null}
       <Group gap="xs" mih={24} data-testid="receipt">
+        {credits === undefined && !isStreaming ? (
+          <Text size="xs" c="dimmed">
+            Stopped. What it cost is in your history.
+          </Text>
+        ) : null}
         {credits === undefined ? null : (
           <>
             <Badge

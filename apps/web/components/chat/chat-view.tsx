@@ -4,7 +4,7 @@ import { useChat } from '@ai-sdk/react'
 import { useCredits } from '@layers/credits/react'
 import { Container, Stack } from '@mantine/core'
 import { DefaultChatTransport } from 'ai'
-import { useEffect, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import type { ChatMessage } from '@/lib/chat-message'
 import type { ModelChoice } from '@/lib/models'
 import classes from './chat.module.css'
@@ -65,11 +65,19 @@ export function ChatView({ models, defaultModel }: ChatViewProps) {
 
 /** Follows the answer as it grows, unless the reader has scrolled up to read. */
 function useScrollToEnd(messages: ChatMessage[], status: string): void {
+  const isFollowing = useRef(true)
+  useEffect(() => {
+    const onScroll = () => {
+      const { scrollHeight } = document.documentElement
+      isFollowing.current = scrollHeight - window.innerHeight - window.scrollY < 100
+    }
+    window.addEventListener('scroll', onScroll, { passive: true })
+    return () => window.removeEventListener('scroll', onScroll)
+  }, [])
   // Each new part of an answer is the reason to look again.
   useEffect(() => {
     if (messages.length === 0) return
-    const { scrollHeight } = document.documentElement
-    const isNearEnd = scrollHeight - window.innerHeight - window.scrollY < 300
-    if (status === 'submitted' || isNearEnd) window.scrollTo({ top: scrollHeight })
+    if (status === 'submitted') isFollowing.current = true
+    if (isFollowing.current) window.scrollTo({ top: document.documentElement.scrollHeight })
   }, [messages, status])
 }
