@@ -1,5 +1,12 @@
 import { CreditError } from '../core/errors.ts'
-import type { CaptureResult, ChargeRecord, ExtendResult, ReservationResult, SettleResult } from '../store/port.ts'
+import type {
+  CaptureResult,
+  ChargeRecord,
+  ExtendResult,
+  ReservationResult,
+  SettleResult,
+  Transaction,
+} from '../store/port.ts'
 import { type CreditsContext, type CreditsProblem, report } from './context.ts'
 import { creditsOf, type Micros, micros, type Quote, smaller } from './quote.ts'
 
@@ -97,6 +104,7 @@ export class Books {
     const extend = more && { ...amounts(more), ttlSeconds }
     const capture = () => this.#context.credits.capture({ reservationId, charge, idempotencyKey: key, extend })
     const result = await this.#write('capture', capture, charge)
+    if (result !== undefined) this.#estimated(charge, result.transaction)
     return result !== undefined && this.#grown(result, result.extension?.granted ?? false)
   }
 
@@ -110,6 +118,7 @@ export class Books {
       due?.charge,
     )
     if (result !== undefined) this.#learn(result)
+    if (due !== undefined && result?.transaction) this.#estimated(due.charge, result.transaction)
     return result
   }
 
@@ -118,6 +127,17 @@ export class Books {
     const { reservationId } = this
     const result = await this.#write('release', () => this.#context.credits.release({ reservationId }))
     if (result !== undefined) this.#learn(result)
+  }
+
+  /** What `reconcileEstimates` will need, for those who keep it. */
+  #estimated({ costSource, generationId, marginPercent }: ChargeRecord, { id, amount }: Transaction): void {
+    if (costSource !== 'estimate' || generationId === null || marginPercent === null) return
+    const { userId, onEstimated } = this.#context
+    try {
+      onEstimated?.({ transactionId: id, userId, amount: creditsOf(-micros(amount)), marginPercent, generationId })
+    } catch (error) {
+      report(this.#context, error, { operation: 'settle', reservationId: this.reservationId })
+    }
   }
 
   #learn(result: ReservationResult): void {

@@ -3,6 +3,7 @@ import type { InputBoundConfig } from '../core/input-bound.ts'
 import type { Credits } from '../credits-types.ts'
 import type { ChargeRecord, Metadata } from '../store/port.ts'
 import type { CreditsReceipt } from './receipt.ts'
+import type { EstimatedCharge } from './reconcile.ts'
 import type { CreditsScope } from './scope.ts'
 import type { AnyModel } from './sdk.ts'
 import type { CountTokens } from './tokens.ts'
@@ -67,6 +68,8 @@ export interface CreditsContext {
   scope?: CreditsScope | undefined
   /** Called once per outermost call, when its reservation is closed. Must not throw. */
   onSettled?: ((receipt: CreditsReceipt) => void) | undefined
+  /** Told of every charge that was estimated and can be corrected later by `reconcileEstimates`. Must not throw. */
+  onEstimated?: ((charge: EstimatedCharge) => void) | undefined
   /** Told what could not be booked, and other failures the caller does not see. */
   onError?: OnCreditsError | undefined
   /** The platform's way to keep the process alive until the books are closed: `waitUntil` of Vercel, `after` of Next. */

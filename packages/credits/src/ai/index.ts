@@ -2,6 +2,7 @@ export type { AbandonedPolicy, CreditsContext, CreditsProblem, OnCreditsError } 
 export { type LeakAlarmOptions, type UnmeteredCall, watchUnmeteredCalls } from './leak-alarm.ts'
 export type { CreditsEnding } from './parts.ts'
 export { type CreditsReceipt, creditsReceipt, type StopReason, settledCredits } from './receipt.ts'
+export { type EstimatedCharge, type ReconcileOptions, type Reconciliation, reconcileEstimates } from './reconcile.ts'
 export { type CreditsScope, creditsScope } from './scope.ts'
 export type { CreditsTelemetry } from './telemetry.ts'
 export type { CountTokens } from './tokens.ts'

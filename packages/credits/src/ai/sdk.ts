@@ -52,7 +52,6 @@ const NAMED: Readonly<Record<string, FunctionKind>> = {
   rerank: once('reranking'),
   experimental_generateVideo: once('video'),
   experimental_startVideo: once('video'),
-  experimental_getVideoStatus: once('video'),
   experimental_decide: once('decision'),
   experimental_evaluate: once('decision'),
   experimental_extract: once('extraction'),
