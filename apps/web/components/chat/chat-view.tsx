@@ -67,9 +67,13 @@ export function ChatView({ models, defaultModel }: ChatViewProps) {
 function useScrollToEnd(messages: ChatMessage[], status: string): void {
   const isFollowing = useRef(true)
   useEffect(() => {
+    let lastY = window.scrollY
     const onScroll = () => {
-      const { scrollHeight } = document.documentElement
-      isFollowing.current = scrollHeight - window.innerHeight - window.scrollY < 100
+      const isAtEnd = document.documentElement.scrollHeight - window.innerHeight - window.scrollY < 100
+      // Only a way up is the reader's: below, the answer may just have grown faster than the page scrolled.
+      if (isAtEnd) isFollowing.current = true
+      else if (window.scrollY < lastY) isFollowing.current = false
+      lastY = window.scrollY
     }
     window.addEventListener('scroll', onScroll, { passive: true })
     return () => window.removeEventListener('scroll', onScroll)
