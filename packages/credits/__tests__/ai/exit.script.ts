@@ -1,0 +1,55 @@
+import { writeSync } from 'node:fs'
+import { embedMany, generateText, streamText } from 'ai'
+import { MockEmbeddingModelV4 } from 'ai/test'
+import { settledCredits, withCredits } from '../../src/ai/index.ts'
+import { books } from './books.ts'
+import { fatal, finish, provider, sleep, textParts } from './provider.ts'
+
+/** Run by trouble.test.ts as a process of its own: makes every kind of call, then has to come to an end by itself. */
+globalThis.AI_SDK_LOG_WARNINGS = false
+let rejections = 0
+process.on('unhandledRejection', () => rejections++)
+
+const rates = [{ modelId: 'openai/embed', type: 'embedding', pricing: { input: '0.00000002' } }]
+const { context, balance } = books({ rates, context: { abandoned: { policy: 'cancel', idleSeconds: 0.2 } } })
+const answer = { parts: [...textParts(500), finish('stop' as const, 100, 500)] }
+const ignore = { onError: () => undefined }
+const stream = withCredits(streamText, context)
+
+await withCredits(generateText, context)({ model: provider([answer]).model, prompt: 'x' })
+await (await stream({ model: provider([answer]).model, prompt: 'x' })).consumeStream()
+await withCredits(generateText, context)({ model: provider([{ rejects: fatal() }]).model, prompt: 'x' }).catch(() => 0)
+
+const neverRead = await stream({ model: provider([answer]).model, prompt: 'x' })
+const brokenOff = await stream({ model: provider([answer]).model, prompt: 'x' })
+for await (const _ of brokenOff.textStream) break
+const broken = await stream({ model: provider([{ ...answer, breaksAt: 100 }]).model, prompt: 'x', ...ignore })
+await broken.consumeStream(ignore)
+const aborted = new AbortController()
+const abortedStream = await stream({ model: provider([answer]).model, prompt: 'x', abortSignal: aborted.signal })
+for await (const _ of abortedStream.textStream) aborted.abort()
+const refused = { ...context, userId: crypto.randomUUID() }
+await withCredits(streamText, refused)({ model: provider([answer]).model, prompt: 'x' }).catch(() => 0)
+
+let calls = 0
+const embedding = new MockEmbeddingModelV4({
+  provider: 'gateway',
+  modelId: 'openai/embed',
+  maxEmbeddingsPerCall: 1,
+  supportsParallelCalls: true,
+  doEmbed: async () => {
+    if (++calls === 1) throw fatal()
+    await sleep(50)
+    return { embeddings: [[1]], usage: { tokens: 10 }, warnings: [] }
+  },
+})
+await withCredits(embedMany, context)({ model: embedding, values: ['a', 'b'], maxRetries: 0 }).catch(() => 0)
+
+await Promise.all([neverRead, brokenOff, broken, abortedStream].map(settledCredits))
+await sleep(100)
+const { reserved } = await balance()
+const timers = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+const doneAt = Date.now()
+process.on('exit', () => {
+  writeSync(1, JSON.stringify({ timers, rejections, reserved, exitedAfterMs: Date.now() - doneAt }))
+})
