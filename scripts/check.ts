@@ -6,6 +6,9 @@ import { root } from './lib/paths.ts'
 
 const migrations = globSync('supabase/migrations/*.sql', { cwd: root }).sort()
 
+/** These two are dependencies of the library alone. */
+const LIBRARY = ['pnpm', '--dir', 'packages/credits', 'exec'] as const
+
 const steps: [name: string, command: string, ...args: string[]][] = [
   ['format, lint and walls', 'biome', 'ci', '.'],
   ['types of the library', 'tsc', '-p', 'packages/credits'],
@@ -13,11 +16,13 @@ const steps: [name: string, command: string, ...args: string[]][] = [
   ['types of the web app', 'tsc', '-p', 'apps/web'],
   ['types of the scripts', 'tsc', '-p', 'scripts'],
   ['dead code', 'knip'],
-  ['package manifest', 'publint', '--strict', 'packages/credits'],
-  ['package types', 'attw', '--profile', 'esm-only', '--pack', 'packages/credits'],
+  ['package manifest', ...LIBRARY, 'publint', '--strict'],
+  ['package types', ...LIBRARY, 'attw', '--profile', 'esm-only', '--pack', '.'],
   ['migrations', 'squawk', '--config', 'supabase/.squawk.toml', ...migrations],
   ['seeded rates are built from their sources', 'node', 'scripts/build-rates.ts', '--check'],
   ['schema snapshot and SQL docs', 'node', 'scripts/schema/main.ts', '--check'],
+  ['database types', 'node', 'scripts/db-types.ts', '--check'],
+  ['database advisors', 'node', 'scripts/check-advisors.ts'],
 ]
 
 let failed = 0

@@ -973,7 +973,7 @@ declare
 begin
   insert into public.credit_balances (account_id, user_id, plan_id)
   select u.id, u.id, s.signup_plan_id from public.credit_settings s
-  on conflict (account_id) do nothing;
+  on conflict do nothing;
   b := credits_private.lock_account(u.id);
   if b.user_id is null then
     -- The user was deleted and made again under the same id: the account opens again as it stands.
@@ -1899,7 +1899,7 @@ CREATE OR REPLACE FUNCTION public.credits_adjust(p_transaction_id uuid, p_user_i
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '800ms'
 AS $function$
 declare
   p credits_private.posting;
@@ -1950,7 +1950,7 @@ CREATE OR REPLACE FUNCTION public.credits_capture(p_reservation_id uuid, p_captu
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '800ms'
 AS $function$
 declare
   s public.credit_settings;
@@ -1997,7 +1997,7 @@ CREATE OR REPLACE FUNCTION public.credits_expire_due(p_limit integer DEFAULT 500
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '800ms'
 AS $function$
 declare
   b public.credit_balances;
@@ -2033,7 +2033,7 @@ CREATE OR REPLACE FUNCTION public.credits_extend(p_reservation_id uuid, p_extens
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '800ms'
 AS $function$
 declare
   s public.credit_settings;
@@ -2071,7 +2071,7 @@ CREATE OR REPLACE FUNCTION public.credits_freeze_account(p_user_id uuid, p_froze
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '800ms'
 AS $function$
 declare
   b public.credit_balances;
@@ -2094,7 +2094,7 @@ CREATE OR REPLACE FUNCTION public.credits_freeze_spending(p_frozen boolean, p_ac
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '800ms'
 AS $function$
 begin
   if p_frozen is null then perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "frozen"}'); end if;
@@ -2109,7 +2109,7 @@ CREATE OR REPLACE FUNCTION public.credits_get_balance(p_user_id uuid)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '800ms'
 AS $function$
 declare
   b public.credit_balances;
@@ -2254,7 +2254,7 @@ CREATE OR REPLACE FUNCTION public.credits_grant(p_transaction_id uuid, p_user_id
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '800ms'
 AS $function$
 declare
   p credits_private.posting;
@@ -2307,7 +2307,7 @@ CREATE OR REPLACE FUNCTION public.credits_reconcile(p_apply boolean DEFAULT fals
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '800ms'
 AS $function$
 declare
   u auth.users;
@@ -2368,7 +2368,7 @@ CREATE OR REPLACE FUNCTION public.credits_refund(p_transaction_id uuid, p_origin
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '800ms'
 AS $function$
 declare
   o public.credit_transactions := credits_private.find_transaction(p_original_id);
@@ -2425,7 +2425,7 @@ CREATE OR REPLACE FUNCTION public.credits_release(p_reservation_id uuid)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '800ms'
 AS $function$
 declare
   p credits_private.posting;
@@ -2451,7 +2451,7 @@ CREATE OR REPLACE FUNCTION public.credits_reserve(p_reservation_id uuid, p_user_
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '800ms'
 AS $function$
 declare
   s public.credit_settings;
@@ -2548,7 +2548,7 @@ CREATE OR REPLACE FUNCTION public.credits_set_margin(p_scope text, p_target text
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '800ms'
 AS $function$
 declare
   m public.margin_config;
@@ -2595,7 +2595,7 @@ CREATE OR REPLACE FUNCTION public.credits_set_plan(p_user_id uuid, p_plan_id tex
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '800ms'
 AS $function$
 declare
   b public.credit_balances;
@@ -2635,7 +2635,7 @@ CREATE OR REPLACE FUNCTION public.credits_set_rates(p_rates jsonb, p_aliases jso
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '800ms'
 AS $function$
 declare
   v_rate jsonb;
@@ -2701,7 +2701,7 @@ CREATE OR REPLACE FUNCTION public.credits_set_role(p_user_id uuid, p_role text, 
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '800ms'
 AS $function$
 begin
   if p_role is null or p_role not in ('user', 'admin') then
@@ -2722,7 +2722,7 @@ CREATE OR REPLACE FUNCTION public.credits_settle(p_reservation_id uuid, p_charge
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '800ms'
 AS $function$
 declare
   p credits_private.posting;

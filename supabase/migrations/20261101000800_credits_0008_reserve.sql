@@ -78,7 +78,7 @@ returns jsonb
 language plpgsql
 security definer
 set search_path = ''
-set lock_timeout = '2s'
+set lock_timeout = '800ms'
 as $$
 declare
   s public.credit_settings;
@@ -290,7 +290,7 @@ returns jsonb
 language plpgsql
 security definer
 set search_path = ''
-set lock_timeout = '2s'
+set lock_timeout = '800ms'
 as $$
 declare
   s public.credit_settings;

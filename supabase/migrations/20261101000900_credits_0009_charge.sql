@@ -178,7 +178,7 @@ returns jsonb
 language plpgsql
 security definer
 set search_path = ''
-set lock_timeout = '2s'
+set lock_timeout = '800ms'
 as $$
 declare
   s public.credit_settings;
@@ -227,7 +227,7 @@ returns jsonb
 language plpgsql
 security definer
 set search_path = ''
-set lock_timeout = '2s'
+set lock_timeout = '800ms'
 as $$
 declare
   p credits_private.posting;
@@ -268,7 +268,7 @@ returns jsonb
 language plpgsql
 security definer
 set search_path = ''
-set lock_timeout = '2s'
+set lock_timeout = '800ms'
 as $$
 declare
   p credits_private.posting;

@@ -118,7 +118,7 @@ declare
 begin
   insert into public.credit_balances (account_id, user_id, plan_id)
   select u.id, u.id, s.signup_plan_id from public.credit_settings s
-  on conflict (account_id) do nothing;
+  on conflict do nothing;
   b := credits_private.lock_account(u.id);
   if b.user_id is null then
     -- The user was deleted and made again under the same id: the account opens again as it stands.

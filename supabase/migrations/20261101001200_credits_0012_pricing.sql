@@ -71,7 +71,7 @@ returns jsonb
 language plpgsql
 security definer
 set search_path = ''
-set lock_timeout = '2s'
+set lock_timeout = '800ms'
 as $$
 declare
   m public.margin_config;
@@ -156,7 +156,7 @@ returns jsonb
 language plpgsql
 security definer
 set search_path = ''
-set lock_timeout = '2s'
+set lock_timeout = '800ms'
 as $$
 declare
   v_rate jsonb;
@@ -265,7 +265,7 @@ returns jsonb
 language plpgsql
 security definer
 set search_path = ''
-set lock_timeout = '2s'
+set lock_timeout = '800ms'
 as $$
 begin
   if p_role is null or p_role not in ('user', 'admin') then

@@ -96,7 +96,7 @@ returns jsonb
 language plpgsql
 security definer
 set search_path = ''
-set lock_timeout = '2s'
+set lock_timeout = '800ms'
 as $$
 declare
   b public.credit_balances;
@@ -122,7 +122,7 @@ returns jsonb
 language plpgsql
 security definer
 set search_path = ''
-set lock_timeout = '2s'
+set lock_timeout = '800ms'
 as $$
 begin
   if p_frozen is null then perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "frozen"}'); end if;

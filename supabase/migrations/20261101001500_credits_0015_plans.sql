@@ -55,7 +55,7 @@ returns jsonb
 language plpgsql
 security definer
 set search_path = ''
-set lock_timeout = '2s'
+set lock_timeout = '800ms'
 as $$
 declare
   b public.credit_balances;

@@ -7,7 +7,7 @@ returns jsonb
 language plpgsql
 security definer
 set search_path = ''
-set lock_timeout = '2s'
+set lock_timeout = '800ms'
 as $$
 declare
   b public.credit_balances;
@@ -45,7 +45,7 @@ returns jsonb
 language plpgsql
 security definer
 set search_path = ''
-set lock_timeout = '2s'
+set lock_timeout = '800ms'
 as $$
 declare
   u auth.users;
