@@ -16,14 +16,18 @@ export interface Web {
 const HOST = '127.0.0.1'
 const READY_TIMEOUT_MS = 60_000
 
+// The pipe to its standard input closes however this process ends, kill -9 included: the server ends with it.
+const END_WITH_PARENT = "data:text/javascript,process.stdin.resume().on('end', () => process.exit())"
+
 /** Starts the built web app against `stack`. A taken port is passed over for the next free one; 0 takes any. */
 export async function startWeb({ stack, port }: { stack: DemoStack; port: number }): Promise<Web> {
   const free = await freePort(port)
   const output: string[] = []
   const next = join(root, 'apps/web/node_modules/next/dist/bin/next')
-  const child = spawn(process.execPath, [next, 'start', '--hostname', HOST, '--port', String(free)], {
+  const args = ['--import', END_WITH_PARENT, next, 'start', '--hostname', HOST, '--port', String(free)]
+  const child = spawn(process.execPath, args, {
     cwd: join(root, 'apps/web'),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...environment(stack), NEXT_TELEMETRY_DISABLED: '1' },
   })
   for (const stream of [child.stdout, child.stderr]) {
