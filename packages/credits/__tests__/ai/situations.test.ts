@@ -359,18 +359,11 @@ describe('every way generateText ends is settled exactly once', () => {
 
   it('an abort in the second step: its input was used', async () => {
     const controller = new AbortController()
-    const slow = { parts: answering, delayMs: 50 }
-    setTimeout(() => controller.abort(), 60)
-    const outcome = await generate(
-      [
-        { ...slow, parts: looking('a') },
-        { ...slow, delayMs: 200 },
-      ],
-      {
-        ...loop,
-        abortSignal: controller.signal,
-      },
-    )
+    const begins = () => void setTimeout(() => controller.abort(), 10)
+    const outcome = await generate([{ parts: looking('a') }, { parts: answering, delayMs: 100, begins }], {
+      ...loop,
+      abortSignal: controller.signal,
+    })
     const charges = await outcome.charges()
     expect(charges[0]).toMatchObject(exact)
     expect(charges[1]).toMatchObject({ estimated: true, outputTokens: 0 })

@@ -4,7 +4,7 @@ import { chargeOf, generationIdOf } from './charge.ts'
 import { rateIdOf, report } from './context.ts'
 import { type CallParams, type Demand, demandOf } from './demand.ts'
 import type { Funds, Operation } from './operation.ts'
-import { quoteFor } from './quote.ts'
+import { covering, quoteFor } from './quote.ts'
 import type { Run } from './run.ts'
 import type { AnyModel, Modality } from './sdk.ts'
 import { OutputTally } from './tokens.ts'
@@ -48,7 +48,8 @@ export class ProviderCall {
     const { operation } = run
     const { context } = operation
     const rate = rateIdOf(context, model)
-    const quote = await quoteFor(context, rate, demandOf(context, modality, rate, params))
+    const demand = demandOf(context, modality, rate, params)
+    const quote = covering(operation.quote, rate, demand) ?? (await quoteFor(context, rate, demand))
     const funds = await operation.begin(quote)
     return new ProviderCall(run, { funds, modality, params })
   }

@@ -17,8 +17,6 @@ export function meteredStream<Result extends { stream: ReadableStream<unknown> }
   return { ...result, stream: new StreamMeter(result.stream as ReadableStream<Part>, call, model).stream }
 }
 
-type Controller = ReadableStreamDefaultController<Part>
-
 class StreamMeter {
   readonly stream: ReadableStream<Part>
   readonly #reader: ReadableStreamDefaultReader<Part>
@@ -28,6 +26,7 @@ class StreamMeter {
   readonly #idle: Idle
   /** Parts to hand out before the provider is read again: the ends of a cut-off stream, or what was drained. */
   #ready: Part[] = []
+  #controller: ReadableStreamDefaultController<Part> | undefined
   #draining: Promise<void> | undefined
   #failure: { error: unknown } | undefined
   #limit: number
@@ -45,52 +44,56 @@ class StreamMeter {
     this.#idle.start()
     this.stream = new ReadableStream<Part>(
       {
-        pull: (controller) => this.#pull(controller),
+        start: (controller) => {
+          this.#controller = controller
+        },
+        pull: () => this.#pull(),
         cancel: (reason) => this.#cancel(reason),
       },
       { highWaterMark: 0 },
     )
   }
 
-  async #pull(controller: Controller): Promise<void> {
+  // The hot path: one read, one count, one enqueue, and no promise but the read's own.
+  #pull(): Promise<void> {
     this.#idle.activity++
-    const ready = this.#ready.shift()
-    if (ready !== undefined) return this.#give(controller, ready)
-    if (this.#draining !== undefined) {
-      await this.#draining
-      const drained = this.#ready.shift()
-      if (drained !== undefined) return this.#give(controller, drained)
-    }
-    if (this.#failure !== undefined) return this.#fail(controller, this.#failure.error)
-    if (this.#done) return this.#close(controller)
+    if (this.#done || this.#ready.length > 0 || this.#draining !== undefined) return this.#pullRest()
     this.#idle.waiting = false
-    try {
-      const { done, value } = await this.#reader.read()
-      if (done) {
-        await this.#ended()
-        this.#close(controller)
-      } else {
-        const part = await this.#see(value)
-        if (part === undefined) await this.#pull(controller)
-        else this.#give(controller, part)
-      }
-    } catch (error) {
-      await this.#broken(error)
-      this.#fail(controller, providerError(error))
-    } finally {
-      this.#idle.waiting = true
-    }
+    return this.#reader.read().then(this.#onRead, this.#onBroken)
+  }
+
+  readonly #onRead = (read: ReadableStreamReadResult<Part>): void | Promise<void> => {
+    this.#idle.waiting = true
+    if (read.done) return this.#ended().then(() => this.#close())
+    const part = this.#see(read.value)
+    if (!(part instanceof Promise)) return this.#give(part)
+    return part.then((late) => (late === undefined ? this.#pull() : this.#give(late)))
+  }
+
+  readonly #onBroken = async (error: unknown): Promise<void> => {
+    this.#idle.waiting = true
+    await this.#broken(error)
+    this.#fail(providerError(error))
+  }
+
+  /** What is left after the provider: the ends of a stream that was cut off, or what was drained. */
+  async #pullRest(): Promise<void> {
+    await this.#draining
+    const part = this.#ready.shift()
+    if (part !== undefined) this.#give(part)
+    else if (this.#failure !== undefined) this.#fail(this.#failure.error)
+    else this.#close()
   }
 
   /** Counts a part. Answers synchronously for all but the few parts that need the books. */
-  #see(part: Part): Part | undefined | Promise<Part | undefined> {
+  #see(part: Part): Part | Promise<Part | undefined> {
     switch (part.type) {
       case 'text-delta':
       case 'reasoning-delta':
       case 'tool-input-delta': {
         const { output } = this.#call
         if (typeof part.delta === 'string') output.add(part.delta)
-        return output.surely > this.#limit ? this.#outgrown(part) : part
+        return output.beyond(this.#limit) ? this.#outgrown(part) : part
       }
       case 'finish':
         return this.#finish(part)
@@ -208,20 +211,20 @@ class StreamMeter {
   }
 
   // A reader that went away while a part was being fetched has closed the controller already.
-  #give(controller: Controller, part: Part): void {
-    if (!this.#closed) controller.enqueue(part)
+  #give(part: Part): void {
+    if (!this.#closed) this.#controller?.enqueue(part)
   }
 
-  #close(controller: Controller): void {
+  #close(): void {
     if (this.#closed) return
     this.#closed = true
-    controller.close()
+    this.#controller?.close()
   }
 
-  #fail(controller: Controller, error: unknown): void {
+  #fail(error: unknown): void {
     if (this.#closed) return
     this.#closed = true
-    controller.error(error)
+    this.#controller?.error(error)
   }
 }
 

@@ -29,6 +29,8 @@ export interface Funds {
 export class Operation {
   readonly context: CreditsContext
   readonly idle: Idle
+  /** What the reservation was made for. */
+  quote: Quote | undefined
   /** Why the answer is shorter than it might be. */
   stopped: StopReason | undefined
   #books: Books | undefined
@@ -96,6 +98,7 @@ export class Operation {
 
   /** Reserves before anything is called. @throws CreditError `INSUFFICIENT_CREDITS` and all that `reserve` throws */
   async open(quote: Quote): Promise<void> {
+    this.quote = quote
     await this.#inTurn(() => this.#reserve(quote))
   }
 

@@ -40,6 +40,19 @@ export interface Quote {
   kept: boolean
 }
 
+/** The quote of an earlier demand that covers this one, so that it need not be priced again. */
+export function covering(quote: Quote | undefined, model: string, demand: Demand): Quote | undefined {
+  if (quote === undefined || quote.model !== model) return undefined
+  const { inputTokens, maxOutputTokens, usage, cacheWrite } = quote.demand
+  const covers =
+    demand.inputTokens <= inputTokens &&
+    demand.maxOutputTokens === maxOutputTokens &&
+    demand.usage === undefined &&
+    usage === undefined &&
+    (cacheWrite === '1h' || demand.cacheWrite === 'none')
+  return covers ? { ...quote, demand } : undefined
+}
+
 /** Answers shorter than this are not worth paying the prompt for. */
 const MIN_OUTPUT_TOKENS = 64
 

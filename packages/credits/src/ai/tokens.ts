@@ -56,9 +56,9 @@ export class OutputTally {
     return this.#single ? this.#parts : Math.ceil(this.#weight)
   }
 
-  /** Tokens generated so far, rather too few: what is cut off must be beyond the hold. */
-  get surely(): number {
-    return this.#single ? this.#parts : Math.floor(this.#weight * CAUTION)
+  /** Whether surely more than `limit` tokens were generated: what is cut off must be beyond the hold. */
+  beyond(limit: number): boolean {
+    return (this.#single ? this.#parts : this.#weight * CAUTION) > limit
   }
 
   get #single(): boolean {

@@ -1,0 +1,145 @@
+/**
+ * Wrapped calls beside bare ones, in one run: `node bench/wrapper.ts [--json]`. The store is in memory, so this is
+ * what the wrapper costs the process; the round trips to a database come on top.
+ */
+import { createRequire } from 'node:module'
+import { pathToFileURL } from 'node:url'
+import { type CreditsContext, withCredits } from '../packages/credits/src/ai/index.ts'
+import { createCredits, memoryStore } from '../packages/credits/src/index.ts'
+
+// The library's own copy of the SDK: a peer dependency of its package, not of this folder.
+const require = createRequire(new URL('../packages/credits/package.json', import.meta.url))
+const { generateText, streamText } = (await import(pathToFileURL(require.resolve('ai')).href)) as typeof import('ai')
+
+/** One comparison: what the wrapper adds. */
+export interface WrapperResult {
+  name: string
+  unit: 'microseconds per call' | 'microseconds per chunk' | 'percent'
+  bare: number
+  wrapped: number
+  /** Added by the wrapper, in the unit. */
+  added: number
+  /** Wrapped to bare. */
+  ratio: number
+  target: number
+  passed: boolean
+}
+
+type Model = Parameters<typeof generateText>[0]['model'] & object
+type StreamPart = { type: string } & Record<string, unknown>
+
+const CHUNKS = 1_000
+const ROUNDS = 25
+const usage = {
+  inputTokens: { total: 10, noCache: 10, cacheRead: undefined, cacheWrite: undefined },
+  outputTokens: { total: 5, text: 5, reasoning: undefined },
+}
+const finishReason = { unified: 'stop', raw: 'stop' }
+const result = { content: [{ type: 'text', text: 'x' }], finishReason, usage, warnings: [] }
+const parts: StreamPart[] = [
+  { type: 'stream-start', warnings: [] },
+  { type: 'text-start', id: 'a' },
+  ...Array.from({ length: CHUNKS }, () => ({ type: 'text-delta', id: 'a', delta: 'word ' })),
+  { type: 'text-end', id: 'a' },
+  { type: 'finish', finishReason, usage },
+]
+
+const model = {
+  specificationVersion: 'v4',
+  provider: 'gateway',
+  modelId: 'bench/model',
+  supportedUrls: {},
+  doGenerate: async () => result,
+  doStream: async () => {
+    let next = 0
+    const pull = (controller: ReadableStreamDefaultController) => {
+      const part = parts[next++]
+      if (part === undefined) controller.close()
+      else controller.enqueue(part)
+    }
+    return { stream: new ReadableStream({ pull }, { highWaterMark: 0 }) }
+  },
+} as unknown as Model
+
+function endlessContext(): CreditsContext {
+  const rate = { modelId: 'bench/model', pricing: { input: '0.000001', output: '0.000002' }, maxOutputTokens: 4096 }
+  const store = memoryStore({ rates: [rate], signupCredits: '99999999999' })
+  const { userId } = store.createAccount()
+  return { credits: createCredits({ store }), userId }
+}
+
+/** Microseconds per run, the fastest of many short rounds that take turns: a busy machine slows both sides. */
+async function compare(sides: readonly (() => Promise<unknown>)[], runs: number): Promise<number[]> {
+  const best = sides.map(() => Number.POSITIVE_INFINITY)
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [side, work] of sides.entries()) {
+      const start = process.cpuUsage()
+      const from = process.hrtime.bigint()
+      for (let run = 0; run < runs; run++) await work()
+      const elapsed = Number(process.hrtime.bigint() - from) / 1_000
+      const { user, system } = process.cpuUsage(start)
+      const spent = Math.min(elapsed, user + system) / runs
+      if (round > 0) best[side] = Math.min(best[side] ?? spent, spent)
+    }
+  }
+  return best
+}
+
+function judged(name: string, unit: WrapperResult['unit'], [bare = 0, wrapped = 0]: number[], target: number) {
+  const added = unit === 'percent' ? (wrapped / bare - 1) * 100 : wrapped - bare
+  return { name, unit, bare, wrapped, added, ratio: wrapped / bare, target, passed: added <= target }
+}
+
+async function drain(stream: ReadableStream<unknown>): Promise<void> {
+  const reader = stream.getReader()
+  for (let read = await reader.read(); !read.done; read = await reader.read());
+}
+
+type DoStream = { doStream: (options: object) => Promise<{ stream: ReadableStream<unknown> }> }
+
+/** Runs all comparisons. */
+export async function run(): Promise<WrapperResult[]> {
+  const context = endlessContext()
+  const generate = withCredits(generateText, context)
+  const stream = withCredits(streamText, context)
+  const metered = withCredits(model as never, context) as unknown as DoStream
+  const bare = model as unknown as DoStream
+  const prompt = [{ role: 'user', content: [{ type: 'text', text: 'hi' }] }]
+
+  const call = await compare(
+    [() => generateText({ model, prompt: 'hi' }), () => generate({ model, prompt: 'hi' })],
+    200,
+  )
+  const chunks = await compare(
+    [
+      async () => drain((await bare.doStream({ prompt })).stream),
+      async () => drain((await metered.doStream({ prompt })).stream),
+    ],
+    10,
+  )
+  const whole = await compare(
+    [
+      async () => drain(streamText({ model, prompt: 'hi' }).textStream),
+      async () => drain((await stream({ model, prompt: 'hi' })).textStream),
+    ],
+    2,
+  )
+  const perChunk = chunks.map((microseconds) => microseconds / CHUNKS)
+  return [
+    judged('generateText, reservation and settlement in memory', 'microseconds per call', call, 5),
+    judged('the meter in a stream of 1,000 chunks', 'microseconds per chunk', perChunk, 1),
+    judged('streamText of 1,000 chunks', 'percent', whole, 3),
+  ]
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const results = await run()
+  if (process.argv.includes('--json')) console.log(JSON.stringify(results))
+  else {
+    for (const { name, unit, bare: b, wrapped, added, ratio, target, passed } of results) {
+      const verdict = passed ? 'ok' : 'MISSED'
+      const figures = `bare ${b.toFixed(2)} us, wrapped ${wrapped.toFixed(2)} us, ratio ${ratio.toFixed(3)}`
+      console.log(`${name}: ${figures}; +${added.toFixed(2)} ${unit} (target ${target}) ${verdict}`)
+    }
+  }
+}
