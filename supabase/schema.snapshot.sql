@@ -2,6 +2,11 @@
 
 -- tables and views
 
+table credits_private.account_plans (
+  account_id uuid not null,
+  plan_id text not null,
+  since timestamp with time zone not null default clock_timestamp()
+);
 table credits_private.secrets (
   name text not null,
   value bytea not null
@@ -393,6 +398,7 @@ CASE type
     ELSE true
 END);
 credit_transactions: credit_transactions_type_check CHECK ((type = ANY (ARRAY['grant'::text, 'usage'::text, 'refund'::text, 'adjustment'::text, 'expiry'::text])));
+credits_private.account_plans: account_plans_pkey PRIMARY KEY (account_id, since);
 credits_private.secrets: secrets_pkey PRIMARY KEY (name);
 credits_private.signup_claims: signup_claims_pkey PRIMARY KEY (person_hash);
 margin_audit_log: margin_audit_log_new_margin_percent_check CHECK (((new_margin_percent > ('-100'::integer)::numeric) AND (new_margin_percent <= (10000)::numeric)));
@@ -414,6 +420,7 @@ profiles: profiles_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) 
 
 -- indexes
 
+CREATE UNIQUE INDEX account_plans_pkey ON credits_private.account_plans USING btree (account_id, since);
 CREATE UNIQUE INDEX secrets_pkey ON credits_private.secrets USING btree (name);
 CREATE UNIQUE INDEX signup_claims_pkey ON credits_private.signup_claims USING btree (person_hash);
 CREATE UNIQUE INDEX credit_audit_log_pkey ON public.credit_audit_log USING btree (id);
@@ -432,6 +439,7 @@ CREATE UNIQUE INDEX credit_transaction_costs_pkey ON public.credit_transaction_c
 CREATE UNIQUE INDEX credit_transactions_id_key ON public.credit_transactions USING btree (id);
 CREATE UNIQUE INDEX credit_transactions_pkey ON public.credit_transactions USING btree (account_id, version);
 CREATE INDEX credit_transactions_reverses_id_idx ON public.credit_transactions USING btree (reverses_id) WHERE (reverses_id IS NOT NULL);
+CREATE INDEX credit_transactions_usage_created_at_idx ON public.credit_transactions USING btree (created_at) WHERE (type = 'usage'::text);
 CREATE UNIQUE INDEX margin_audit_log_pkey ON public.margin_audit_log USING btree (id);
 CREATE UNIQUE INDEX margin_config_pkey ON public.margin_config USING btree (id);
 CREATE UNIQUE INDEX margin_config_scope_target_version_key ON public.margin_config USING btree (scope, target, version);
@@ -466,6 +474,7 @@ credit_reservations: on;
 credit_settings: on;
 credit_transaction_costs: on;
 credit_transactions: on;
+credits_private.account_plans: on;
 credits_private.secrets: on;
 credits_private.signup_claims: on;
 margin_audit_log: on;
@@ -478,6 +487,8 @@ CREATE TRIGGER credits_user_created AFTER INSERT ON auth.users FOR EACH ROW EXEC
 CREATE TRIGGER credits_user_identified AFTER UPDATE OF is_anonymous, email, phone, email_confirmed_at, phone_confirmed_at ON auth.users FOR EACH ROW WHEN (((old.is_anonymous IS DISTINCT FROM new.is_anonymous) OR ((old.email)::text IS DISTINCT FROM (new.email)::text) OR (old.phone IS DISTINCT FROM new.phone) OR (old.email_confirmed_at IS DISTINCT FROM new.email_confirmed_at) OR (old.phone_confirmed_at IS DISTINCT FROM new.phone_confirmed_at))) EXECUTE FUNCTION credits_private.handle_user();
 CREATE TRIGGER credit_audit_log_append_only BEFORE DELETE OR UPDATE ON public.credit_audit_log FOR EACH ROW EXECUTE FUNCTION credits_private.refuse_change();
 CREATE TRIGGER credit_audit_log_no_truncate BEFORE TRUNCATE ON public.credit_audit_log FOR EACH STATEMENT EXECUTE FUNCTION credits_private.refuse_change();
+CREATE TRIGGER credit_balances_first_plan AFTER INSERT ON public.credit_balances FOR EACH ROW EXECUTE FUNCTION credits_private.note_plan();
+CREATE TRIGGER credit_balances_note_plan AFTER UPDATE OF plan_id ON public.credit_balances FOR EACH ROW WHEN ((old.plan_id IS DISTINCT FROM new.plan_id)) EXECUTE FUNCTION credits_private.note_plan();
 CREATE TRIGGER credit_plans_audit AFTER INSERT OR DELETE OR UPDATE ON public.credit_plans FOR EACH ROW EXECUTE FUNCTION credits_private.audit_row('plan', 'id');
 CREATE TRIGGER credit_rates_append_only BEFORE DELETE OR UPDATE ON public.credit_rates FOR EACH ROW EXECUTE FUNCTION credits_private.refuse_change();
 CREATE TRIGGER credit_rates_no_truncate BEFORE TRUNCATE ON public.credit_rates FOR EACH STATEMENT EXECUTE FUNCTION credits_private.refuse_change();
@@ -1313,6 +1324,18 @@ begin
 end;
 $function$
 ;
+CREATE OR REPLACE FUNCTION credits_private.note_plan()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into credits_private.account_plans (account_id, plan_id) values (new.account_id, new.plan_id);
+  return null;
+end;
+$function$
+;
 CREATE OR REPLACE FUNCTION credits_private.open_account(p_user_id uuid)
  RETURNS credit_balances
  LANGUAGE plpgsql
@@ -2123,6 +2146,74 @@ begin
 end;
 $function$
 ;
+CREATE OR REPLACE FUNCTION public.credits_get_charges(p_from timestamp with time zone DEFAULT NULL::timestamp with time zone, p_to timestamp with time zone DEFAULT NULL::timestamp with time zone, p_limit integer DEFAULT 1000, p_after jsonb DEFAULT NULL::jsonb, p_details boolean DEFAULT false)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_from timestamptz := coalesce(p_from, '-infinity');
+  v_account uuid := '00000000-0000-0000-0000-000000000000';
+  v_version bigint := 0::bigint;
+begin
+  if p_limit is null or p_limit not between 1 and 5000 then
+    perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "limit", "expected": "1 to 5000"}');
+  end if;
+  if p_after is not null then
+    begin
+      v_from := (p_after ->> 'createdAt')::timestamptz;
+      v_account := (p_after ->> 'accountId')::uuid;
+      v_version := (p_after ->> 'version')::bigint;
+    exception when others then
+      v_from := null;
+    end;
+    if v_from is null or v_account is null or v_version is null or v_from < p_from then
+      perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "after", "expected": "next of the page before"}');
+    end if;
+  end if;
+  return (
+    with
+    -- One row more than asked for tells whether there is another page.
+    page as materialized (
+      select x.*, row_number() over (order by x.created_at, x.account_id, x.version) as n
+      from public.credit_transactions x
+      where x.type = 'usage' and x.created_at >= v_from and x.created_at < coalesce(p_to, 'infinity')
+        and (x.created_at, x.account_id, x.version) > (v_from, v_account, v_version)
+      order by x.created_at, x.account_id, x.version
+      limit p_limit + 1
+    )
+    select jsonb_build_object(
+      'data', coalesce(jsonb_agg(jsonb_build_object(
+        'transactionId', t.id, 'accountId', t.account_id, 'userId', t.user_id, 'version', t.version,
+        'amount', trim_scale(-t.amount)::text,
+        'uncollected', trim_scale(t.uncollected)::text,
+        'refunded', trim_scale(coalesce(r.amount, 0))::text,
+        'feature', t.feature, 'model', t.model, 'planId', p.plan_id, 'estimated', t.estimated,
+        'createdAt', credits_private.iso(t.created_at),
+        'costUsd', trim_scale(coalesce(c.cost_usd, 0))::text,
+        'marginPercent', trim_scale(c.margin_percent)::text,
+        'costSource', coalesce(c.cost_source, 'manual'),
+        'computedCostUsd', trim_scale(c.computed_cost_usd)::text,
+        'reportedCostUsd', trim_scale(c.reported_cost_usd)::text,
+        'servedModel', c.served_model, 'generationId', c.generation_id, 'usage', c.usage,
+        'pricing', case when p_details then c.pricing end) order by t.n) filter (where t.n <= p_limit), '[]'),
+      'next', case when count(*) > p_limit then (
+        select jsonb_build_object('createdAt', credits_private.iso(l.created_at), 'accountId', l.account_id, 'version', l.version)
+        from page l where l.n = p_limit) end)
+    from page t
+    left join public.credit_transaction_costs c on c.account_id = t.account_id and c.version = t.version
+    left join lateral (
+      select sum(x.amount) as amount from public.credit_transactions x where x.reverses_id = t.id
+    ) r on true
+    left join lateral (
+      select h.plan_id from credits_private.account_plans h
+      where h.account_id = t.account_id and h.since <= t.created_at
+      order by h.since desc limit 1
+    ) p on true);
+end;
+$function$
+;
 CREATE OR REPLACE FUNCTION public.credits_get_history(p_user_id uuid, p_limit integer, p_before bigint DEFAULT NULL::bigint, p_type text DEFAULT NULL::text, p_from timestamp with time zone DEFAULT NULL::timestamp with time zone, p_to timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -2230,6 +2321,24 @@ AS $function$
     ),
     'aliases', (select coalesce(jsonb_object_agg(a.alias, a.model_id), '{}') from public.credit_model_aliases a),
     'asOf', credits_private.iso(now()));
+$function$
+;
+CREATE OR REPLACE FUNCTION public.credits_get_rate_history(p_model_id text, p_limit integer DEFAULT 100)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if p_limit is null or p_limit not between 1 and 1000 then
+    perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "limit", "expected": "1 to 1000"}');
+  end if;
+  return (
+    select coalesce(jsonb_agg(credits_private.rate_json(r) order by r.effective_from desc), '[]')
+    from (
+      select x.* from public.credit_rates x where x.model_id = p_model_id order by x.effective_from desc limit p_limit
+    ) r);
+end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_get_reservation(p_reservation_id uuid)
@@ -2927,9 +3036,11 @@ credits_extend(uuid,uuid,numeric,numeric,integer): execute to service_role;
 credits_freeze_account(uuid,boolean,uuid,text): execute to service_role;
 credits_freeze_spending(boolean,uuid,text): execute to service_role;
 credits_get_balance(uuid): execute to service_role;
+credits_get_charges(timestamp with time zone,timestamp with time zone,integer,jsonb,boolean): execute to service_role;
 credits_get_history(uuid,integer,bigint,text,timestamp with time zone,timestamp with time zone): execute to service_role;
 credits_get_margin_audit(integer,bigint): execute to service_role;
 credits_get_pricing(uuid[]): execute to service_role;
+credits_get_rate_history(text,integer): execute to service_role;
 credits_get_reservation(uuid): execute to service_role;
 credits_grant(uuid,uuid,numeric,text,text,integer,bigint,text,uuid,jsonb): execute to service_role;
 credits_private.is_admin(): execute to authenticated;

@@ -3,6 +3,7 @@ import type { ContractCase, StoreHarness } from './testing/case.ts'
 import { chargeCases } from './testing/charges.ts'
 import { ledgerCases } from './testing/ledger.ts'
 import { pricingCases } from './testing/pricing.ts'
+import { reportCases } from './testing/reports.ts'
 import { reservationCases } from './testing/reservations.ts'
 
 export {
@@ -26,6 +27,7 @@ export const storeContract: Readonly<Record<string, readonly ContractCase[]>> = 
   charges: chargeCases,
   ledger: ledgerCases,
   pricing: pricingCases,
+  reports: reportCases,
 }
 
 /**

@@ -818,12 +818,17 @@ export type Database = {
       }
       credits_freeze_spending: { Args: { p_actor_id?: string; p_frozen: boolean; p_reason?: string }; Returns: Json }
       credits_get_balance: { Args: { p_user_id: string }; Returns: Json }
+      credits_get_charges: {
+        Args: { p_after?: Json; p_details?: boolean; p_from?: string; p_limit?: number; p_to?: string }
+        Returns: Json
+      }
       credits_get_history: {
         Args: { p_before?: number; p_from?: string; p_limit: number; p_to?: string; p_type?: string; p_user_id: string }
         Returns: Json
       }
       credits_get_margin_audit: { Args: { p_before?: number; p_limit: number }; Returns: Json }
       credits_get_pricing: { Args: { p_ids?: string[] }; Returns: Json }
+      credits_get_rate_history: { Args: { p_limit?: number; p_model_id: string }; Returns: Json }
       credits_get_reservation: { Args: { p_reservation_id: string }; Returns: Json }
       credits_grant: {
         Args: {

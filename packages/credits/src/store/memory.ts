@@ -1,6 +1,16 @@
 import { applyDue, changePlan, openAccount } from './memory/accounts.ts'
 import { type Bank, makeBank } from './memory/bank.ts'
-import { marginAudit, type NewRate, type PriceBook, setMargin, setRates, snapshot } from './memory/pricing.ts'
+import { charges } from './memory/charges.ts'
+import {
+  addRates,
+  marginAudit,
+  type NewRate,
+  type PriceBook,
+  rateHistory,
+  setMargin,
+  setRates,
+  snapshot,
+} from './memory/pricing.ts'
 import { capture, extend, open, release, reserve, settle } from './memory/reservations.ts'
 import { balanceOf, type MemoryPlan, reservationOf } from './memory/state.ts'
 import { adjust, grant, history, refund } from './memory/transactions.ts'
@@ -121,5 +131,8 @@ function portOf(bank: Bank, book: PriceBook): CreditStore {
     getPricing: async ({ ids } = {}) => snapshot(book, ids),
     setMargin: async (input) => setMargin(book, input),
     getMarginAudit: async (input) => marginAudit(book, input),
+    addRates: async ({ rates }) => addRates(book, rates),
+    getRateHistory: async ({ modelId, limit = 100 }) => rateHistory(book, modelId, limit),
+    getCharges: async (input) => charges(bank, input),
   }
 }

@@ -27,6 +27,12 @@ export interface CreditStore {
   getPricing(input?: { ids?: readonly string[] }): Promise<PricingSnapshot>
   setMargin(input: StoreSetMarginInput): Promise<MarginRow>
   getMarginAudit(input: { limit: number; before?: number }): Promise<MarginAuditPage>
+  /** Adds those rates that differ from the latest of their model, all or none; old rows are never changed. */
+  addRates(input: { rates: readonly NewRateRow[] }): Promise<{ inserted: number; unchanged: number }>
+  /** The rates a model has had and will have, newest first. */
+  getRateHistory(input: { modelId: string; limit?: number | undefined }): Promise<RateRow[]>
+  /** Usage transactions with what they cost, oldest first: for operators, never for users. */
+  getCharges(input: StoreChargesInput): Promise<ChargesPage>
 }
 
 /** JSON that a caller attaches to an operation; at most 4 kB. */
@@ -290,6 +296,21 @@ export interface RateRow {
   maxOutputTokens: number | null
 }
 
+/** A rate to put in force from now, or from `effectiveFrom`. */
+export interface NewRateRow {
+  modelId: string
+  type: string
+  /** null: the model is listed, but its price is not known. */
+  pricing: Metadata | null
+  source: string
+  /** Hash of the file or answer that the price was taken from. */
+  sourceHash?: string | undefined
+  contextWindow?: number | null | undefined
+  maxOutputTokens?: number | null | undefined
+  /** Never in the past. */
+  effectiveFrom?: string | undefined
+}
+
 export interface PricingSnapshot {
   rates: RateRow[]
   margins: MarginRow[]
@@ -328,4 +349,59 @@ export interface MarginAuditEntry {
 export interface MarginAuditPage {
   data: MarginAuditEntry[]
   nextBefore: number | null
+}
+
+/** One usage transaction with the operator's figures. */
+export interface StoredCharge {
+  transactionId: string
+  accountId: string
+  userId: string
+  version: number
+  /** Credits taken, positive. */
+  amount: string
+  /** Credits of this charge that could not be taken. */
+  uncollected: string
+  /** Credits of `amount` that were given back since. */
+  refunded: string
+  feature: string | null
+  model: string | null
+  /** The account's plan when it was charged. */
+  planId: string | null
+  estimated: boolean
+  createdAt: string
+  costUsd: string
+  marginPercent: string | null
+  costSource: CostSource
+  computedCostUsd: string | null
+  reportedCostUsd: string | null
+  servedModel: string | null
+  generationId: string | null
+  usage: Usage | null
+  /** The prices that the charge was made from; null unless `details` were asked for. */
+  pricing: Metadata | null
+}
+
+/** Where a page of charges ended. */
+export interface ChargePosition {
+  createdAt: string
+  accountId: string
+  version: number
+}
+
+export interface StoreChargesInput {
+  /** Inclusive / exclusive ISO times; default: everything. */
+  from?: string | undefined
+  to?: string | undefined
+  /** 1 to 5000. */
+  limit: number
+  /** `next` of the page before. */
+  after?: ChargePosition | undefined
+  /** Price snapshots too: they are most of a row. */
+  details?: boolean | undefined
+}
+
+/** `next` is null on the last page. */
+export interface ChargesPage {
+  data: StoredCharge[]
+  next: ChargePosition | null
 }

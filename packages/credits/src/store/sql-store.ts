@@ -13,7 +13,7 @@ export interface SqlFunction {
 }
 
 /** Values by parameter name. Undefined: the function's default. Objects travel as JSON. */
-export type SqlArguments = Readonly<Record<string, string | number | object | null | undefined>>
+export type SqlArguments = Readonly<Record<string, string | number | boolean | object | null | undefined>>
 
 /** Calls one function and gives its JSON answer; throws a CreditError. */
 export type SqlCall = (sql: SqlFunction, args: SqlArguments) => Promise<unknown>
@@ -94,6 +94,15 @@ const functions = {
     p_reason: 'text',
   }),
   getMarginAudit: read('credits_get_margin_audit', { p_limit: 'integer', p_before: 'bigint' }),
+  addRates: write('credits_set_rates', { p_rates: 'jsonb' }),
+  getRateHistory: read('credits_get_rate_history', { p_model_id: 'text', p_limit: 'integer' }),
+  getCharges: read('credits_get_charges', {
+    p_from: 'timestamptz',
+    p_to: 'timestamptz',
+    p_limit: 'integer',
+    p_after: 'jsonb',
+    p_details: 'boolean',
+  }),
 } satisfies Record<string, SqlFunction>
 
 /** The store port over the SQL functions, whichever way they are called. */
@@ -172,6 +181,17 @@ export function sqlStore(call: SqlCall): CreditStore {
       }),
     getMarginAudit: ({ limit, before }) =>
       run(functions.getMarginAudit, wire.marginAuditPage, { p_limit: limit, p_before: before }),
+    addRates: ({ rates }) => run(functions.addRates, wire.ratesAdded, { p_rates: rates }),
+    getRateHistory: ({ modelId, limit = 100 }) =>
+      run(functions.getRateHistory, wire.rateHistory, { p_model_id: modelId, p_limit: limit }),
+    getCharges: ({ from, to, limit, after, details = false }) =>
+      run(functions.getCharges, wire.chargesPage, {
+        p_from: from,
+        p_to: to,
+        p_limit: limit,
+        p_after: after,
+        p_details: details,
+      }),
   }
 }
 

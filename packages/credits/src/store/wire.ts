@@ -3,11 +3,13 @@ import { CreditError } from '../core/errors.ts'
 import type {
   Balance,
   CaptureResult,
+  ChargesPage,
   ExtendResult,
   HistoryPage,
   MarginAuditPage,
   MarginRow,
   PricingSnapshot,
+  RateRow,
   Reservation,
   ReservationResult,
   SettleResult,
@@ -19,6 +21,7 @@ import type {
  * adds are dropped, so a database may be one version ahead of this package.
  */
 const amount = z.string().regex(/^-?\d+(\.\d{1,6})?$/)
+const usd = z.string().regex(/^\d+(\.\d{1,12})?$/)
 const percent = z.string().regex(/^-?\d+(\.\d{1,4})?$/)
 const time = z.string()
 const id = z.string()
@@ -118,6 +121,30 @@ const auditEntry = z.object({
   createdAt: time,
 })
 
+const charge = z.object({
+  transactionId: id,
+  accountId: id,
+  userId: id,
+  version,
+  amount,
+  uncollected: amount,
+  refunded: amount,
+  feature: text,
+  model: text,
+  planId: text,
+  estimated: z.boolean(),
+  createdAt: time,
+  costUsd: usd,
+  marginPercent: percent.nullable(),
+  costSource: z.enum(['market-cost', 'gateway-cost', 'rate', 'estimate', 'manual']),
+  computedCostUsd: usd.nullable(),
+  reportedCostUsd: usd.nullable(),
+  servedModel: text,
+  generationId: text,
+  usage: json.nullable(),
+  pricing: json.nullable(),
+})
+
 /** One schema per function of the database. */
 export const wire = {
   reservation,
@@ -145,6 +172,12 @@ export const wire = {
     data: z.array(auditEntry),
     nextBefore: z.int().nullable(),
   }) satisfies z.ZodType<MarginAuditPage>,
+  ratesAdded: z.object({ inserted: z.int().min(0), unchanged: z.int().min(0) }),
+  rateHistory: z.array(rate) satisfies z.ZodType<RateRow[]>,
+  chargesPage: z.object({
+    data: z.array(charge),
+    next: z.object({ createdAt: time, accountId: id, version }).nullable(),
+  }) satisfies z.ZodType<ChargesPage>,
 }
 
 /** @throws CreditError `INTERNAL` when the database answers in a shape this version does not know */

@@ -1,13 +1,22 @@
 import { CreditError } from '../../core/errors.ts'
-import type { Transaction } from '../port.ts'
+import type { ChargeRecord, Transaction } from '../port.ts'
 import { requireUuid } from './amounts.ts'
 import type { Account, Held } from './state.ts'
+
+/** A usage transaction and what it was made from. */
+export interface MemoryCharge {
+  transaction: Transaction
+  record: ChargeRecord
+  planId: string
+}
 
 /** Everything a memory store holds besides rates and margins. One instance per store. */
 export interface Bank {
   accounts: Map<string, Account>
   reservations: Map<string, Held>
   transactions: Map<string, Transaction>
+  /** Every charge with its record, in the order of time. */
+  charges: MemoryCharge[]
   /** What was asked when a transaction was made by id: a repeat must ask for the same. */
   asked: Map<string, string>
   spendingFrozen: boolean
@@ -24,6 +33,7 @@ export function makeBank(options: { maxOpenReservations: number; now: () => numb
     accounts,
     reservations: new Map(),
     transactions,
+    charges: [],
     asked: new Map(),
     spendingFrozen: false,
     maxOpenReservations: options.maxOpenReservations,

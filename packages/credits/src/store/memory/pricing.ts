@@ -4,6 +4,7 @@ import type {
   MarginAuditEntry,
   MarginAuditPage,
   MarginRow,
+  NewRateRow,
   PricingSnapshot,
   RateRow,
   StoreSetMarginInput,
@@ -37,6 +38,40 @@ export function setRates(book: PriceBook, rates: readonly NewRate[]): void {
       ...rate,
     })
   }
+}
+
+/** Adds what differs from the latest row of its model, all or none. */
+export function addRates(book: PriceBook, rates: readonly NewRateRow[]): { inserted: number; unchanged: number } {
+  const now = iso(book.now())
+  const added: RateRow[] = []
+  for (const rate of rates) {
+    const { modelId, type, pricing, source, contextWindow = null, maxOutputTokens = null } = rate
+    const effectiveFrom = rate.effectiveFrom === undefined ? now : iso(Date.parse(rate.effectiveFrom))
+    const [latest] = rateHistory(book, modelId, 1)
+    const same = { type, pricing, contextWindow, maxOutputTokens }
+    if (latest !== undefined && sameRate(latest, same)) continue
+    if (effectiveFrom < now || (latest !== undefined && effectiveFrom < latest.effectiveFrom))
+      throw invalidInput('rates.effectiveFrom', "must be after the model's latest row and not in the past")
+    const known = pricing !== null
+    added.push({ id: crypto.randomUUID(), modelId, ...same, known, source, effectiveFrom })
+  }
+  book.rates.push(...added)
+  return { inserted: added.length, unchanged: rates.length - added.length }
+}
+
+function sameRate(a: RateRow, b: Pick<RateRow, 'type' | 'pricing' | 'contextWindow' | 'maxOutputTokens'>): boolean {
+  const facts = ({ type, pricing, contextWindow, maxOutputTokens }: typeof b) =>
+    JSON.stringify([type, pricing, contextWindow, maxOutputTokens])
+  return facts(a) === facts(b)
+}
+
+/** The rows of a model, newest first. */
+export function rateHistory(book: PriceBook, modelId: string, limit: number): RateRow[] {
+  return book.rates
+    .filter((row) => row.modelId === modelId)
+    .sort((a, b) => b.effectiveFrom.localeCompare(a.effectiveFrom))
+    .slice(0, limit)
+    .map((row) => ({ ...row }))
 }
 
 export function snapshot(book: PriceBook, ids: readonly string[] = []): PricingSnapshot {

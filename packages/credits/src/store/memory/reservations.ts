@@ -97,6 +97,7 @@ export function capture(bank: Bank, input: StoreCaptureInput): CaptureResult {
   let extension: Extension | null = null
   if (input.extend !== undefined) extension = mayGrow ? grow(account, held, input.extend, now) : NOTHING
   bank.remember(transaction)
+  bank.charges.push({ transaction, record: input.charge, planId: account.plan.id })
   remember(held, input.captureId, { asked, transaction, extension })
   return { ...answer(account, held, false), transaction: { ...transaction }, extension }
 }
@@ -109,6 +110,7 @@ export function settle(bank: Bank, input: StoreSettleInput): SettleResult {
   if (input.charge !== undefined) {
     held.settlement = charge(account, held, cost, input.charge, undefined, now)
     bank.remember(held.settlement)
+    bank.charges.push({ transaction: held.settlement, record: input.charge, planId: account.plan.id })
   }
   closeHold(account, held, 'settled', now)
   return settled(account, held, false)

@@ -1,0 +1,141 @@
+-- What calls were charged and what they cost, page by page, for whoever operates the app; and the prices a model has had.
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- Reports read by time, and only usage rows are in it. New rows go to its right edge, so it costs a charge next to nothing.
+-- Not concurrently, because that is impossible in a transaction, and in a first installation the table is empty.
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists credit_transactions_usage_created_at_idx
+  on public.credit_transactions (created_at) where type = 'usage';
+
+create table if not exists credits_private.account_plans (
+  account_id uuid not null,
+  plan_id text not null,
+  since timestamptz not null default clock_timestamp(),
+  constraint account_plans_pkey primary key (account_id, since)
+);
+comment on table credits_private.account_plans is
+  'Which plan an account was on, from when until its next row: reports by plan would otherwise show today''s plan for last year''s calls.';
+alter table credits_private.account_plans enable row level security;
+
+insert into credits_private.account_plans (account_id, plan_id, since)
+select b.account_id, b.plan_id, '-infinity' from public.credit_balances b
+on conflict (account_id, since) do nothing;
+
+create or replace function credits_private.note_plan()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  insert into credits_private.account_plans (account_id, plan_id) values (new.account_id, new.plan_id);
+  return null;
+end;
+$$;
+comment on function credits_private.note_plan() is 'Keeps the history of an account''s plans, whichever way the plan was changed.';
+
+create or replace trigger credit_balances_first_plan
+  after insert on public.credit_balances
+  for each row execute function credits_private.note_plan();
+create or replace trigger credit_balances_note_plan
+  after update of plan_id on public.credit_balances
+  for each row when (old.plan_id is distinct from new.plan_id)
+  execute function credits_private.note_plan();
+
+create or replace function public.credits_get_charges(
+  p_from timestamptz default null,
+  p_to timestamptz default null,
+  p_limit integer default 1000,
+  p_after jsonb default null,
+  p_details boolean default false)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  v_from timestamptz := coalesce(p_from, '-infinity');
+  v_account uuid := '00000000-0000-0000-0000-000000000000';
+  v_version bigint := 0::bigint;
+begin
+  if p_limit is null or p_limit not between 1 and 5000 then
+    perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "limit", "expected": "1 to 5000"}');
+  end if;
+  if p_after is not null then
+    begin
+      v_from := (p_after ->> 'createdAt')::timestamptz;
+      v_account := (p_after ->> 'accountId')::uuid;
+      v_version := (p_after ->> 'version')::bigint;
+    exception when others then
+      v_from := null;
+    end;
+    if v_from is null or v_account is null or v_version is null or v_from < p_from then
+      perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "after", "expected": "next of the page before"}');
+    end if;
+  end if;
+  return (
+    with
+    -- One row more than asked for tells whether there is another page.
+    page as materialized (
+      select x.*, row_number() over (order by x.created_at, x.account_id, x.version) as n
+      from public.credit_transactions x
+      where x.type = 'usage' and x.created_at >= v_from and x.created_at < coalesce(p_to, 'infinity')
+        and (x.created_at, x.account_id, x.version) > (v_from, v_account, v_version)
+      order by x.created_at, x.account_id, x.version
+      limit p_limit + 1
+    )
+    select jsonb_build_object(
+      'data', coalesce(jsonb_agg(jsonb_build_object(
+        'transactionId', t.id, 'accountId', t.account_id, 'userId', t.user_id, 'version', t.version,
+        'amount', trim_scale(-t.amount)::text,
+        'uncollected', trim_scale(t.uncollected)::text,
+        'refunded', trim_scale(coalesce(r.amount, 0))::text,
+        'feature', t.feature, 'model', t.model, 'planId', p.plan_id, 'estimated', t.estimated,
+        'createdAt', credits_private.iso(t.created_at),
+        'costUsd', trim_scale(coalesce(c.cost_usd, 0))::text,
+        'marginPercent', trim_scale(c.margin_percent)::text,
+        'costSource', coalesce(c.cost_source, 'manual'),
+        'computedCostUsd', trim_scale(c.computed_cost_usd)::text,
+        'reportedCostUsd', trim_scale(c.reported_cost_usd)::text,
+        'servedModel', c.served_model, 'generationId', c.generation_id, 'usage', c.usage,
+        'pricing', case when p_details then c.pricing end) order by t.n) filter (where t.n <= p_limit), '[]'),
+      'next', case when count(*) > p_limit then (
+        select jsonb_build_object('createdAt', credits_private.iso(l.created_at), 'accountId', l.account_id, 'version', l.version)
+        from page l where l.n = p_limit) end)
+    from page t
+    left join public.credit_transaction_costs c on c.account_id = t.account_id and c.version = t.version
+    left join lateral (
+      select sum(x.amount) as amount from public.credit_transactions x where x.reverses_id = t.id
+    ) r on true
+    left join lateral (
+      select h.plan_id from credits_private.account_plans h
+      where h.account_id = t.account_id and h.since <= t.created_at
+      order by h.since desc limit 1
+    ) p on true);
+end;
+$$;
+comment on function public.credits_get_charges(timestamptz, timestamptz, integer, jsonb, boolean) is
+  'A page of usage transactions with what they cost, oldest first: from inclusive, to exclusive, after = next of the page before; p_details adds the price snapshots. Errors: INVALID_INPUT.';
+
+create or replace function public.credits_get_rate_history(p_model_id text, p_limit integer default 100)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+begin
+  if p_limit is null or p_limit not between 1 and 1000 then
+    perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "limit", "expected": "1 to 1000"}');
+  end if;
+  return (
+    select coalesce(jsonb_agg(credits_private.rate_json(r) order by r.effective_from desc), '[]')
+    from (
+      select x.* from public.credit_rates x where x.model_id = p_model_id order by x.effective_from desc limit p_limit
+    ) r);
+end;
+$$;
+comment on function public.credits_get_rate_history(text, integer) is
+  'The rates a model has had and will have, newest first. Errors: INVALID_INPUT.';
