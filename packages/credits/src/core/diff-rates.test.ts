@@ -61,6 +61,15 @@ describe('parseModelList', () => {
     [{ data: [{ id: 'a/b', type: 'language', pricing: { input: '-1' } }] }, 'data[0].pricing.input'],
     [{ data: [{ id: '', type: 'language' }] }, 'data[0].id'],
     [{ data: [] }, 'data'],
+    [
+      {
+        data: [
+          { id: 'a/b', type: 'x' },
+          { id: 'a/b', type: 'x' },
+        ],
+      },
+      'data[1].id',
+    ],
     [{ models: [{ id: 'a/b', pricing: { input: 'NaN', output: '1' } }] }, 'models[0].pricing.input'],
     ['<html>', ''],
     [null, ''],

@@ -138,8 +138,11 @@ export function diffRates(
   const rows = new Map(current.map((row) => [row.modelId, row]))
   const listed = new Set(next.map((row) => row.modelId))
   const gone = [...rows.keys()].filter((modelId) => !listed.has(modelId))
-  const many = gone.length > rows.size * maxGoneShare
-  const tooManyGone = many ? [`${gone.length} of ${rows.size} models are missing from the list`] : []
+  // A model whose price nobody knew is no loss.
+  const priced = [...rows.values()].filter((row) => row.known)
+  const lost = priced.filter((row) => !listed.has(row.modelId)).length
+  const many = lost > priced.length * maxGoneShare
+  const tooManyGone = many ? [`${lost} of ${priced.length} models are missing from the list`] : []
   const diff: RateDiff = { inserted: [], changed: [], held: [], gone, unchanged: 0 }
   for (const row of next) {
     const before = rows.get(row.modelId)

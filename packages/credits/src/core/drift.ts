@@ -22,7 +22,8 @@ export interface Drift {
   alert: boolean
 }
 
-function percentOf(computed: string, reported: string): string | null {
+/** How far one figure is from another, in percent of the first, to 4 places; null where only the first is zero. */
+export function percentOf(computed: string, reported: string): string | null {
   if (isZero(computed)) return isZero(reported) ? '0' : null
   const scale = 24
   const difference = toUnits(mul(sub(reported, computed), '100'), MAX_PLACES) * powerOfTen(scale)
@@ -38,27 +39,48 @@ function percentOf(computed: string, reported: string): string | null {
  * How far our rates are from what calls really cost, by model and day, furthest first. Rows that know only one of
  * the two figures say nothing about drift and are left out.
  *
- * @param options.thresholdPercent a drift beyond it, up or down, is an alert; default `'5'`
  * @example driftReport(rows).filter((drift) => drift.alert)
  */
-export function driftReport(rows: Iterable<DriftRow>, options: { thresholdPercent?: string } = {}): Drift[] {
-  const { thresholdPercent = '5' } = options
+export function driftReport(rows: Iterable<DriftRow>, options: DriftOptions = {}): Drift[] {
+  const tally = driftTally(options)
+  for (const row of rows) tally.add(row)
+  return tally.report()
+}
+
+/** Options of {@link driftReport}. */
+export interface DriftOptions {
+  /** A drift beyond it, up or down, is an alert; default `'5'`. */
+  thresholdPercent?: string | undefined
+}
+
+/** Compares calls one by one, so that a long period need not be in memory. */
+export interface DriftTally {
+  add(row: DriftRow): void
+  report(): Drift[]
+}
+
+/** An empty comparison. */
+export function driftTally({ thresholdPercent = '5' }: DriftOptions = {}): DriftTally {
   const groups = new Map<string, Drift>()
-  for (const { model, computedCostUsd, reportedCostUsd, createdAt } of rows) {
-    if (model === null || computedCostUsd === null || reportedCostUsd === null) continue
-    const day = new Date(createdAt).toISOString().slice(0, 10)
-    const key = `${day} ${model}`
-    const group = groups.get(key) ?? empty(model, day)
-    group.calls++
-    group.computedUsd = add(group.computedUsd, computedCostUsd)
-    group.reportedUsd = add(group.reportedUsd, reportedCostUsd)
-    groups.set(key, group)
+  return {
+    add({ model, computedCostUsd, reportedCostUsd, createdAt }) {
+      if (model === null || computedCostUsd === null || reportedCostUsd === null) return
+      const day = new Date(createdAt).toISOString().slice(0, 10)
+      const key = `${day} ${model}`
+      const group = groups.get(key) ?? empty(model, day)
+      group.calls++
+      group.computedUsd = add(group.computedUsd, computedCostUsd)
+      group.reportedUsd = add(group.reportedUsd, reportedCostUsd)
+      groups.set(key, group)
+    },
+    report() {
+      for (const group of groups.values()) {
+        group.driftPercent = percentOf(group.computedUsd, group.reportedUsd)
+        group.alert = group.driftPercent === null || compare(size(group), thresholdPercent) > 0
+      }
+      return [...groups.values()].sort((a, b) => compare(size(b), size(a)))
+    },
   }
-  for (const group of groups.values()) {
-    group.driftPercent = percentOf(group.computedUsd, group.reportedUsd)
-    group.alert = group.driftPercent === null || compare(size(group), thresholdPercent) > 0
-  }
-  return [...groups.values()].sort((a, b) => compare(size(b), size(a)))
 }
 
 function empty(model: string, day: string): Drift {

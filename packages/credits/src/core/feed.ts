@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { isZero, parseOrThrow } from './money.ts'
+import { invalidInput, isZero, parseOrThrow } from './money.ts'
 import { type GatewayPricing, parsePricing } from './pricing-schema.ts'
 
 /** A model's price as some source delivers it, before it becomes a row of `credit_rates`. */
@@ -30,7 +30,7 @@ const modelList = z.object({
       z.looseObject({
         id: modelId,
         type: z.string().min(1).max(64),
-        pricing: z.unknown(),
+        pricing: z.unknown().optional(),
         context_window: limit,
         max_tokens: limit,
       }),
@@ -111,7 +111,23 @@ export function candidate(input: {
  * @example const next = parseModelList(await (await fetch('https://ai-gateway.vercel.sh/v1/models')).json())
  */
 export function parseModelList(raw: unknown): RateCandidate[] {
-  if (typeof raw === 'object' && raw !== null && 'models' in raw) {
+  const rows = rowsOf(raw)
+  const places = new Map<string, number>()
+  for (const [index, { modelId }] of rows.entries()) {
+    const first = places.get(modelId)
+    // Nobody can say which of two prices is meant.
+    if (first !== undefined) throw invalidInput(`${listName(raw)}[${index}].id`, `${modelId} is at ${first} already`)
+    places.set(modelId, index)
+  }
+  return rows
+}
+
+function listName(raw: unknown): 'models' | 'data' {
+  return typeof raw === 'object' && raw !== null && 'models' in raw ? 'models' : 'data'
+}
+
+function rowsOf(raw: unknown): RateCandidate[] {
+  if (listName(raw) === 'models') {
     return parseOrThrow(availableModels, raw).models.map(({ id, modelType, pricing }, index) =>
       candidate({
         modelId: id,

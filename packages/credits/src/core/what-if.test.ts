@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { calculateCredits } from './calculate.ts'
 import type { EffectiveMargin } from './margins.ts'
-import { type ChargedRow, profitReport, whatIf } from './what-if.ts'
+import { profitReport } from './profit.ts'
+import { type ChargedRow, whatIf } from './what-if.ts'
 
 const sonnet = {
   modelId: 'anthropic/claude-sonnet-4.5',
@@ -44,11 +45,24 @@ describe('profitReport', () => {
       revenueUsd: '0.1008',
       costUsd: '0.063',
       profitUsd: '0.0378',
+      profitPercent: '60',
+      refunded: '0',
+      uncollected: '0',
     })
     expect(Object.keys(report.by.model)).toEqual([sonnet.modelId, '(none)'])
     expect(report.by.feature['(none)']?.calls).toBe(1)
     expect(report.by.plan.pro?.calls).toBe(2)
     expect(report.by.day).toMatchObject({ '2026-11-13': { calls: 2 }, '2026-11-14': { calls: 1 } })
+  })
+
+  it('counts as revenue what was taken and kept, and says what was given back or never came', () => {
+    const { total } = profitReport([row({ amount: '3', uncollected: '0.36' }), row({ refunded: '1.36' })])
+    expect(total).toMatchObject({ credits: '5', refunded: '1.36', uncollected: '0.36', revenueUsd: '0.05' })
+  })
+
+  it('has no percentage where nothing was paid for', () => {
+    expect(profitReport([row({ costUsd: '0' })]).total.profitPercent).toBeNull()
+    expect(profitReport([]).total.profitPercent).toBe('0')
   })
 })
 
@@ -68,6 +82,29 @@ describe('whatIf', () => {
       chat: { credits: '2.1', profitUsd: '0' },
       search: { credits: '4.2', profitUsd: '0.021' },
     })
+  })
+
+  it('keeps what a row was charged with where a margin that stays takes precedence', () => {
+    const change = { margins: [margin('default', '', '100')], kept: [margin('feature', 'chat', '60')] }
+    const { hypothetical } = whatIf([row(), row({ feature: 'search' })], change)
+    expect(hypothetical.by.feature).toMatchObject({ chat: { credits: '3.36' }, search: { credits: '4.2' } })
+    const removed = {
+      ...change,
+      margins: [...change.margins, { ...margin('feature', 'chat', '0'), marginPercent: null }],
+    }
+    expect(whatIf([row()], removed).hypothetical.total.credits).toBe('4.2')
+  })
+
+  it('takes no more than there was where credits had run out, and gives back no more than it takes', () => {
+    const margins = [margin('default', '', '100')]
+    const { total } = whatIf([row({ amount: '3', uncollected: '0.36' })], { margins }).hypothetical
+    expect(total).toMatchObject({ credits: '3', uncollected: '1.2' })
+    expect(whatIf([row({ refunded: '3.36' })], { margins }).hypothetical.total).toMatchObject({
+      credits: '0',
+      refunded: '4.2',
+    })
+    const cheap = { margins: [margin('default', '', '0')] }
+    expect(whatIf([row({ refunded: '3' })], cheap).hypothetical.total).toMatchObject({ credits: '0', refunded: '2.1' })
   })
 
   it('replays with other rates, following renames, and keeps what has no price there', () => {
