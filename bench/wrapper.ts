@@ -68,6 +68,29 @@ function endlessContext(): CreditsContext {
   return { credits: createCredits({ store }), userId }
 }
 
+/** A ledger that answers at once and keeps nothing: what is left is the wrapper itself. */
+async function instantContext(): Promise<CreditsContext> {
+  const context = endlessContext()
+  const { credits, userId } = context
+  const call = { model: 'bench/model', userId }
+  const reserved = await credits.reserve({ ...call, amount: '10' })
+  const charge = await credits.price({ ...call, usage: { inputTokens: 10, outputTokens: 5 } })
+  const estimate = await credits.estimate({ ...call, inputTokens: 1000, maxOutputTokens: 4096 })
+  const settled = await credits.settle({ reservationId: reserved.reservationId, charge })
+  const pricing = await credits.pricing()
+  return {
+    userId,
+    credits: {
+      ...credits,
+      reserve: async () => reserved,
+      estimate: async () => estimate,
+      price: async () => charge,
+      settle: async () => settled,
+      pricing: async () => pricing,
+    },
+  }
+}
+
 /** Microseconds per run, the fastest of many short rounds that take turns: a busy machine slows both sides. */
 async function compare(sides: readonly (() => Promise<unknown>)[], runs: number): Promise<number[]> {
   const best = sides.map(() => Number.POSITIVE_INFINITY)
@@ -99,7 +122,13 @@ type DoStream = { doStream: (options: object) => Promise<{ stream: ReadableStrea
 
 /** Runs all comparisons. */
 export async function run(): Promise<WrapperResult[]> {
-  const context = endlessContext()
+  return [
+    ...(await measured('the wrapper alone', await instantContext())),
+    ...(await measured('with the use cases and the store in memory', endlessContext())),
+  ]
+}
+
+async function measured(title: string, context: CreditsContext): Promise<WrapperResult[]> {
   const generate = withCredits(generateText, context)
   const stream = withCredits(streamText, context)
   const metered = withCredits(model as never, context) as unknown as DoStream
@@ -126,9 +155,9 @@ export async function run(): Promise<WrapperResult[]> {
   )
   const perChunk = chunks.map((microseconds) => microseconds / CHUNKS)
   return [
-    judged('generateText, reservation and settlement in memory', 'microseconds per call', call, 5),
-    judged('the meter in a stream of 1,000 chunks', 'microseconds per chunk', perChunk, 1),
-    judged('streamText of 1,000 chunks', 'percent', whole, 3),
+    judged(`generateText, ${title}`, 'microseconds per call', call, 5),
+    judged(`a stream of 1,000 chunks from the model, ${title}`, 'microseconds per chunk', perChunk, 1),
+    judged(`streamText of 1,000 chunks, ${title}`, 'percent', whole, 3),
   ]
 }
 

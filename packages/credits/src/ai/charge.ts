@@ -65,6 +65,9 @@ async function priceServed(
   if (servedModel === undefined || servedModel === call.model) return priceAsked(context, call, input)
   try {
     const charge = await context.credits.price({ ...input, model: servedModel })
+    // The ceiling for models without a price is the last resort.
+    if (charge.rateId === null && input.reported === undefined)
+      return priceAsked(context, call, { ...input, servedModel })
     return { ...charge, model: call.model, servedModel }
   } catch (error) {
     if (!isCode(error, 'UNKNOWN_MODEL')) throw error

@@ -66,7 +66,9 @@ export async function quoteFor(context: CreditsContext, model: string, demand: D
   const wanted = demand.maxOutputTokens ?? context.maxOutputTokens
   const full = await context.credits.estimate({ ...scope, maxOutputTokens: wanted, usage })
   const { maxOutputTokens } = full
-  const kept = demand.maxOutputTokens !== undefined || (wanted === undefined && (await hasLimit(context, model)))
+  const kept =
+    demand.maxOutputTokens !== undefined ||
+    (wanted === undefined && full.rateId !== null && (await hasLimit(context, model)))
   const quote = { model, demand, full: micros(full.amount), maxOutputTokens, kept }
   const minOutputTokens = demand.clampable
     ? Math.min(maxOutputTokens, context.minOutputTokens ?? MIN_OUTPUT_TOKENS)
