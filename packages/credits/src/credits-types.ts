@@ -45,6 +45,8 @@ export interface CreditsOptions {
   onError?: ((error: CreditError, context: ErrorContext) => void) | undefined
   /** Default: fail closed, so a store that is down refuses every reserve with `STORE_UNAVAILABLE`. */
   failOpen?: FailOpenOptions | undefined
+  /** Default: a model without a known price is refused with `UNKNOWN_MODEL`. */
+  unknownModels?: UnknownModelOptions | undefined
 }
 
 /** Where an error given to `onError` came from. */
@@ -58,6 +60,12 @@ export interface ErrorContext {
 export interface FailOpenOptions {
   /** Credits that this process may promise without the store, all users together; beyond it, fail closed. */
   maxCredits: string
+}
+
+/** Let models without a known price be called: a ceiling is held, and the cost that the gateway reports is charged. */
+export interface UnknownModelOptions {
+  /** Held for each call, and charged, marked as an estimate, when nobody reports what the call cost: never free. */
+  ceilingCredits: string
 }
 
 /** The use cases. Made by `createCredits`. */
@@ -289,7 +297,8 @@ export interface EstimateResult {
   costUsd: string
   /** Clamp the call to this, or the amount is no upper bound. */
   maxOutputTokens: number
-  rateId: string
+  /** null: no price is known, and the amount is the ceiling of {@link UnknownModelOptions}. */
+  rateId: string | null
   marginId: string
   marginPercent: string
 }
@@ -321,6 +330,16 @@ export interface Pricing {
    * @throws CreditError `UNKNOWN_MODEL` when no price is known, `CONFIG_INVALID` when there is no default margin.
    */
   find(scope: { model: string; feature?: string | undefined; planId?: string | undefined }): FrozenPricing
+  /**
+   * The margin in force, for a model without a price as well.
+   *
+   * @throws CreditError `CONFIG_INVALID` when there is no default margin.
+   */
+  findMargin(scope: {
+    model: string
+    feature?: string | undefined
+    planId?: string | undefined
+  }): Pick<FrozenPricing, 'margin' | 'marginPercent'>
 }
 
 /** The two rows a price is made from. */

@@ -32,21 +32,21 @@ import type { CreditStore, ReservationResult, SettleResult } from './store/port.
  * ```
  */
 export function createCredits(options: CreditsOptions): Credits {
-  const { store, upgradeUrl, pricingTtlSeconds, reservationTtlSeconds, retries, failOpen: open } = checked(options)
+  const { store, pricingTtlSeconds, failOpen: open, unknownModels, ...settings } = checked(options)
   const onError = (error: unknown, context: ErrorContext): void => options.onError?.(asCreditError(error), context)
   const cache = pricingCache({
     store,
     ttlSeconds: pricingTtlSeconds,
     onError: (error) => onError(error, { operation: 'pricing' }),
   })
-  const priced = prices(store, cache)
+  const priced = prices(store, cache, unknownModels?.ceilingCredits)
   return {
     ...spending({
       store,
       prices: priced,
-      upgradeUrl,
-      ttlSeconds: reservationTtlSeconds,
-      retries,
+      upgradeUrl: settings.upgradeUrl,
+      ttlSeconds: settings.reservationTtlSeconds,
+      retries: settings.retries,
       failOpen: open && failOpen(store, open),
       onError,
     }),

@@ -2,10 +2,15 @@ import { calculateCredits } from '../core/calculate.ts'
 import type { Charge } from '../core/charge.ts'
 import { CreditError } from '../core/errors.ts'
 import { estimateCharge } from '../core/estimate.ts'
-import { creditsOfUsd } from '../core/money.ts'
+import { add, creditsOfUsd, divideRounded, fromUnits, toUnits, USD_PLACES } from '../core/money.ts'
 import { normalizeUsage, type UsageInput } from '../core/normalize-usage.ts'
-import type { EstimateResult, EstimateUsage, FrozenPricing, PriceInput } from '../credits-types.ts'
+import type { EstimateResult, EstimateUsage, PriceInput } from '../credits-types.ts'
 import type { ChargeRecord, Metadata, RateRow } from '../store/port.ts'
+import type { CallPricing } from './prices.ts'
+
+const PERCENT_PLACES = 4
+/** Clamp of a call to a model of which nothing is known. */
+const UNKNOWN_OUTPUT_TOKENS = 4096
 
 /** What a price is made of besides the rows: everything of `price` but the scope. */
 export type PricedCall = Pick<
@@ -17,23 +22,17 @@ export type PricedCall = Pick<
  * Prices one provider call. The gateway's own figure wins over ours, and both are kept, so that drift between
  * rates and bills can be reported. An unknown price is refused unless the gateway said what the call cost.
  */
-export function chargeRecord(
-  call: PricedCall,
-  pricing: Partial<FrozenPricing> & { marginPercent: string },
-): ChargeRecord {
+export function chargeRecord(call: PricedCall, pricing: CallPricing): ChargeRecord {
   const { usage } = normalizeUsage(call.usage)
-  const { rate, margin, marginPercent } = pricing
-  const computed = rate === undefined ? null : computedCharge(call, rate, marginPercent)
+  const { rate, margin, marginPercent, ceilingCredits } = pricing
   const { reported } = call
-  if (computed === null && reported === undefined) throw unknownModel(call.model)
-  const source = call.estimated ? 'estimate' : (reported?.source ?? 'rate')
-  const amount =
-    reported === undefined ? computed?.credits : creditsOfUsd({ costUsd: reported.costUsd, marginPercent }).credits
+  const computed =
+    rate === undefined
+      ? null
+      : computedCharge(call, rate, marginPercent, reported !== undefined || ceilingCredits !== undefined)
   return {
-    amount: amount ?? '0',
-    costUsd: reported?.costUsd ?? computed?.costUsd ?? '0',
+    ...amountsOf(call, computed, pricing),
     marginPercent,
-    costSource: source,
     computedCostUsd: computed?.costUsd ?? null,
     reportedCostUsd: reported?.costUsd ?? null,
     model: call.model,
@@ -43,7 +42,7 @@ export function chargeRecord(
     inputTokens: usage.inputTokens ?? usage.tokens ?? null,
     outputTokens: usage.outputTokens ?? null,
     rateId: rate?.id ?? null,
-    marginId: margin?.id ?? null,
+    marginId: margin.id,
     pricing: computed === null ? null : (computed.pricing as unknown as Metadata),
     generationId: call.generationId ?? null,
     provider: call.provider ?? null,
@@ -51,12 +50,36 @@ export function chargeRecord(
   }
 }
 
-/** Null when there is no price for what was used, which is only bearable if the gateway reported the cost. */
-function computedCharge(call: PricedCall, rate: RateRow, marginPercent: string): Charge | null {
+/** The figure that counts: the reported cost, else the computed one, else the ceiling. */
+function amountsOf(
+  { model, reported, estimated }: PricedCall,
+  computed: Charge | null,
+  { marginPercent, ceilingCredits }: CallPricing,
+): Pick<ChargeRecord, 'amount' | 'costUsd' | 'costSource'> {
+  if (reported !== undefined) {
+    const { costUsd, source } = reported
+    const amount = creditsOfUsd({ costUsd, marginPercent }).credits
+    return { amount, costUsd, costSource: estimated ? 'estimate' : source }
+  }
+  if (computed !== null)
+    return { amount: computed.credits, costUsd: computed.costUsd, costSource: estimated ? 'estimate' : 'rate' }
+  if (ceilingCredits === undefined) throw unknownModel(model)
+  return { amount: ceilingCredits, costUsd: costOfCredits(ceilingCredits, marginPercent), costSource: 'estimate' }
+}
+
+/** The cost that a margin turns into these credits, to the last place of the ledger. */
+function costOfCredits(credits: string, marginPercent: string): string {
+  const places = USD_PLACES + PERCENT_PLACES
+  const factor = toUnits(add('100', marginPercent), PERCENT_PLACES)
+  return fromUnits(divideRounded(toUnits(credits, places), factor, 'half-up'), USD_PLACES)
+}
+
+/** Null when there is no price for what was used, which is only bearable if something else says what it cost. */
+function computedCharge(call: PricedCall, rate: RateRow, marginPercent: string, bearable: boolean): Charge | null {
   try {
     return calculateCredits(call.usage, { rate, marginPercent })
   } catch (error) {
-    if (call.reported !== undefined && CreditError.isInstance(error) && error.code === 'UNKNOWN_MODEL') return null
+    if (bearable && CreditError.isInstance(error) && error.code === 'UNKNOWN_MODEL') return null
     throw error
   }
 }
@@ -65,10 +88,19 @@ function unknownModel(model: string): CreditError {
   return new CreditError({ code: 'UNKNOWN_MODEL', details: { model } })
 }
 
-/** The upper bound of a call, priced with these rows. */
-export function estimateWith(call: EstimateUsage, { rate, margin, marginPercent }: FrozenPricing): EstimateResult {
-  const { credits, costUsd, maxOutputTokens } = estimateCharge({ ...call, rate, marginPercent })
-  return { amount: credits, costUsd, maxOutputTokens, rateId: rate.id, marginId: margin.id, marginPercent }
+/** The upper bound of a call, priced with these rows; the ceiling where they have no price for it. */
+export function estimateWith(model: string, call: EstimateUsage, pricing: CallPricing): EstimateResult {
+  const { rate, margin, marginPercent, ceilingCredits } = pricing
+  try {
+    if (rate === undefined) throw unknownModel(model)
+    const { credits, costUsd, maxOutputTokens } = estimateCharge({ ...call, rate, marginPercent })
+    return { amount: credits, costUsd, maxOutputTokens, rateId: rate.id, marginId: margin.id, marginPercent }
+  } catch (error) {
+    if (ceilingCredits === undefined || !CreditError.isInstance(error) || error.code !== 'UNKNOWN_MODEL') throw error
+    const costUsd = costOfCredits(ceilingCredits, marginPercent)
+    const maxOutputTokens = call.maxOutputTokens ?? UNKNOWN_OUTPUT_TOKENS
+    return { amount: ceilingCredits, costUsd, maxOutputTokens, rateId: null, marginId: margin.id, marginPercent }
+  }
 }
 
 /** A charge whose amount the app decided itself: no cost is known. */

@@ -94,6 +94,7 @@ export const inputs = {
     reservationTtlSeconds: z.int().min(1).max(MAX_TTL_SECONDS).default(300),
     retries: z.int().min(0).max(10).default(2),
     failOpen: z.strictObject({ maxCredits: positive }).optional(),
+    unknownModels: z.strictObject({ ceilingCredits: positive }).optional(),
   }),
   reserve: z
     .strictObject({

@@ -1,7 +1,8 @@
+import { CreditError } from '../core/errors.ts'
 import { invalidInput } from '../core/money.ts'
 import type { UsageInput } from '../core/normalize-usage.ts'
-import type { FrozenPricing, PricingScope } from '../credits-types.ts'
-import type { Balance, ChargeRecord, CreditStore, Metadata, Reservation } from '../store/port.ts'
+import type { FrozenPricing, Pricing, PricingScope } from '../credits-types.ts'
+import type { Balance, ChargeRecord, CreditStore, Metadata, RateRow, Reservation } from '../store/port.ts'
 import { chargeRecord, manualCharge } from './charges.ts'
 import type { PricingCache } from './pricing-cache.ts'
 
@@ -20,12 +21,19 @@ interface ChargeChoice {
   metadata?: Metadata | undefined
 }
 
+/** What prices a call: without a rate, only a reported cost does, or the ceiling. */
+export interface CallPricing extends Omit<FrozenPricing, 'rate'> {
+  rate: RateRow | undefined
+  /** Credits of a call that nobody can price, where the operator allows one. */
+  ceilingCredits: string | undefined
+}
+
 /** Which rows price a call, without a round trip where one was made before. */
 export interface Prices {
-  /** The rows in force for a call. */
-  find(scope: PricingScope): Promise<FrozenPricing>
+  /** The rows in force for a call. @throws CreditError `UNKNOWN_MODEL` without a price, unless there is a ceiling or the cost is known */
+  find(scope: PricingScope, costKnown?: boolean): Promise<CallPricing>
   /** Two rows by id, whether or not they are still in force. */
-  frozen(rateId: string, marginId: string): Promise<FrozenPricing>
+  frozen(rateId: string, marginId: string): Promise<CallPricing>
   /** The charge that a capture or settle asks for; undefined when it asks for none. */
   chargeOf(reservationId: string, choice: ChargeChoice): Promise<ChargeRecord | undefined>
   /** Learn from an answer of the store what the next call needs to know. */
@@ -33,7 +41,7 @@ export interface Prices {
   forget(reservationId: string): void
 }
 
-export function prices(store: CreditStore, cache: PricingCache): Prices {
+export function prices(store: CreditStore, cache: PricingCache, ceilingCredits: string | undefined): Prices {
   const reservations = new Map<string, Remembered>()
   const plans = new Map<string, { planId: string; until: number }>()
 
@@ -50,23 +58,40 @@ export function prices(store: CreditStore, cache: PricingCache): Prices {
     return balance.planId
   }
 
-  async function find({ model, feature, planId, userId }: PricingScope): Promise<FrozenPricing> {
+  /** The plan is looked up only where it decides: some margin depends on plans, and no narrower one applies. */
+  async function planFor(pricing: Pricing, { model, feature, planId, userId }: PricingScope) {
+    if (planId !== undefined || userId === undefined) return planId
+    if (!pricing.snapshot.margins.some((row) => row.scope === 'plan')) return undefined
+    return pricing.findMargin({ model, feature }).margin.scope === 'default' ? planOf(userId) : undefined
+  }
+
+  async function find(scope: PricingScope, costKnown = false): Promise<CallPricing> {
+    const { model, feature } = scope
     const pricing = await cache.current()
-    const byPlan =
-      planId === undefined && userId !== undefined && pricing.snapshot.margins.some((row) => row.scope === 'plan')
-    return pricing.find({ model, feature, planId: byPlan ? await planOf(userId) : planId })
+    const call = { model, feature, planId: await planFor(pricing, scope) }
+    try {
+      return { ...pricing.find(call), ceilingCredits }
+    } catch (error) {
+      const bearable = ceilingCredits !== undefined || costKnown
+      if (!bearable || !CreditError.isInstance(error) || error.code !== 'UNKNOWN_MODEL') throw error
+      return { ...pricing.findMargin(call), rate: undefined, ceilingCredits }
+    }
+  }
+
+  async function frozen(rateId: string, marginId: string): Promise<CallPricing> {
+    return { ...(await cache.frozen(rateId, marginId)), ceilingCredits }
   }
 
   /** The rows the reservation froze; those in force now when it froze none, or when another model was called. */
-  async function rowsOf(reservation: Remembered, model: string, feature: string | undefined): Promise<FrozenPricing> {
+  async function rowsOf(reservation: Remembered, model: string, feature: string | undefined): Promise<CallPricing> {
     const { rateId, marginId, userId } = reservation
-    if (model === reservation.model && rateId !== null && marginId !== null) return cache.frozen(rateId, marginId)
+    if (model === reservation.model && rateId !== null && marginId !== null) return frozen(rateId, marginId)
     return find({ model, feature, userId })
   }
 
   return {
     find,
-    frozen: cache.frozen,
+    frozen,
     async chargeOf(reservationId, choice) {
       const { amount, usage, charge } = choice
       if (charge !== undefined) return charge

@@ -2,7 +2,7 @@ import { CreditError } from '../core/errors.ts'
 import { selectMargin } from '../core/margins.ts'
 import { requireRate } from '../core/rates.ts'
 import type { FrozenPricing, Pricing } from '../credits-types.ts'
-import type { CreditStore, MarginRow, PricingSnapshot, RateRow } from '../store/port.ts'
+import type { CreditStore, MarginRow, PricingSnapshot } from '../store/port.ts'
 
 /** After a failed refresh the old prices serve on; this is how long until the next try. */
 const RETRY_AFTER_MS = 5_000
@@ -79,28 +79,40 @@ export function pricingCache(options: {
 /** Adds lookups that remember: selecting scans some three hundred rows, a call should not. */
 function indexed(snapshot: PricingSnapshot): Pricing {
   const found = new Map<string, FrozenPricing>()
+  const margins = new Map<string, Pick<FrozenPricing, 'margin' | 'marginPercent'>>()
   // The store's clock decides what is in force; the difference to ours is taken once per snapshot.
   const ahead = Date.parse(snapshot.asOf) - Date.now()
   const starts = [...snapshot.rates, ...snapshot.margins].map((row) => Date.parse(row.effectiveFrom))
   let changesAt = nextAfter(starts, Date.parse(snapshot.asOf))
+  function lookup<Value>(
+    known: Map<string, Value>,
+    { model, feature, planId }: Parameters<Pricing['find']>[0],
+    select: (scope: {
+      modelId: string
+      feature?: string | undefined
+      planId?: string | undefined
+      at: string
+    }) => Value,
+  ): Value {
+    const now = Date.now() + ahead
+    if (now >= changesAt) {
+      found.clear()
+      margins.clear()
+      changesAt = nextAfter(starts, now)
+    }
+    const key = `${model}\0${feature ?? ''}\0${planId ?? ''}`
+    const remembered = known.get(key)
+    if (remembered !== undefined) return remembered
+    const value = select({ modelId: model, feature, planId, at: new Date(now).toISOString() })
+    if (known.size >= MOST_REMEMBERED) known.clear()
+    known.set(key, value)
+    return value
+  }
   return {
     snapshot,
-    find({ model, feature, planId }) {
-      const now = Date.now() + ahead
-      if (now >= changesAt) {
-        found.clear()
-        changesAt = nextAfter(starts, now)
-      }
-      const key = `${model}\0${feature ?? ''}\0${planId ?? ''}`
-      const known = found.get(key)
-      if (known !== undefined) return known
-      const at = new Date(now).toISOString()
-      const scope = { modelId: model, feature, planId, at }
-      const pricing = pricingOf(requireRate(snapshot, scope), selectMargin(snapshot, scope))
-      if (found.size >= MOST_REMEMBERED) found.clear()
-      found.set(key, pricing)
-      return pricing
-    },
+    find: (scope) =>
+      lookup(found, scope, (at) => ({ rate: requireRate(snapshot, at), ...marginOf(selectMargin(snapshot, at)) })),
+    findMargin: (scope) => lookup(margins, scope, (at) => marginOf(selectMargin(snapshot, at))),
   }
 }
 
@@ -111,11 +123,11 @@ function nextAfter(times: readonly number[], now: number): number {
 function pairOf(snapshot: PricingSnapshot, rateId: string, marginId: string): FrozenPricing | undefined {
   const rate = snapshot.rates.find((row) => row.id === rateId)
   const margin = snapshot.margins.find((row) => row.id === marginId)
-  return rate && margin && pricingOf(rate, margin)
+  return rate && margin && { rate, ...marginOf(margin) }
 }
 
-function pricingOf(rate: RateRow, margin: MarginRow | null): FrozenPricing {
+function marginOf(margin: MarginRow | null): Pick<FrozenPricing, 'margin' | 'marginPercent'> {
   if (margin === null || margin.marginPercent === null)
     throw new CreditError({ code: 'CONFIG_INVALID', message: 'There is no default margin' })
-  return { rate, margin, marginPercent: margin.marginPercent }
+  return { margin, marginPercent: margin.marginPercent }
 }

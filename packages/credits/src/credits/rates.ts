@@ -1,15 +1,5 @@
-import { CreditError } from '../core/errors.ts'
-import { selectMargin } from '../core/margins.ts'
 import { parseOrThrow } from '../core/money.ts'
-import type {
-  Credits,
-  EstimateInput,
-  EstimateResult,
-  FrozenPricing,
-  Margins,
-  PriceInput,
-  PricingScope,
-} from '../credits-types.ts'
+import type { Credits, EstimateInput, EstimateResult, Margins, PriceInput } from '../credits-types.ts'
 import type { ChargeRecord, CreditStore, MarginRow } from '../store/port.ts'
 import { chargeRecord, estimateWith } from './charges.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
@@ -25,7 +15,7 @@ type Rates = Pick<
 /** Prices and margins. */
 export function rates(store: CreditStore, cache: PricingCache, prices: Prices): Rates {
   return {
-    price: (input) => price(cache, prices, input),
+    price: (input) => price(prices, input),
     estimate: (input) => estimate(prices, input),
     pricing: async () => cache.current(),
     getMargins: async () => overview(await store.getPricing()),
@@ -49,32 +39,20 @@ export function rates(store: CreditStore, cache: PricingCache, prices: Prices): 
   }
 }
 
-async function price(cache: PricingCache, prices: Prices, input: PriceInput): Promise<ChargeRecord> {
+async function price(prices: Prices, input: PriceInput): Promise<ChargeRecord> {
   const { rateId, marginId, planId, userId, ...call } = parseOrThrow(inputs.price, input)
-  if (rateId !== undefined && marginId !== undefined) return chargeRecord(call, await cache.frozen(rateId, marginId))
-  return chargeRecord(call, await rowsOf(cache, prices, { ...call, planId, userId }))
-}
-
-/** The rows in force; without a rate when the gateway said what the call cost, for then it is not needed. */
-async function rowsOf(
-  cache: PricingCache,
-  prices: Prices,
-  { model, feature, planId, userId, reported }: PricingScope & Pick<PriceInput, 'reported'>,
-): Promise<Partial<FrozenPricing> & { marginPercent: string }> {
-  try {
-    return await prices.find({ model, feature, planId, userId })
-  } catch (error) {
-    if (!CreditError.isInstance(error) || error.code !== 'UNKNOWN_MODEL' || reported === undefined) throw error
-    const { snapshot } = await cache.current()
-    const margin = selectMargin(snapshot, { modelId: model, feature, planId })
-    if (margin === null) throw error
-    return { margin, marginPercent: margin.marginPercent }
-  }
+  const { model, feature, reported } = call
+  const frozen = rateId !== undefined && marginId !== undefined
+  const rows = frozen
+    ? await prices.frozen(rateId, marginId)
+    : // A rate is not needed when the gateway said what the call cost.
+      await prices.find({ model, feature, planId, userId }, reported !== undefined)
+  return chargeRecord(call, rows)
 }
 
 async function estimate(prices: Prices, input: EstimateInput): Promise<EstimateResult> {
   const { model, feature, planId, userId, ...call } = parseOrThrow(inputs.estimate, input)
-  return estimateWith(call, await prices.find({ model, feature, planId, userId }))
+  return estimateWith(model, call, await prices.find({ model, feature, planId, userId }))
 }
 
 function overview({ margins, asOf }: { margins: MarginRow[]; asOf: string }): Margins {

@@ -2,13 +2,13 @@ import type * as z from 'zod'
 import { CreditError } from '../core/errors.ts'
 import { uuidFor, uuidv7 } from '../core/ids.ts'
 import { parseOrThrow } from '../core/money.ts'
-import type { Credits, ErrorContext, FrozenPricing, ReserveResult } from '../credits-types.ts'
+import type { Credits, ErrorContext, ReserveResult } from '../credits-types.ts'
 import type { CaptureResult, CreditStore, ReservationResult, SettleResult, StoreReserveInput } from '../store/port.ts'
 import { estimateWith } from './charges.ts'
 import { unlessBusy, withDetails } from './errors.ts'
 import type { FailOpen } from './fail-open.ts'
 import { inputs } from './inputs.ts'
-import type { Prices } from './prices.ts'
+import type { CallPricing, Prices } from './prices.ts'
 
 /** What the spending use cases work with. */
 export interface SpendContext {
@@ -88,7 +88,7 @@ export function spending(context: SpendContext): Spending {
 type Order = z.output<typeof inputs.reserve>
 
 /** The rows that the reservation freezes; none where no model is named. */
-async function rowsFor(context: SpendContext, { model, feature, userId }: Order): Promise<FrozenPricing | undefined> {
+async function rowsFor(context: SpendContext, { model, feature, userId }: Order): Promise<CallPricing | undefined> {
   return model === undefined ? undefined : context.prices.find({ model, feature, userId })
 }
 
@@ -96,18 +96,18 @@ function reserveRequest(
   { ttlSeconds }: SpendContext,
   { userId, model, feature, amount, minimumAmount, metadata, estimate, ...rest }: Order,
   reservationId: string,
-  rows: FrozenPricing | undefined,
+  rows: CallPricing | undefined,
 ): StoreReserveInput {
   return {
     reservationId,
     userId,
     // The schema asks for one of the two, and for a model beside an estimate.
-    amount: amount ?? (rows ? estimateWith(estimate ?? {}, rows).amount : '0'),
+    amount: amount ?? (model && rows ? estimateWith(model, estimate ?? {}, rows).amount : '0'),
     minimumAmount,
     ttlSeconds: rest.ttlSeconds ?? ttlSeconds,
     feature,
     model,
-    rateId: rows?.rate.id,
+    rateId: rows?.rate?.id,
     marginId: rows?.margin.id,
     metadata,
   }
