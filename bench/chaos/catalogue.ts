@@ -6,7 +6,32 @@ import { B1, B2 } from './attacks/b-kills.ts'
 import { B5, B6 } from './attacks/b-network.ts'
 import { B4 } from './attacks/b4-workers.ts'
 import { C12 } from './attacks/c12-fuzz.ts'
+import { E2, E3, E5 } from './attacks/e-surface.ts'
+import { E1 } from './attacks/e1-matrix.ts'
+import { E4 } from './attacks/e4-tamper.ts'
 import type { Attack } from './harness/attack.ts'
 
 /** Every attack, in the order of the catalogue. */
-export const ATTACKS: readonly Attack[] = [A1, A2, A3, A4, A5, A6, A7, A8, A9, A10, B1, B2, B4, B5, B6, C12]
+export const ATTACKS: readonly Attack[] = [
+  A1,
+  A2,
+  A3,
+  A4,
+  A5,
+  A6,
+  A7,
+  A8,
+  A9,
+  A10,
+  B1,
+  B2,
+  B4,
+  B5,
+  B6,
+  C12,
+  E1,
+  E2,
+  E3,
+  E4,
+  E5,
+]
