@@ -7,6 +7,7 @@ import { inputs } from './credits/inputs.ts'
 import { prices } from './credits/prices.ts'
 import { pricingCache } from './credits/pricing-cache.ts'
 import { rates } from './credits/rates.ts'
+import { reports } from './credits/reports.ts'
 import { spending } from './credits/spend.ts'
 import type {
   Credits,
@@ -52,6 +53,7 @@ export function createCredits(options: CreditsOptions): Credits {
     }),
     ...books(store),
     ...rates(store, cache, priced),
+    ...reports(store),
   }
 }
 

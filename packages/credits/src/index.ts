@@ -1,6 +1,7 @@
 export { calculateCredits } from './core/calculate.ts'
 export type { Charge, ChargeFlag, ChargeItem, ChargePricing, ChargeUnit } from './core/charge.ts'
 export { recomputeCharge } from './core/charge.ts'
+export type { Drift, Reconciliation as CostReconciliation, ReportedCall } from './core/drift.ts'
 export {
   CreditError,
   type CreditErrorCode,
@@ -23,7 +24,13 @@ export {
 } from './core/money.ts'
 export type { UsageInput } from './core/normalize-usage.ts'
 export { type GatewayPricing, parsePricing } from './core/pricing-schema.ts'
+export type { ProfitGroup, ProfitReport, ProfitTotals } from './core/profit.ts'
+export type { SpendComparison, SpendReconciliation } from './core/spend-report.ts'
 export type { Usage } from './core/usage.ts'
+export { type ChargeVerdict, type VerifiableCharge, verifyCharge } from './core/verify-charge.ts'
+export type { WhatIfReport } from './core/what-if.ts'
+export type { RateSource } from './credits/rate-source.ts'
+export { type SyncRatesInput, type SyncRatesResult, syncRates } from './credits/sync-rates.ts'
 export { createCredits, release, reserve, settle } from './credits.ts'
 export type * from './credits-types.ts'
 export {

@@ -84,6 +84,7 @@ const estimateFields = {
 }
 const scopeFields = { model: text(255), feature: label, planId: label, userId: id.optional() }
 const page = { limit: z.int().min(1).max(200).default(50), cursor: z.string().max(200).optional() }
+const period = { from: time.optional(), to: time.optional(), maxCharges: z.int().min(1).optional() }
 const marginTarget = z.enum(['provider', 'model', 'feature', 'plan'])
 const marginFields = { expectedVersion: z.int().min(0).optional(), actorId: id.optional(), reason: reason.optional() }
 
@@ -189,5 +190,43 @@ export const inputs = {
       path: ['target'],
       error: 'belongs to every scope but the default',
     }),
+  rateHistory: z.strictObject({ model: text(255), limit: z.int().min(1).max(1000).optional() }),
+  charges: z.strictObject({ ...period, details: z.boolean().optional() }).default({}),
+  whatIf: z.strictObject({
+    ...period,
+    margins: z
+      .array(
+        z
+          .strictObject({
+            scope: z.enum(['default', ...marginTarget.options]),
+            target: label,
+            marginPercent: percentSchema.nullable(),
+          })
+          .refine((row) => (row.scope === 'default') === (row.target === undefined), {
+            path: ['target'],
+            error: 'belongs to every scope but the default',
+          }),
+      )
+      .max(1000)
+      .optional(),
+    rates: z
+      .union([
+        z.literal('current'),
+        z.array(z.strictObject({ modelId: text(255), pricing: z.looseObject({}) })).max(5000),
+      ])
+      .optional(),
+  }),
+  drift: z.strictObject({ ...period, thresholdPercent: percentSchema.optional() }).default({}),
+  reportedCall: z.looseObject({ generationId: text(255), costUsd: z.string() }),
+  spendReport: z.looseObject({
+    results: z.array(
+      z.looseObject({
+        model: text(255),
+        totalCost: z.number(),
+        marketCost: z.number().nullish(),
+        requestCount: z.int().min(0).optional(),
+      }),
+    ),
+  }),
   removeMargin: z.strictObject({ ...marginFields, scope: marginTarget, target: text(255) }),
 }

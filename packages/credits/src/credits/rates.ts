@@ -9,7 +9,7 @@ import type { PricingCache } from './pricing-cache.ts'
 
 type Rates = Pick<
   Credits,
-  'price' | 'estimate' | 'pricing' | 'getMargins' | 'setMargin' | 'removeMargin' | 'getMarginAudit'
+  'price' | 'estimate' | 'pricing' | 'getMargins' | 'setMargin' | 'removeMargin' | 'getMarginAudit' | 'getRateHistory'
 >
 
 /** Prices and margins. */
@@ -29,6 +29,10 @@ export function rates(store: CreditStore, cache: PricingCache, prices: Prices): 
       const row = await store.setMargin({ ...parseOrThrow(inputs.removeMargin, input), marginPercent: null })
       cache.clear()
       return row
+    },
+    async getRateHistory(input) {
+      const { model: modelId, limit } = parseOrThrow(inputs.rateHistory, input)
+      return store.getRateHistory({ modelId, limit })
     },
     async getMarginAudit(input = {}) {
       const { limit, cursor } = parseOrThrow(inputs.page, input)
