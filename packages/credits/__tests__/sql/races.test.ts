@@ -29,12 +29,23 @@ async function behindBarrier<Result>(on: Ground, table: string, calls: (() => Pr
   try {
     await barrier.query(`begin; lock table ${table} in share mode`)
     const running = Promise.allSettled(calls.map((run) => run()))
-    // Well below half of the functions' lock_timeout, or the timeout would hide the fault.
-    await sleep(600)
+    await untilWaiting(on, calls.length)
     await barrier.query('commit')
     return await running
   } finally {
     barrier.release()
+  }
+}
+
+/** Until every caller waits for a lock, but below half of the functions' lock_timeout, which would hide the fault. */
+async function untilWaiting(on: Ground, callers: number) {
+  const end = Date.now() + 350
+  while (Date.now() < end) {
+    const { rows } = await on.admin.query(
+      `select count(*)::int as waiting from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    )
+    if (rows[0].waiting >= callers) return
+    await sleep(10)
   }
 }
 
