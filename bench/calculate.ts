@@ -1,26 +1,12 @@
 /**
- * Exact pricing beside the plain float formula, in one run: `node bench/calculate.ts [--json]`.
+ * Exact pricing beside the plain float formula, in one run: `pnpm bench calculate`.
  * The float formula is the floor that nobody should charge money with; the ratio says what exactness costs.
  */
 import { readFileSync } from 'node:fs'
 import { calculateCredits } from '../packages/credits/src/core/calculate.ts'
 import { parseModelList } from '../packages/credits/src/core/feed.ts'
 import { selectRate } from '../packages/credits/src/core/rates.ts'
-
-/** Calls per second and what they compare to. */
-export interface CalculateResult {
-  exactPerSecond: number
-  floatPerSecond: number
-  /** How many float formulas fit into one exact charge. */
-  ratio: number
-  /** Exact charges per second with the rate looked up among all models first. */
-  withLookupPerSecond: number
-  /** Checking and preparing all rates of the list, once per process. */
-  prepareAllMs: number
-  models: number
-  target: number
-  passed: boolean
-}
+import { type BenchReport, median } from './report.ts'
 
 const TARGET = 500_000
 const ROUNDS = 9
@@ -50,12 +36,8 @@ function perSecond(work: (usage: (typeof usages)[number]) => number): number {
   return (CALLS / (performance.now() - start)) * 1000
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
-}
-
 /** Measures; rounds alternate between the formulas, so that a busy machine slows both. */
-export function run(): CalculateResult {
+export async function run(): Promise<BenchReport> {
   const list = JSON.parse(readFileSync(new URL('../supabase/rates/gateway-models.json', import.meta.url), 'utf8'))
   const effectiveFrom = '2026-01-01T00:00:00Z'
   const rates = parseModelList(list).map((rate) => ({ ...rate, effectiveFrom }))
@@ -78,28 +60,31 @@ export function run(): CalculateResult {
       }),
     )
   }
-  const exactPerSecond = Math.round(median(exact))
-  const floatPerSecond = Math.round(median(plain))
+  const figure = (perSecond: number) => Math.round(perSecond).toLocaleString('en')
+  const [exactly, found, floats] = [median(exact), median(lookup), median(plain)]
   return {
-    exactPerSecond,
-    floatPerSecond,
-    ratio: Math.round(floatPerSecond / exactPerSecond),
-    withLookupPerSecond: Math.round(median(lookup)),
-    prepareAllMs: Math.round(prepareAllMs),
-    models: rates.length,
-    target: TARGET,
-    passed: exactPerSecond >= TARGET && Number.isFinite(sink),
+    name: 'calculate',
+    rows: [
+      {
+        what: 'exact charges of a text model on one core',
+        of: `the goal of ${figure(TARGET)} a second`,
+        ratio: exactly / TARGET,
+        goal: { atLeast: 1 },
+        measured: `${figure(exactly)} charges/s`,
+      },
+      {
+        what: 'exact charges, each with its rate looked up',
+        of: 'the exact charge alone',
+        ratio: found / exactly,
+        measured: `${figure(found)} charges/s among ${rates.length} models`,
+      },
+      {
+        what: 'the plain float formula',
+        of: 'the exact charge',
+        ratio: floats / exactly,
+        measured: `${figure(floats)} formulas/s (kept sum ${Number.isFinite(sink)})`,
+      },
+    ],
+    notes: [`Preparing all ${rates.length} rates takes ${Math.round(prepareAllMs)} ms, once per process.`],
   }
-}
-
-if (import.meta.main) {
-  const result = run()
-  const lines = [
-    `exact       ${result.exactPerSecond.toLocaleString('en')} charges/s (target ${TARGET.toLocaleString('en')})`,
-    `with lookup ${result.withLookupPerSecond.toLocaleString('en')} charges/s among ${result.models} models`,
-    `float       ${result.floatPerSecond.toLocaleString('en')} formulas/s, ${result.ratio} per exact charge`,
-    `preparing   ${result.prepareAllMs} ms for all ${result.models} rates, once per process`,
-  ]
-  process.stdout.write(process.argv.includes('--json') ? `${JSON.stringify(result)}\n` : `${lines.join('\n')}\n`)
-  process.exitCode = result.passed ? 0 : 1
 }

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /** `pnpm bench [name] [--json] [--rows 1m]`: every benchmark is a ratio taken in one run on one server. */
 import { readdirSync } from 'node:fs'
 import { parseArgs } from 'node:util'

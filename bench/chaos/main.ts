@@ -1,7 +1,8 @@
+#!/usr/bin/env node
 /** `pnpm chaos [--seed S] [--only ID,ID] [--tier probe|ci|release] [--prove]`: the fault and race tests. */
 import { parseArgs } from 'node:util'
 import { startStack } from '@layers/local-stack'
-import { ATTACKS } from './catalogue.ts'
+import { ALL_MUTANTS, ATTACKS } from './catalogue.ts'
 import type { Attack, Tier } from './harness/attack.ts'
 import { prove } from './harness/prove.ts'
 import { printOutcome, writeJournal } from './harness/report.ts'
@@ -56,9 +57,10 @@ async function main(): Promise<number> {
 }
 
 function chosen(only: string | undefined): readonly Attack[] {
-  if (only === undefined) return ATTACKS
+  if (only === undefined) return values.tier === 'release' ? [...ATTACKS, ALL_MUTANTS] : ATTACKS
   const wanted = only.toUpperCase().split(',')
   // A group is named by its letter: `--only A`.
+  if (wanted.includes('L')) return [ALL_MUTANTS]
   return ATTACKS.filter(({ id }) => wanted.includes(id) || wanted.includes(id.slice(0, 1)))
 }
 
