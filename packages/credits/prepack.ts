@@ -1,7 +1,15 @@
-/** Puts the migrations into the package, so that `credits init` can copy them into an app. */
+/** Puts into the package what lives elsewhere in the repository: the migrations for `credits init`, and the error docs. */
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
-const target = join(import.meta.dirname, 'migrations')
-rmSync(target, { recursive: true, force: true })
-cpSync(join(import.meta.dirname, '../../supabase/migrations'), target, { recursive: true })
+const root = join(import.meta.dirname, '../..')
+
+for (const [from, to] of [
+  ['supabase/migrations', 'migrations'],
+  // Every problem body links to its anchor in here.
+  ['docs/errors.md', 'docs/errors.md'],
+] as const) {
+  const target = join(import.meta.dirname, to)
+  rmSync(target, { recursive: true, force: true })
+  cpSync(join(root, from), target, { recursive: true })
+}
