@@ -2,7 +2,10 @@ import { existsSync } from 'node:fs'
 import { loadEnvFile } from 'node:process'
 import type pg from 'pg'
 import { CreditError } from '../core/errors.ts'
+import { createCredits } from '../credits.ts'
+import type { Credits } from '../credits-types.ts'
 import { failureOf } from '../store/failures.ts'
+import { postgresStore } from '../store/postgres.ts'
 
 /** Reads `.env.local` and `.env` of the folder one stands in; what is set already stays. */
 export function loadEnvironment(): void {
@@ -37,6 +40,14 @@ export async function withDatabase<Result>(
   } finally {
     await client.end().catch(() => undefined)
   }
+}
+
+/** The use cases over one connection. */
+export function withCreditsOf<Result>(
+  url: string | undefined,
+  use: (credits: Credits) => Promise<Result>,
+): Promise<Result> {
+  return withDatabase(url, (client) => use(createCredits({ store: postgresStore(client) })))
 }
 
 async function loadDriver(): Promise<{ default: typeof pg }> {

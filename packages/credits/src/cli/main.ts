@@ -8,9 +8,23 @@ import { init } from './init.ts'
 import { version } from './package-root.ts'
 import { rates } from './rates.ts'
 import { reconcile } from './reconcile.ts'
+import { reconcileCosts } from './reconcile-costs.ts'
+import { report as reports } from './report.ts'
 import { verify } from './verify.ts'
+import { whatIf } from './what-if.ts'
 
-const commands = { init, doctor, verify, reconcile, grant, rates, export: exportLedger }
+const commands = {
+  init,
+  doctor,
+  verify,
+  reconcile,
+  grant,
+  rates,
+  report: reports,
+  'what-if': whatIf,
+  'reconcile-costs': reconcileCosts,
+  export: exportLedger,
+}
 
 const credits = defineCommand({
   meta: {
@@ -37,9 +51,10 @@ async function main(rawArgs: string[]): Promise<void> {
 
 function usageOf(name: string | undefined, nested: string | undefined) {
   if (name === undefined || !Object.hasOwn(commands, name)) return credits
-  const command = commands[name as keyof typeof commands]
-  const inner = (command as typeof rates).subCommands as Record<string, typeof credits> | undefined
-  return (nested !== undefined && inner?.[nested]) || (command as typeof credits)
+  // Their arguments differ, which does not matter to the help.
+  const command = commands[name as keyof typeof commands] as unknown as typeof credits
+  const inner = command.subCommands as Record<string, typeof credits> | undefined
+  return (nested !== undefined && inner?.[nested]) || command
 }
 
 try {

@@ -1,36 +1,29 @@
-import { defineCommand } from 'citty'
+import { type ArgsDef, defineCommand } from 'citty'
 import { invalidInput } from '../core/money.ts'
 import { parsePricing } from '../core/pricing-schema.ts'
 import { requireRate } from '../core/rates.ts'
-import { createCredits } from '../credits.ts'
-import type { Credits } from '../credits-types.ts'
-import { postgresStore } from '../store/postgres.ts'
 import { command, databaseArgs } from './command.ts'
-import { withDatabase } from './database.ts'
+import { withCreditsOf } from './database.ts'
+import { history, summary } from './rates-history.ts'
+import { sync } from './rates-sync.ts'
 
-function withCreditsOf<Result>(url: string | undefined, use: (credits: Credits) => Promise<Result>): Promise<Result> {
-  return withDatabase(url, (client) => use(createCredits({ store: postgresStore(client) })))
-}
+const listArgs = {
+  ...databaseArgs,
+  match: { type: 'string', description: 'Only models whose id contains this' },
+  unknown: { type: 'boolean', description: 'Only models without a known price', default: false },
+} as const satisfies ArgsDef
 
 const list = command({
   name: 'list',
   description: 'Rates in force',
-  args: {
-    ...databaseArgs,
-    match: { type: 'string', description: 'Only models whose id contains this' },
-    unknown: { type: 'boolean', description: 'Only models without a known price', default: false },
-  },
+  args: listArgs,
   async run(args, output) {
     const { snapshot } = await withCreditsOf(args['database-url'], (credits) => credits.pricing())
     const rates = snapshot.rates.filter(
       (rate) =>
         rate.effectiveFrom <= snapshot.asOf && rate.modelId.includes(args.match ?? '') && !(args.unknown && rate.known),
     )
-    for (const { modelId, type, known, pricing } of rates) {
-      const price =
-        known && pricing ? `in ${String(pricing.input ?? '-')} out ${String(pricing.output ?? '-')}` : 'unknown price'
-      output.say(`${modelId}  ${type}  ${price}`)
-    }
+    for (const rate of rates) output.say(`${rate.modelId}  ${rate.type}  ${summary(rate)}`)
     output.say(`${rates.length} rates`)
     output.answer(rates)
     return 0
@@ -63,18 +56,35 @@ const price = command({
     model: { type: 'positional', description: 'provider/model', required: true },
     input: { type: 'string', description: 'Input tokens', default: '0' },
     output: { type: 'string', description: 'Output tokens', default: '0' },
+    usage: { type: 'string', description: 'Everything else as JSON: {"cacheReadTokens":500,"images":2}' },
     feature: { type: 'string', description: 'For a margin of that feature' },
+    plan: { type: 'string', description: 'For a margin of that plan' },
   },
   async run(args, output) {
-    const usage = { inputTokens: count('--input', args.input), outputTokens: count('--output', args.output) }
+    const tokens = { inputTokens: count('--input', args.input), outputTokens: count('--output', args.output) }
+    // Tokens that nobody spoke of are not part of a usage in images or seconds.
+    const given = Object.entries(tokens).filter(([, amount]) => args.usage === undefined || amount > 0)
+    const usage = { ...Object.fromEntries(given), ...usageOf(args.usage) }
+    const { model, feature, plan: planId } = args
     const charge = await withCreditsOf(args['database-url'], (credits) =>
-      credits.price({ model: args.model, usage, ...(args.feature !== undefined && { feature: args.feature }) }),
+      credits.price({ model, usage, feature, planId }),
     )
     output.say(`${charge.amount} credits (USD ${charge.costUsd}, margin ${charge.marginPercent} %)`)
     output.answer(charge)
     return 0
   },
 })
+
+function usageOf(text: string | undefined): object {
+  if (text === undefined) return {}
+  try {
+    const usage: unknown = JSON.parse(text)
+    if (typeof usage === 'object' && usage !== null) return usage
+  } catch {
+    // Said below.
+  }
+  throw invalidInput('--usage', 'expected a JSON object')
+}
 
 function count(flag: string, text: string): number {
   if (!/^\d{1,12}$/.test(text)) throw invalidInput(flag, 'expected a whole number of tokens')
@@ -83,6 +93,9 @@ function count(flag: string, text: string): number {
 
 /** `credits rates` */
 export const rates = defineCommand({
-  meta: { name: 'rates', description: 'Look at the rates that charges are made from' },
-  subCommands: { list, show, price },
+  meta: { name: 'rates', description: 'The rates that charges are made from: look, compute, bring up to date' },
+  // So that the value of a flag is not taken for the name of a command.
+  args: listArgs,
+  default: 'list',
+  subCommands: { list, show, history, price, sync },
 })

@@ -4,6 +4,7 @@ import { parseOrThrow } from '../core/money.ts'
 import { inputs } from '../credits/inputs.ts'
 import { command, databaseArgs } from './command.ts'
 import { inSnapshot, withDatabase } from './database.ts'
+import { type PriceFindings, verifyPrices } from './verify-prices.ts'
 
 const TRANSACTIONS_PER_PAGE = 5_000
 const ACCOUNTS_PER_PAGE = 1_000
@@ -38,6 +39,8 @@ interface Findings {
   accounts: number
   faults: number
   listed: Fault[]
+  /** With `--prices`. */
+  prices?: PriceFindings
 }
 
 /** `credits verify` */
@@ -47,20 +50,26 @@ export const verify = command({
   args: {
     ...databaseArgs,
     user: { type: 'string', description: 'Only this account (UUID)' },
+    prices: { type: 'boolean', description: 'Recompute every charge from its own row as well', default: false },
   },
   async run(args, output) {
     const userId = args.user === undefined ? undefined : parseOrThrow(inputs.user.shape.userId, args.user, '--user')
     const started = performance.now()
     const findings = await output.during('Reading the books', () =>
       withDatabase(args['database-url'], (client) =>
-        inSnapshot(client, () => (userId === undefined ? verifyAll(client) : verifyOne(client, userId))),
+        inSnapshot(client, async () => {
+          const found = userId === undefined ? await verifyAll(client) : await verifyOne(client, userId)
+          if (args.prices) found.prices = await verifyPrices(client, userId, (fault) => note(found, [fault]))
+          return found
+        }),
       ),
     )
     for (const fault of findings.listed) output.say(sentence(fault))
     const seconds = Math.round(performance.now() - started) / 1000
-    const { transactions, accounts, faults, listed } = findings
+    const { transactions, accounts, faults, listed, prices } = findings
+    if (prices) output.say(`${prices.recomputed} charges recomputed, ${prices.unverifiable} set by the app itself`)
     output.say(`${accounts} accounts, ${transactions} transactions, ${faults} faults, ${seconds} s`)
-    output.answer({ ok: faults === 0, accounts, transactions, faults, listed, seconds })
+    output.answer({ ok: faults === 0, accounts, transactions, ...(prices && { prices }), faults, listed, seconds })
     return faults === 0 ? 0 : 1
   },
 })
