@@ -9,29 +9,21 @@ import { C12 } from './attacks/c12-fuzz.ts'
 import { E2, E3, E5 } from './attacks/e-surface.ts'
 import { E1 } from './attacks/e1-matrix.ts'
 import { E4 } from './attacks/e4-tamper.ts'
+import { G } from './attacks/g-poison.ts'
+import { H1, H2, H3, H5, H6 } from './attacks/h-signup.ts'
+import { L, LS } from './attacks/l-mutants.ts'
 import type { Attack } from './harness/attack.ts'
 
 /** Every attack, in the order of the catalogue. */
 export const ATTACKS: readonly Attack[] = [
-  A1,
-  A2,
-  A3,
-  A4,
-  A5,
-  A6,
-  A7,
-  A8,
-  A9,
-  A10,
-  B1,
-  B2,
-  B4,
-  B5,
-  B6,
-  C12,
-  E1,
-  E2,
-  E3,
-  E4,
-  E5,
+  ...[A1, A2, A3, A4, A5, A6, A7, A8, A9, A10],
+  ...[B1, B2, B4, B5, B6],
+  ...[C12],
+  ...[E1, E2, E3, E4, E5],
+  ...[G],
+  ...[H1, H2, H3, H5, H6],
+  ...[LS],
 ]
+
+/** All mutants: too long for every pull request, so only by name or in the release tier. */
+export const ALL_MUTANTS: Attack = L

@@ -138,10 +138,11 @@ const HYGIENE: readonly Hygiene[] = [
   {
     what: 'a numeric column without an upper bound, which NaN would pass',
     sql: `select c.oid::regclass || '.' || a.attname as name
-      from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
-      where ${OURS} and c.relkind = 'r' and a.atttypid = 'numeric'::regtype and a.attnum > 0 and not a.attisdropped
-        and not exists (select from pg_constraint k where k.conrelid = c.oid and k.contype = 'c'
-          and pg_get_constraintdef(k.oid) ~ ('\\m' || a.attname || ' <= ') )`,
+      from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace join pg_type t on t.oid = a.atttypid
+      where ${OURS} and c.relkind = 'r' and 'numeric'::regtype in (a.atttypid, t.typbasetype) and a.attnum > 0 and not a.attisdropped
+        and not exists (select from pg_constraint k where k.contype = 'c' and (
+          (k.conrelid = c.oid and pg_get_constraintdef(k.oid) ~ ('\\m' || a.attname || '(\\)::numeric)? <= '))
+          or (k.contypid = t.oid and pg_get_constraintdef(k.oid) ~* '\\mvalue <= ')))`,
   },
   {
     what: 'an API role that may create objects in an exposed schema',
@@ -163,7 +164,7 @@ export const E3: Attack = {
   faults: ['question'],
   broken: [
     { name: 'a definer function has no search_path', sql: 'alter function public.credits_reserve reset search_path' },
-    { name: 'a column lets NaN in', sql: 'alter table public.credit_lots drop constraint credit_lots_amount_check' },
+    { name: 'a column lets NaN in', sql: 'alter table public.credit_plans add column chaos_price numeric(20, 6)' },
     { name: 'a function waits for ever', sql: 'alter function public.credits_settle reset lock_timeout' },
   ],
   run: async (arena) => {

@@ -15,8 +15,9 @@ export async function numericColumns(client: pg.Client | pg.Pool): Promise<Numer
     from pg_attribute a
     join pg_class c on c.oid = a.attrelid
     join pg_namespace n on n.oid = c.relnamespace
+    join pg_type t on t.oid = a.atttypid
     where n.nspname in ('public', 'credits_private') and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped
-      and a.atttypid = 'numeric'::regtype
+      and 'numeric'::regtype in (a.atttypid, t.typbasetype)
     order by 1`)
   return rows
 }

@@ -1,0 +1,18 @@
+interface Excuse {
+  matches: RegExp
+  because: string
+}
+
+/** Mutants that no test can or need kill, each with the reason; everything else that lives is a finding. */
+const EXCUSES: readonly Excuse[] = [
+  {
+    matches:
+      /(<|>)=? -> .* in: .*(_at\b|now\(\)|v_now|clock_timestamp\(\)|swept_until|v_stop|v_end|p_from|p_to|p_at\b|effective_from)/,
+    because: 'differs only when two readings of the clock are equal to the microsecond',
+  },
+]
+
+/** Why a mutant may live; undefined when it may not. */
+export function excuseFor(name: string): string | undefined {
+  return EXCUSES.find(({ matches }) => matches.test(name))?.because
+}
