@@ -26,10 +26,16 @@ export interface WrapperResult {
 }
 
 type Model = Parameters<typeof generateText>[0]['model'] & object
+type Work = () => Promise<unknown>
+interface Pair {
+  bare: number
+  wrapped: number
+}
 type StreamPart = { type: string } & Record<string, unknown>
 
 const CHUNKS = 1_000
-const ROUNDS = 25
+const ROUNDS = 40
+const WARM_UP = 5
 const usage = {
   inputTokens: { total: 10, noCache: 10, cacheRead: undefined, cacheWrite: undefined },
   outputTokens: { total: 5, text: 5, reasoning: undefined },
@@ -44,22 +50,26 @@ const parts: StreamPart[] = [
   { type: 'finish', finishReason, usage },
 ]
 
-const model = {
-  specificationVersion: 'v4',
-  provider: 'gateway',
-  modelId: 'bench/model',
-  supportedUrls: {},
-  doGenerate: async () => result,
-  doStream: async () => {
-    let next = 0
-    const pull = (controller: ReadableStreamDefaultController) => {
-      const part = parts[next++]
-      if (part === undefined) controller.close()
-      else controller.enqueue(part)
-    }
-    return { stream: new ReadableStream({ pull }, { highWaterMark: 0 }) }
-  },
-} as unknown as Model
+const modelOf = (answer: readonly StreamPart[]) =>
+  ({
+    specificationVersion: 'v4',
+    provider: 'gateway',
+    modelId: 'bench/model',
+    supportedUrls: {},
+    doGenerate: async () => result,
+    doStream: async () => {
+      let next = 0
+      const pull = (controller: ReadableStreamDefaultController) => {
+        const part = answer[next++]
+        if (part === undefined) controller.close()
+        else controller.enqueue(part)
+      }
+      return { stream: new ReadableStream({ pull }, { highWaterMark: 0 }) }
+    },
+  }) as unknown as Model
+const model = modelOf(parts)
+/** Few chunks: a long stream is called too seldom to warm the code that is run once per call. */
+const short = modelOf([...parts.slice(0, 5), ...parts.slice(-2)])
 
 function endlessContext(): CreditsContext {
   const rate = { modelId: 'bench/model', pricing: { input: '0.000001', output: '0.000002' }, maxOutputTokens: 4096 }
@@ -91,24 +101,28 @@ async function instantContext(): Promise<CreditsContext> {
   }
 }
 
-/** Microseconds per run, the fastest of many short rounds that take turns: a busy machine slows both sides. */
-async function compare(sides: readonly (() => Promise<unknown>)[], runs: number): Promise<number[]> {
-  const best = sides.map(() => Number.POSITIVE_INFINITY)
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [side, work] of sides.entries()) {
-      const start = process.cpuUsage()
-      const from = process.hrtime.bigint()
-      for (let run = 0; run < runs; run++) await work()
-      const elapsed = Number(process.hrtime.bigint() - from) / 1_000
-      const { user, system } = process.cpuUsage(start)
-      const spent = Math.min(elapsed, user + system) / runs
-      if (round > 0) best[side] = Math.min(best[side] ?? spent, spent)
-    }
+/**
+ * Microseconds of the main thread per run: both sides take turns within a round, and of all rounds the one with the
+ * median difference counts, so that neither a busy machine nor one lucky round decides.
+ */
+async function compare(bare: Work, wrapped: Work, runs: number, rounds: number): Promise<Pair> {
+  const pairs: Pair[] = []
+  for (let round = 0; round < rounds; round++) {
+    const pair = { bare: await spent(bare, runs), wrapped: await spent(wrapped, runs) }
+    if (round >= WARM_UP) pairs.push(pair)
   }
-  return best
+  pairs.sort((a, b) => a.wrapped - a.bare - (b.wrapped - b.bare))
+  return pairs[Math.floor(pairs.length / 2)] as Pair
 }
 
-function judged(name: string, unit: WrapperResult['unit'], [bare = 0, wrapped = 0]: number[], target: number) {
+async function spent(work: Work, runs: number): Promise<number> {
+  const start = process.threadCpuUsage()
+  for (let run = 0; run < runs; run++) await work()
+  const { user, system } = process.threadCpuUsage(start)
+  return (user + system) / runs
+}
+
+function judged(name: string, unit: WrapperResult['unit'], { bare, wrapped }: Pair, target: number): WrapperResult {
   const added = unit === 'percent' ? (wrapped / bare - 1) * 100 : wrapped - bare
   return { name, unit, bare, wrapped, added, ratio: wrapped / bare, target, passed: added <= target }
 }
@@ -136,24 +150,28 @@ async function measured(title: string, context: CreditsContext): Promise<Wrapper
   const prompt = [{ role: 'user', content: [{ type: 'text', text: 'hi' }] }]
 
   const call = await compare(
-    [() => generateText({ model, prompt: 'hi' }), () => generate({ model, prompt: 'hi' })],
-    200,
+    () => generateText({ model, prompt: 'hi' }),
+    () => generate({ model, prompt: 'hi' }),
+    300,
+    ROUNDS,
   )
   const chunks = await compare(
-    [
-      async () => drain((await bare.doStream({ prompt })).stream),
-      async () => drain((await metered.doStream({ prompt })).stream),
-    ],
-    10,
+    async () => drain((await bare.doStream({ prompt })).stream),
+    async () => drain((await metered.doStream({ prompt })).stream),
+    20,
+    ROUNDS,
   )
+  for (let call = 0; call < 3_000; call++) {
+    await drain(streamText({ model: short, prompt: 'hi' }).textStream)
+    await drain((await stream({ model: short, prompt: 'hi' })).textStream)
+  }
   const whole = await compare(
-    [
-      async () => drain(streamText({ model, prompt: 'hi' }).textStream),
-      async () => drain((await stream({ model, prompt: 'hi' })).textStream),
-    ],
-    2,
+    async () => drain(streamText({ model, prompt: 'hi' }).textStream),
+    async () => drain((await stream({ model, prompt: 'hi' })).textStream),
+    3,
+    ROUNDS,
   )
-  const perChunk = chunks.map((microseconds) => microseconds / CHUNKS)
+  const perChunk = { bare: chunks.bare / CHUNKS, wrapped: chunks.wrapped / CHUNKS }
   return [
     judged(`generateText, ${title}`, 'microseconds per call', call, 5),
     judged(`a stream of 1,000 chunks from the model, ${title}`, 'microseconds per chunk', perChunk, 1),

@@ -9,10 +9,15 @@ const LONGEST_TOKEN = 8
 /** What a text is at least, where {@link likelyTokens} says what it probably is. */
 const CAUTION = 0.8
 
-function weigh(text: string): number {
-  let weight = 0
-  for (let index = 0; index < text.length; index++) weight += text.charCodeAt(index) < 128 ? PER_ASCII : PER_OTHER
-  return weight
+/** Characters beyond ASCII. */
+function others(text: string): number {
+  let count = 0
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 127) count++
+  return count
+}
+
+function weigh(characters: number, beyondAscii: number): number {
+  return (characters - beyondAscii) * PER_ASCII + beyondAscii * PER_OTHER
 }
 
 /**
@@ -20,14 +25,17 @@ function weigh(text: string): number {
  * @example likelyTokens('Hello world, how are you?') // 7
  */
 export function likelyTokens(text: string): number {
-  return Math.ceil(weigh(text))
+  return Math.ceil(weigh(text.length, others(text)))
 }
 
-/** Counts streamed output part by part, without keeping it and without allocating. */
+/**
+ * Counts streamed output part by part, without keeping it and without allocating: whole numbers only, because a
+ * fraction in a field is an object of its own.
+ */
 export class OutputTally {
   #parts = 0
   #characters = 0
-  #weight = 0
+  #others = 0
   #text: string | undefined
   readonly #count: CountTokens | undefined
 
@@ -41,7 +49,7 @@ export class OutputTally {
     if (delta.length === 0) return
     this.#parts++
     this.#characters += delta.length
-    this.#weight += weigh(delta)
+    this.#others += others(delta)
     if (this.#text !== undefined) this.#text += delta
   }
 
@@ -58,7 +66,13 @@ export class OutputTally {
 
   /** Whether surely more than `limit` tokens were generated: what is cut off must be beyond the hold. */
   beyond(limit: number): boolean {
+    // No text has more tokens than characters or parts, whichever is more.
+    if (this.#parts <= limit && this.#characters <= limit) return false
     return (this.#single ? this.#parts : this.#weight * CAUTION) > limit
+  }
+
+  get #weight(): number {
+    return weigh(this.#characters, this.#others)
   }
 
   get #single(): boolean {
