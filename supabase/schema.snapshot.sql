@@ -32,26 +32,26 @@ table public.credit_balances (
   user_id uuid,
   plan_id text not null,
   next_plan_id text,
-  status text not null default 'active'::text,
-  plan_credits numeric(20,6) not null default 0,
-  add_on_credits numeric(20,6) not null default 0,
-  debt numeric(20,6) not null default 0,
-  overage_limit numeric(20,6) not null default 0,
-  reserved numeric(20,6) not null default 0,
-  open_reservations integer not null default 0,
+  status credits_private.account_status not null default 'active'::text,
+  plan_credits credits_private.amount not null default 0,
+  add_on_credits credits_private.amount not null default 0,
+  debt credits_private.amount not null default 0,
+  overage_limit credits_private.amount not null default 0,
+  reserved credits_private.amount not null default 0,
+  open_reservations credits_private.count_of not null default 0,
   version bigint not null default 0,
   chain_hash bytea not null default '\x'::bytea,
   current_lot_id uuid,
-  current_lot_remaining numeric(20,6) not null default 0,
+  current_lot_remaining credits_private.amount not null default 0,
   swept_until timestamp with time zone not null default '-infinity'::timestamp with time zone,
   next_due_at timestamp with time zone not null default 'infinity'::timestamp with time zone,
   plan_anchor_at timestamp with time zone,
-  plan_period integer not null default 0,
+  plan_period credits_private.count_of not null default 0,
   plan_period_ends_at timestamp with time zone,
   signup_decided_at timestamp with time zone,
   auto_refill_enabled boolean not null default false,
-  auto_refill_threshold numeric(20,6) not null default 0,
-  auto_refill_amount numeric(20,6) not null default 0,
+  auto_refill_threshold credits_private.amount not null default 0,
+  auto_refill_amount credits_private.amount not null default 0,
   created_at timestamp with time zone not null default now(),
   updated_at timestamp with time zone not null default now()
 ) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_threshold=200, autovacuum_vacuum_cost_delay=0);
@@ -127,12 +127,12 @@ table public.credit_reservations (
   id uuid not null,
   account_id uuid not null,
   user_id uuid not null,
-  state text not null default 'active'::text,
-  held numeric(20,6) not null,
-  captured numeric(20,6) not null default 0,
-  uncollected numeric(20,6) not null default 0,
-  requested numeric(20,6) not null,
-  minimum numeric(20,6) not null,
+  state credits_private.reservation_state not null default 'active'::text,
+  held credits_private.amount not null,
+  captured credits_private.amount not null default 0,
+  uncollected credits_private.amount not null default 0,
+  requested credits_private.amount not null,
+  minimum credits_private.amount not null,
   feature text,
   model text,
   rate_id uuid,
@@ -159,11 +159,11 @@ table public.credit_transaction_costs (
   account_id uuid not null,
   version bigint not null,
   transaction_id uuid not null,
-  cost_usd numeric(24,12),
-  margin_percent numeric(9,4),
-  cost_source text,
-  computed_cost_usd numeric(24,12),
-  reported_cost_usd numeric(24,12),
+  cost_usd credits_private.usd,
+  margin_percent credits_private.margin_percent,
+  cost_source credits_private.cost_source,
+  computed_cost_usd credits_private.usd,
+  reported_cost_usd credits_private.usd,
   served_model text,
   usage jsonb,
   rate_id uuid,
@@ -178,18 +178,18 @@ table public.credit_transactions (
   version bigint not null,
   id uuid not null,
   user_id uuid not null,
-  type text not null,
+  type credits_private.transaction_type not null,
   source text,
-  amount numeric(20,6) not null,
-  balance_after numeric(20,6) not null,
-  uncollected numeric(20,6) not null default 0,
+  amount credits_private.signed_amount not null,
+  balance_after credits_private.signed_amount not null,
+  uncollected credits_private.amount not null default 0,
   lots jsonb not null default '[]'::jsonb,
   reservation_id uuid,
   reverses_id uuid,
   feature text,
   model text,
-  input_tokens bigint,
-  output_tokens bigint,
+  input_tokens credits_private.token_count,
+  output_tokens credits_private.token_count,
   estimated boolean not null default false,
   late boolean not null default false,
   reason text,
@@ -203,7 +203,7 @@ view public.credit_transactions_text (
   account_id uuid,
   user_id uuid,
   version bigint,
-  type text,
+  type credits_private.transaction_type,
   source text,
   amount text,
   balance_after text,
@@ -212,8 +212,8 @@ view public.credit_transactions_text (
   reverses_id uuid,
   feature text,
   model text,
-  input_tokens bigint,
-  output_tokens bigint,
+  input_tokens credits_private.token_count,
+  output_tokens credits_private.token_count,
   estimated boolean,
   late boolean,
   reason text,
@@ -260,14 +260,14 @@ view public.credit_balances_text as
     b.plan_id,
         CASE
             WHEN (b.user_id IS NULL) THEN 'closed'::text
-            ELSE b.status
+            ELSE (b.status)::text
         END AS status,
-    (trim_scale((b.plan_credits - x.plan_gone)))::text AS plan_credits,
-    (trim_scale((b.add_on_credits - x.add_on_gone)))::text AS add_on_credits,
-    (trim_scale(b.debt))::text AS debt,
+    (trim_scale(((b.plan_credits)::numeric - x.plan_gone)))::text AS plan_credits,
+    (trim_scale(((b.add_on_credits)::numeric - x.add_on_gone)))::text AS add_on_credits,
+    (trim_scale((b.debt)::numeric))::text AS debt,
     (trim_scale(x.reserved))::text AS reserved,
-    (trim_scale(b.overage_limit))::text AS overage_limit,
-    (trim_scale(((((((b.plan_credits - x.plan_gone) + b.add_on_credits) - x.add_on_gone) - b.debt) + b.overage_limit) - x.reserved)))::text AS available,
+    (trim_scale((b.overage_limit)::numeric))::text AS overage_limit,
+    (trim_scale((((((((b.plan_credits)::numeric - x.plan_gone) + (b.add_on_credits)::numeric) - x.add_on_gone) - (b.debt)::numeric) + (b.overage_limit)::numeric) - x.reserved)))::text AS available,
     b.plan_period_ends_at,
     b.version,
     b.updated_at
@@ -281,15 +281,15 @@ view public.credit_balances_text as
                             WHEN (l.expires_at <= now()) THEN (l.remaining - GREATEST((0)::numeric, LEAST(l.remaining, (h.reserved - COALESCE(sum(l.remaining) OVER (ORDER BY l.bucket DESC, l.priority, l.expires_at, l.sequence ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), (0)::numeric)))))
                             ELSE NULL::numeric
                         END AS gone
-                   FROM (( SELECT (b.reserved - COALESCE(sum(r.held), (0)::numeric)) AS reserved
+                   FROM (( SELECT ((b.reserved)::numeric - COALESCE(sum((r.held)::numeric), (0)::numeric)) AS reserved
                            FROM credit_reservations r
-                          WHERE ((r.account_id = b.account_id) AND (r.state = 'active'::text) AND (r.expires_at > b.swept_until) AND (r.expires_at <= now()))) h
+                          WHERE ((r.account_id = b.account_id) AND ((r.state)::text = 'active'::text) AND (r.expires_at > b.swept_until) AND (r.expires_at <= now()))) h
                      LEFT JOIN ( SELECT z.bucket,
                             z.priority,
                             z.expires_at,
                             z.sequence,
                                 CASE
-                                    WHEN (z.id = b.current_lot_id) THEN b.current_lot_remaining
+                                    WHEN (z.id = b.current_lot_id) THEN (b.current_lot_remaining)::numeric
                                     ELSE z.remaining
                                 END AS remaining
                            FROM credit_lots z
@@ -304,7 +304,7 @@ view public.credit_lots_text as
     (trim_scale(l.amount))::text AS amount,
     (trim_scale(
         CASE
-            WHEN (l.id = b.current_lot_id) THEN b.current_lot_remaining
+            WHEN (l.id = b.current_lot_id) THEN (b.current_lot_remaining)::numeric
             ELSE l.remaining
         END))::text AS remaining,
     NULLIF(l.expires_at, 'infinity'::timestamp with time zone) AS expires_at,
@@ -319,9 +319,9 @@ view public.credit_transactions_text as
     version,
     type,
     source,
-    (trim_scale(amount))::text AS amount,
-    (trim_scale(balance_after))::text AS balance_after,
-    (trim_scale(uncollected))::text AS uncollected,
+    (trim_scale((amount)::numeric))::text AS amount,
+    (trim_scale((balance_after)::numeric))::text AS balance_after,
+    (trim_scale((uncollected)::numeric))::text AS uncollected,
     reservation_id,
     reverses_id,
     feature,
@@ -337,15 +337,21 @@ view public.credit_transactions_text as
 
 -- constraints
 
+-: account_status_check CHECK ((VALUE = ANY (ARRAY['active'::text, 'frozen'::text])));
+-: amount_check CHECK (((VALUE >= (0)::numeric) AND (VALUE <= ('10000000000000'::bigint)::numeric)));
+-: cost_source_check CHECK ((VALUE = ANY (ARRAY['market-cost'::text, 'gateway-cost'::text, 'rate'::text, 'estimate'::text, 'manual'::text])));
+-: count_of_check CHECK ((VALUE >= 0));
+-: margin_percent_check CHECK (((VALUE > ('-100'::integer)::numeric) AND (VALUE <= (10000)::numeric)));
+-: reservation_state_check CHECK ((VALUE = ANY (ARRAY['active'::text, 'settled'::text, 'released'::text, 'expired'::text])));
+-: signed_amount_check CHECK (((VALUE >= ('-10000000000000'::bigint)::numeric) AND (VALUE <= ('20000000000000'::bigint)::numeric)));
+-: token_count_check CHECK ((VALUE >= 0));
+-: transaction_type_check CHECK ((VALUE = ANY (ARRAY['grant'::text, 'usage'::text, 'refund'::text, 'adjustment'::text, 'expiry'::text])));
+-: usd_check CHECK (((VALUE >= (0)::numeric) AND (VALUE <= ('100000000000'::bigint)::numeric)));
 credit_audit_log: credit_audit_log_action_check CHECK (((char_length(action) >= 1) AND (char_length(action) <= 100)));
 credit_audit_log: credit_audit_log_pkey PRIMARY KEY (id);
-credit_balances: credit_balances_amounts_check CHECK (((plan_credits >= (0)::numeric) AND (plan_credits <= ('10000000000000'::bigint)::numeric) AND (add_on_credits >= (0)::numeric) AND (add_on_credits <= ('10000000000000'::bigint)::numeric) AND (debt >= (0)::numeric) AND (debt <= ('10000000000000'::bigint)::numeric) AND (overage_limit >= (0)::numeric) AND (overage_limit <= ('1000000000000'::bigint)::numeric) AND (reserved >= (0)::numeric) AND (reserved <= ('10000000000000'::bigint)::numeric) AND (current_lot_remaining >= (0)::numeric) AND (current_lot_remaining <= ('10000000000000'::bigint)::numeric) AND (open_reservations >= 0)));
-credit_balances: credit_balances_auto_refill_check CHECK (((auto_refill_threshold >= (0)::numeric) AND (auto_refill_threshold <= ('1000000000000'::bigint)::numeric) AND (auto_refill_amount >= (0)::numeric) AND (auto_refill_amount <= ('1000000000000'::bigint)::numeric)));
 credit_balances: credit_balances_next_plan_id_fkey FOREIGN KEY (next_plan_id) REFERENCES credit_plans(id);
 credit_balances: credit_balances_pkey PRIMARY KEY (account_id);
 credit_balances: credit_balances_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES credit_plans(id);
-credit_balances: credit_balances_plan_period_check CHECK ((plan_period >= 0));
-credit_balances: credit_balances_status_check CHECK ((status = ANY (ARRAY['active'::text, 'frozen'::text])));
 credit_balances: credit_balances_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE SET NULL;
 credit_balances: credit_balances_user_id_key UNIQUE (user_id);
 credit_lots: credit_lots_account_id_fkey FOREIGN KEY (account_id) REFERENCES credit_balances(account_id);
@@ -372,9 +378,7 @@ credit_rates: credit_rates_model_id_effective_from_key UNIQUE (model_id, effecti
 credit_rates: credit_rates_pkey PRIMARY KEY (id);
 credit_rates: credit_rates_source_check CHECK (((char_length(source) >= 1) AND (char_length(source) <= 2000)));
 credit_rates: credit_rates_type_check CHECK (((char_length(type) >= 1) AND (char_length(type) <= 64)));
-credit_reservations: credit_reservations_amounts_check CHECK (((held >= (0)::numeric) AND (held <= ('10000000000000'::bigint)::numeric) AND (captured >= (0)::numeric) AND (captured <= ('10000000000000'::bigint)::numeric) AND (uncollected >= (0)::numeric) AND (uncollected <= ('10000000000000'::bigint)::numeric) AND (requested > (0)::numeric) AND (requested <= ('10000000000000'::bigint)::numeric) AND (minimum > (0)::numeric) AND (minimum <= requested)));
 credit_reservations: credit_reservations_pkey PRIMARY KEY (id);
-credit_reservations: credit_reservations_state_check CHECK ((state = ANY (ARRAY['active'::text, 'settled'::text, 'released'::text, 'expired'::text])));
 credit_settings: credit_settings_max_open_reservations_check CHECK (((max_open_reservations >= 1) AND (max_open_reservations <= 100000)));
 credit_settings: credit_settings_max_reserved_credits_check CHECK (((max_reserved_credits > (0)::numeric) AND (max_reserved_credits <= ('1000000000000'::bigint)::numeric)));
 credit_settings: credit_settings_pkey PRIMARY KEY (id);
@@ -382,22 +386,10 @@ credit_settings: credit_settings_reservation_ttl_seconds_check CHECK (((reservat
 credit_settings: credit_settings_signup_credits_check CHECK (((signup_credits >= (0)::numeric) AND (signup_credits <= (1000000000)::numeric)));
 credit_settings: credit_settings_signup_plan_id_fkey FOREIGN KEY (signup_plan_id) REFERENCES credit_plans(id);
 credit_settings: credit_settings_single_row_check CHECK (id);
-credit_transaction_costs: credit_transaction_costs_cost_source_check CHECK ((cost_source = ANY (ARRAY['market-cost'::text, 'gateway-cost'::text, 'rate'::text, 'estimate'::text, 'manual'::text])));
-credit_transaction_costs: credit_transaction_costs_margin_percent_check CHECK (((margin_percent > ('-100'::integer)::numeric) AND (margin_percent <= (10000)::numeric)));
 credit_transaction_costs: credit_transaction_costs_pkey PRIMARY KEY (account_id, version);
-credit_transaction_costs: credit_transaction_costs_usd_check CHECK (((cost_usd >= (0)::numeric) AND (cost_usd <= ('100000000000'::bigint)::numeric) AND (computed_cost_usd >= (0)::numeric) AND (computed_cost_usd <= ('100000000000'::bigint)::numeric) AND (reported_cost_usd >= (0)::numeric) AND (reported_cost_usd <= ('100000000000'::bigint)::numeric)));
-credit_transactions: credit_transactions_amounts_check CHECK (((amount >= ('-10000000000000'::bigint)::numeric) AND (amount <= ('10000000000000'::bigint)::numeric) AND (balance_after >= ('-10000000000000'::bigint)::numeric) AND (balance_after <= ('20000000000000'::bigint)::numeric) AND (uncollected >= (0)::numeric) AND (uncollected <= ('10000000000000'::bigint)::numeric) AND (version >= 1) AND (input_tokens >= 0) AND (output_tokens >= 0)));
 credit_transactions: credit_transactions_id_key UNIQUE (id);
 credit_transactions: credit_transactions_pkey PRIMARY KEY (account_id, version);
-credit_transactions: credit_transactions_sign_check CHECK (
-CASE type
-    WHEN 'grant'::text THEN (amount > (0)::numeric)
-    WHEN 'refund'::text THEN (amount > (0)::numeric)
-    WHEN 'usage'::text THEN (amount <= (0)::numeric)
-    WHEN 'expiry'::text THEN (amount < (0)::numeric)
-    ELSE true
-END);
-credit_transactions: credit_transactions_type_check CHECK ((type = ANY (ARRAY['grant'::text, 'usage'::text, 'refund'::text, 'adjustment'::text, 'expiry'::text])));
+credit_transactions: credit_transactions_sign_check CHECK ((((type)::text = 'adjustment'::text) OR (((amount)::numeric > (0)::numeric) = ((type)::text = ANY (ARRAY['grant'::text, 'refund'::text])))));
 credits_private.account_plans: account_plans_pkey PRIMARY KEY (account_id, since);
 credits_private.secrets: secrets_pkey PRIMARY KEY (name);
 credits_private.signup_claims: signup_claims_pkey PRIMARY KEY (person_hash);
@@ -439,7 +431,7 @@ CREATE UNIQUE INDEX credit_transaction_costs_pkey ON public.credit_transaction_c
 CREATE UNIQUE INDEX credit_transactions_id_key ON public.credit_transactions USING btree (id);
 CREATE UNIQUE INDEX credit_transactions_pkey ON public.credit_transactions USING btree (account_id, version);
 CREATE INDEX credit_transactions_reverses_id_idx ON public.credit_transactions USING btree (reverses_id) WHERE (reverses_id IS NOT NULL);
-CREATE INDEX credit_transactions_usage_created_at_idx ON public.credit_transactions USING btree (created_at) WHERE (type = 'usage'::text);
+CREATE INDEX credit_transactions_usage_created_at_idx ON public.credit_transactions USING btree (created_at) WHERE ((type)::text = 'usage'::text);
 CREATE UNIQUE INDEX margin_audit_log_pkey ON public.margin_audit_log USING btree (id);
 CREATE UNIQUE INDEX margin_config_pkey ON public.margin_config USING btree (id);
 CREATE UNIQUE INDEX margin_config_scope_target_version_key ON public.margin_config USING btree (scope, target, version);
@@ -600,7 +592,11 @@ begin
   end if;
   t.hash := credits_private.transaction_hash(t, c, b.chain_hash);
   b.chain_hash := t.hash;
-  insert into public.credit_transactions values (t.*);
+  insert into public.credit_transactions values (t.*) on conflict (id) do nothing;
+  -- The id is somebody else's: another account's, or what settle wants to write under the reservation's own id.
+  if not found then
+    perform credits_private.fail(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', t.id));
+  end if;
   p.b := b;
   p.t := t;
   return p;
@@ -744,6 +740,33 @@ begin
 end;
 $function$
 ;
+CREATE OR REPLACE FUNCTION credits_private.book_late(p_reservation_id uuid, p_charge jsonb, p_user_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  b public.credit_balances;
+  v credits_private.charge_input;
+  v_amount numeric := 0.000001;
+begin
+  if p_charge is not null and jsonb_typeof(p_charge) <> 'null' then
+    v := credits_private.read_charge(p_charge);
+    v_amount := greatest(v_amount, v."amount"::numeric);
+  end if;
+  b := credits_private.open_account(p_user_id);
+  perform credits_private.apply_due(b);
+  -- Over before it began: it holds nothing and is charged like any other that has expired. Whoever was first with
+  -- this id is kept: the settle that follows looks at what is there.
+  insert into public.credit_reservations
+    (id, account_id, user_id, state, held, requested, minimum, feature, model, rate_id, margin_id, created_at, expires_at, closed_at)
+  values
+    (p_reservation_id, p_user_id, p_user_id, 'expired', 0, v_amount, v_amount, v."feature", v."model", v."rateId"::uuid, v."marginId"::uuid,
+     clock_timestamp(), clock_timestamp(), clock_timestamp())
+  on conflict (id) do nothing;
+end;
+$function$
+;
 CREATE OR REPLACE FUNCTION credits_private.broadcast_transaction()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -836,26 +859,30 @@ CREATE OR REPLACE FUNCTION credits_private.charge_fault(v credits_private.charge
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-declare
-  v_usd constant text := '^[0-9]{1,11}([.][0-9]{1,12})?$';
-  v_uuid constant text := '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
 begin
+  -- Runs for every charge, so: patterns without counted repeats (those are built anew for every match), and a UUID
+  -- by its shape, every hex digit made a zero. A length first, so that no cast below can overflow.
   return case
-    when (v."amount" ~ '^[0-9]{1,12}([.][0-9]{1,6})?$') is not true then 'amount'
-    when v."costUsd" !~ v_usd then 'costUsd'
-    when v."marginPercent" !~ '^-?[0-9]{1,5}([.][0-9]{1,4})?$' then 'marginPercent'
-    when v."marginPercent"::numeric <= -100 or v."marginPercent"::numeric > 10000 then 'marginPercent'
+    when (length(v."amount") <= 19 and v."amount" ~ '^[0-9]+([.][0-9]+)?$') is not true then 'amount'
+    when v."amount"::numeric > 1000000000000 or scale(v."amount"::numeric) > 6 then 'amount'
+    when length(v."costUsd") > 24 or v."costUsd" !~ '^[0-9]+([.][0-9]+)?$' then 'costUsd'
+    when v."costUsd"::numeric > 100000000000 or scale(v."costUsd"::numeric) > 12 then 'costUsd'
+    when length(v."marginPercent") > 11 or v."marginPercent" !~ '^-?[0-9]+([.][0-9]+)?$' then 'marginPercent'
+    when v."marginPercent"::numeric <= -100 or v."marginPercent"::numeric > 10000
+      or scale(v."marginPercent"::numeric) > 4 then 'marginPercent'
     when v."costSource" not in ('market-cost', 'gateway-cost', 'rate', 'estimate', 'manual') then 'costSource'
-    when v."computedCostUsd" !~ v_usd then 'computedCostUsd'
-    when v."reportedCostUsd" !~ v_usd then 'reportedCostUsd'
-    when char_length(v."model") not between 1 and 255 then 'model'
-    when char_length(v."servedModel") not between 1 and 255 then 'servedModel'
-    when char_length(v."feature") not between 1 and 255 then 'feature'
-    when char_length(v."generationId") not between 1 and 255 then 'generationId'
-    when v."inputTokens" !~ '^[0-9]{1,15}$' then 'inputTokens'
-    when v."outputTokens" !~ '^[0-9]{1,15}$' then 'outputTokens'
-    when v."rateId" !~ v_uuid then 'rateId'
-    when v."marginId" !~ v_uuid then 'marginId'
+    when length(v."computedCostUsd") > 24 or v."computedCostUsd" !~ '^[0-9]+([.][0-9]+)?$' then 'computedCostUsd'
+    when v."computedCostUsd"::numeric > 100000000000 or scale(v."computedCostUsd"::numeric) > 12 then 'computedCostUsd'
+    when length(v."reportedCostUsd") > 24 or v."reportedCostUsd" !~ '^[0-9]+([.][0-9]+)?$' then 'reportedCostUsd'
+    when v."reportedCostUsd"::numeric > 100000000000 or scale(v."reportedCostUsd"::numeric) > 12 then 'reportedCostUsd'
+    when length(v."model") not between 1 and 255 then 'model'
+    when length(v."servedModel") not between 1 and 255 then 'servedModel'
+    when length(v."feature") not between 1 and 255 then 'feature'
+    when length(v."generationId") not between 1 and 255 then 'generationId'
+    when length(v."inputTokens") > 15 or v."inputTokens" !~ '^[0-9]+$' then 'inputTokens'
+    when length(v."outputTokens") > 15 or v."outputTokens" !~ '^[0-9]+$' then 'outputTokens'
+    when translate(v."rateId", '123456789abcdefABCDEF', '000000000000000000000') <> '00000000-0000-0000-0000-000000000000' then 'rateId'
+    when translate(v."marginId", '123456789abcdefABCDEF', '000000000000000000000') <> '00000000-0000-0000-0000-000000000000' then 'marginId'
     when jsonb_typeof(v."usage") not in ('object', 'null') or pg_column_size(v."usage") > 65536 then 'usage'
     when jsonb_typeof(v."pricing") not in ('object', 'null') or pg_column_size(v."pricing") > 65536 then 'pricing'
     when jsonb_typeof(v."provider") not in ('object', 'null') or pg_column_size(v."provider") > 65536 then 'provider'
@@ -1508,6 +1535,28 @@ begin
 end;
 $function$
 ;
+CREATE OR REPLACE FUNCTION credits_private.repeat_reserve(p_reservation_id uuid, p_user_id uuid, p_amount numeric, p_minimum numeric, p_feature text, p_model text, p_rate_id uuid, p_margin_id uuid, p_metadata jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  r public.credit_reservations;
+  b public.credit_balances;
+begin
+  select * into strict r from public.credit_reservations where id = p_reservation_id;
+  if (r.account_id, r.requested, r.minimum) is distinct from (p_user_id, p_amount, p_minimum)
+    or (r.feature, r.model, r.rate_id, r.margin_id) is distinct from (p_feature, p_model, p_rate_id, p_margin_id)
+    or r.metadata <> coalesce(p_metadata, '{}')
+  then
+    perform credits_private.fail(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', p_reservation_id));
+  end if;
+  select * into strict b from public.credit_balances where account_id = p_user_id;
+  return credits_private.reservation_json(r)
+    || jsonb_build_object('replayed', true, 'balance', credits_private.balance_json(b));
+end;
+$function$
+;
 CREATE OR REPLACE FUNCTION credits_private.reservation_json(r credit_reservations)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -1535,16 +1584,18 @@ begin
 end;
 $function$
 ;
-CREATE OR REPLACE FUNCTION credits_private.reserve_slowly(p_user_id uuid, p_reservation_id uuid, p_amount numeric, p_minimum numeric, s credit_settings)
+CREATE OR REPLACE FUNCTION credits_private.reserve_slowly(p_user_id uuid, p_reservation_id uuid, p_amount numeric, p_minimum numeric, p_ttl_seconds integer)
  RETURNS credits_private.posting
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
+  s public.credit_settings;
   p credits_private.posting;
   b public.credit_balances;
   v_available numeric;
 begin
+  select * into strict s from public.credit_settings;
   b := credits_private.open_account(p_user_id);
   -- A repeated call is answered even when nothing could be reserved now.
   select r into p.r from public.credit_reservations r where r.id = p_reservation_id;
@@ -1571,8 +1622,13 @@ begin
     perform credits_private.fail(429, 'LIMIT_EXCEEDED', jsonb_build_object(
       'limit', 'reserved_credits', 'maximum', trim_scale(s.max_reserved_credits)::text));
   end if;
+  p.r.created_at := clock_timestamp();
+  p.r.expires_at := (p.r).created_at + make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds));
   b.reserved := b.reserved + (p.r).held;
   b.open_reservations := b.open_reservations + 1;
+  b.next_due_at := least(b.next_due_at, (p.r).expires_at);
+  b.swept_until := least(b.swept_until, (p.r).created_at);
+  perform credits_private.save_account(b);
   p.b := b;
   return p;
 end;
@@ -1665,6 +1721,46 @@ begin
   set state = r.state, held = r.held, captured = r.captured, uncollected = r.uncollected, extensions = r.extensions,
       late = r.late, expires_at = r.expires_at, closed_at = r.closed_at
   where x.id = r.id;
+end;
+$function$
+;
+CREATE OR REPLACE FUNCTION credits_private.settle_slowly(p_reservation_id uuid, p_charge jsonb, p_user_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  p credits_private.posting;
+  v_replayed boolean := false;
+begin
+  if p_user_id is not null and not exists (select from public.credit_reservations r where r.id = p_reservation_id) then
+    perform credits_private.book_late(p_reservation_id, p_charge, p_user_id);
+  end if;
+  p := credits_private.lock_reservation(p_reservation_id);
+  case (p.r).state
+    when 'settled' then
+      p.t := credits_private.find_transaction(p_reservation_id);
+      v_replayed := true;
+    when 'released' then
+      perform credits_private.fail(409, 'RESERVATION_CLOSED', jsonb_build_object('state', (p.r).state));
+    else
+      if jsonb_typeof(p_charge) <> 'null' then
+        p := credits_private.charge(p, p_reservation_id, p_charge);
+      end if;
+      -- An expired reservation holds nothing any more.
+      if (p.r).state = 'active' then
+        p.b.reserved := (p.b).reserved - (p.r).held;
+        p.b.open_reservations := (p.b).open_reservations - 1;
+      end if;
+      p.r.state := 'settled';
+      p.r.closed_at := clock_timestamp();
+      perform credits_private.save_reservation(p.r);
+      perform credits_private.save_account(p.b);
+  end case;
+  return credits_private.reservation_json(p.r) || jsonb_build_object(
+    'replayed', v_replayed,
+    'balance', credits_private.balance_json(p.b),
+    'transaction', case when (p.t).id is not null then credits_private.transaction_json(p.t) end);
 end;
 $function$
 ;
@@ -2563,13 +2659,20 @@ CREATE OR REPLACE FUNCTION public.credits_reserve(p_reservation_id uuid, p_user_
  SET lock_timeout TO '800ms'
 AS $function$
 declare
-  s public.credit_settings;
-  b public.credit_balances;
-  r public.credit_reservations;
   p credits_private.posting;
   v_minimum numeric := coalesce(p_minimum_amount, p_amount);
   v_held numeric := p_amount;
   v_life interval;
+  v_now timestamptz;
+  -- Single values, not the row: handling a row of thirty columns costs more than the update does.
+  v_plan_id text;
+  v_plan_credits numeric;
+  v_add_on_credits numeric;
+  v_debt numeric;
+  v_reserved numeric;
+  v_overage_limit numeric;
+  v_period_ends_at timestamptz;
+  v_version bigint;
 begin
   -- One expression for the good case; what is wrong is found out only when something is.
   if (p_reservation_id is not null and p_user_id is not null
@@ -2582,16 +2685,15 @@ begin
   then
     perform credits_private.refuse_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_ttl_seconds, p_feature, p_model, p_metadata);
   end if;
-  select * into strict s from public.credit_settings;
-  v_life := make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds));
 
   -- The fast path: check and change in one statement, so no two callers can both see the last credit.
   update public.credit_balances a
   set reserved = a.reserved + p_amount,
       open_reservations = a.open_reservations + 1,
-      next_due_at = least(a.next_due_at, clock_timestamp() + v_life),
+      next_due_at = least(a.next_due_at, clock_timestamp() + make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds))),
       -- Only matters after the clock was set back: a sweep must still find this reservation.
       swept_until = least(a.swept_until, clock_timestamp())
+  from public.credit_settings s
   where a.account_id = p_user_id
     and a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved >= p_amount
     and a.next_due_at > clock_timestamp()
@@ -2600,46 +2702,72 @@ begin
     and not s.spending_frozen
     and a.open_reservations < s.max_open_reservations
     and a.reserved + p_amount <= s.max_reserved_credits
-  returning a.* into b;
+  returning make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds)),
+    a.plan_id, a.plan_credits, a.add_on_credits, a.debt, a.reserved, a.overage_limit, a.plan_period_ends_at, a.version
+  into v_life, v_plan_id, v_plan_credits, v_add_on_credits, v_debt, v_reserved, v_overage_limit, v_period_ends_at, v_version;
 
-  if not found then
-    p := credits_private.reserve_slowly(p_user_id, p_reservation_id, p_amount, v_minimum, s);
-    b := p.b;
+  if v_life is null then
+    p := credits_private.reserve_slowly(p_user_id, p_reservation_id, p_amount, v_minimum, p_ttl_seconds);
+    if (p.r).id is not null then
+      return credits_private.repeat_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id, p_metadata);
+    end if;
     v_held := (p.r).held;
-    if (p.r).id is null then
-      b.next_due_at := least(b.next_due_at, clock_timestamp() + v_life);
-      b.swept_until := least(b.swept_until, clock_timestamp());
-      perform credits_private.save_account(b);
-    end if;
+    v_life := (p.r).expires_at - (p.r).created_at;
+    v_plan_id := (p.b).plan_id;
+    v_plan_credits := (p.b).plan_credits;
+    v_add_on_credits := (p.b).add_on_credits;
+    v_debt := (p.b).debt;
+    v_reserved := (p.b).reserved;
+    v_overage_limit := (p.b).overage_limit;
+    v_period_ends_at := (p.b).plan_period_ends_at;
+    v_version := (p.b).version;
   end if;
 
-  if (p.r).id is null then
-    insert into public.credit_reservations
-      (id, account_id, user_id, held, requested, minimum, feature, model, rate_id, margin_id, metadata, created_at, expires_at)
-    values
-      (p_reservation_id, b.account_id, p_user_id, v_held, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id,
-       coalesce(p_metadata, '{}'), clock_timestamp(), clock_timestamp() + v_life)
-    on conflict (id) do nothing
-    returning * into r;
-    if found then
-      return credits_private.reservation_json(r)
-        || jsonb_build_object('replayed', false, 'balance', credits_private.balance_json(b));
-    end if;
+  v_now := clock_timestamp();
+  insert into public.credit_reservations
+    (id, account_id, user_id, held, requested, minimum, feature, model, rate_id, margin_id, metadata, created_at, expires_at)
+  values
+    (p_reservation_id, p_user_id, p_user_id, v_held, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id,
+     coalesce(p_metadata, '{}'), v_now, v_now + v_life)
+  on conflict (id) do nothing;
+  if not found then
     -- A repeated call: give back what was just taken.
-    b.reserved := b.reserved - v_held;
-    b.open_reservations := b.open_reservations - 1;
-    perform credits_private.save_account(b);
+    update public.credit_balances a
+    set reserved = a.reserved - v_held, open_reservations = a.open_reservations - 1
+    where a.account_id = p_user_id;
+    return credits_private.repeat_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id, p_metadata);
   end if;
 
-  select * into strict r from public.credit_reservations where id = p_reservation_id;
-  if (r.account_id, r.requested, r.minimum) is distinct from (p_user_id, p_amount, v_minimum)
-    or (r.feature, r.model, r.rate_id, r.margin_id) is distinct from (p_feature, p_model, p_rate_id, p_margin_id)
-    or r.metadata <> coalesce(p_metadata, '{}')
-  then
-    perform credits_private.fail(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', p_reservation_id));
-  end if;
-  return credits_private.reservation_json(r)
-    || jsonb_build_object('replayed', true, 'balance', credits_private.balance_json(b));
+  -- As reservation_json and balance_json would say it, from single values.
+  return jsonb_build_object(
+    'reservationId', p_reservation_id,
+    'userId', p_user_id,
+    'state', 'active',
+    'amount', trim_scale(v_held)::text,
+    'captured', '0',
+    'uncollected', '0',
+    'feature', p_feature,
+    'model', p_model,
+    'rateId', p_rate_id,
+    'marginId', p_margin_id,
+    'metadata', coalesce(p_metadata, '{}'),
+    'late', false,
+    'createdAt', to_char(v_now at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'expiresAt', to_char((v_now + v_life) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'closedAt', null,
+    'replayed', false,
+    'balance', jsonb_build_object(
+      'userId', p_user_id,
+      'planId', v_plan_id,
+      'planCredits', trim_scale(v_plan_credits)::text,
+      'addOnCredits', trim_scale(v_add_on_credits)::text,
+      'debt', trim_scale(v_debt)::text,
+      'reserved', trim_scale(v_reserved)::text,
+      'overageLimit', trim_scale(v_overage_limit)::text,
+      'available', trim_scale(v_plan_credits + v_add_on_credits - v_debt + v_overage_limit - v_reserved)::text,
+      'status', 'active',
+      'periodEndsAt', to_char(v_period_ends_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      'version', v_version));
 end;
 $function$
 ;
@@ -2826,7 +2954,7 @@ begin
 end;
 $function$
 ;
-CREATE OR REPLACE FUNCTION public.credits_settle(p_reservation_id uuid, p_charge jsonb DEFAULT NULL::jsonb)
+CREATE OR REPLACE FUNCTION public.credits_settle(p_reservation_id uuid, p_charge jsonb DEFAULT NULL::jsonb, p_user_id uuid DEFAULT NULL::uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2834,34 +2962,198 @@ CREATE OR REPLACE FUNCTION public.credits_settle(p_reservation_id uuid, p_charge
  SET lock_timeout TO '800ms'
 AS $function$
 declare
-  p credits_private.posting;
-  v_replayed boolean := false;
+  v credits_private.charge_input;
+  -- With the types of the columns, so that the hash is made of what will be stored. Single values, not rows:
+  -- handling a row of thirty columns costs more than writing it.
+  v_amount numeric(20, 6);
+  v_cost_usd numeric(24, 12);
+  v_computed_cost_usd numeric(24, 12);
+  v_reported_cost_usd numeric(24, 12);
+  v_margin_percent numeric(9, 4);
+  v_feature text;
+  v_model text;
+  v_metadata jsonb;
+  v_now timestamptz;
+  v_lots jsonb;
+  v_hash bytea;
+  v_balance_after numeric(20, 6);
+  -- The account as it was when it was locked, and the reservation as it is now.
+  b_account_id uuid;
+  b_closed boolean;
+  b_plan_id text;
+  b_status text;
+  b_plan_credits numeric;
+  b_add_on_credits numeric;
+  b_debt numeric;
+  b_overage_limit numeric;
+  b_reserved numeric;
+  b_period_ends_at timestamptz;
+  b_version bigint;
+  b_chain_hash bytea;
+  b_lot_id uuid;
+  r_user_id uuid;
+  r_captured numeric;
+  r_uncollected numeric;
+  r_feature text;
+  r_model text;
+  r_rate_id uuid;
+  r_margin_id uuid;
+  r_metadata jsonb;
+  r_late boolean;
+  r_created_at timestamptz;
+  r_expires_at timestamptz;
 begin
-  p := credits_private.lock_reservation(p_reservation_id);
-  case (p.r).state
-    when 'settled' then
-      p.t := credits_private.find_transaction(p_reservation_id);
-      v_replayed := true;
-    when 'released' then
-      perform credits_private.fail(409, 'RESERVATION_CLOSED', jsonb_build_object('state', (p.r).state));
-    else
-      if jsonb_typeof(p_charge) is distinct from 'null' and p_charge is not null then
-        p := credits_private.charge(p, p_reservation_id, p_charge);
-      end if;
-      -- An expired reservation holds nothing any more.
-      if (p.r).state = 'active' then
-        p.b.reserved := (p.b).reserved - (p.r).held;
-        p.b.open_reservations := (p.b).open_reservations - 1;
-      end if;
-      p.r.state := 'settled';
-      p.r.closed_at := clock_timestamp();
-      perform credits_private.save_reservation(p.r);
-      perform credits_private.save_account(p.b);
-  end case;
-  return credits_private.reservation_json(p.r) || jsonb_build_object(
-    'replayed', v_replayed,
-    'balance', credits_private.balance_json(p.b),
-    'transaction', case when (p.t).id is not null then credits_private.transaction_json(p.t) end);
+  if jsonb_typeof(p_charge) = 'object' then
+    v := jsonb_populate_record(null::credits_private.charge_input, p_charge);
+  end if;
+  -- What is wrong with a charge is said by the slow path, once it is known that there is something to charge.
+  if v."costUsd" is null or credits_private.charge_fault(v) is not null then
+    return credits_private.settle_slowly(p_reservation_id, p_charge, p_user_id);
+  end if;
+  v_amount := v."amount"::numeric;
+
+  -- The usual case: an open reservation, nothing due, and the current lot pays for all of it. Locks the account,
+  -- then closes the reservation: without the locked row there is nothing to join, so the order is certain. Whoever
+  -- had to wait for the lock sees the reservation as it is now, because Postgres looks again at a row that was
+  -- changed meanwhile: a second settle closes nothing here.
+  with a as materialized (
+    select x.account_id, x.user_id is null as closed, x.plan_id, x.status, x.plan_credits, x.add_on_credits, x.debt,
+      x.overage_limit, x.reserved, x.next_due_at, x.plan_period_ends_at, x.version, x.chain_hash, x.current_lot_id,
+      x.current_lot_remaining
+    from public.credit_balances x
+    where x.account_id = (select y.account_id from public.credit_reservations y where y.id = p_reservation_id)
+    for update
+  )
+  update public.credit_reservations r
+  set state = 'settled', captured = r.captured + v_amount, closed_at = clock_timestamp()
+  from a
+  where r.id = p_reservation_id
+    and r.state = 'active'
+    and a.next_due_at > clock_timestamp()
+    and v_amount <= a.current_lot_remaining
+    and v_amount <= r.held + a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved
+  returning a.account_id, a.closed, a.plan_id, a.status, a.plan_credits, a.add_on_credits, a.debt, a.overage_limit,
+    a.reserved - r.held, a.plan_period_ends_at, a.version + 1, a.chain_hash, a.current_lot_id,
+    r.user_id, r.captured, r.uncollected, r.feature, r.model, r.rate_id, r.margin_id, r.metadata, r.late, r.created_at,
+    r.expires_at, r.closed_at
+  into b_account_id, b_closed, b_plan_id, b_status, b_plan_credits, b_add_on_credits, b_debt, b_overage_limit,
+    b_reserved, b_period_ends_at, b_version, b_chain_hash, b_lot_id,
+    r_user_id, r_captured, r_uncollected, r_feature, r_model, r_rate_id, r_margin_id, r_metadata, r_late, r_created_at,
+    r_expires_at, v_now;
+  if b_account_id is null then
+    return credits_private.settle_slowly(p_reservation_id, p_charge, p_user_id);
+  end if;
+
+  -- What spend, append and charge do in the general case, in as few steps as possible.
+  if b_plan_credits > 0 then b_plan_credits := b_plan_credits - v_amount;
+  else b_add_on_credits := b_add_on_credits - v_amount;
+  end if;
+  v_balance_after := b_plan_credits + b_add_on_credits - b_debt;
+  v_lots := case when v_amount = 0 then '[]'
+    else jsonb_build_array(jsonb_build_object('lotId', b_lot_id, 'amount', trim_scale(-v_amount)::text)) end;
+  v_cost_usd := v."costUsd"::numeric;
+  v_computed_cost_usd := v."computedCostUsd"::numeric;
+  v_reported_cost_usd := v."reportedCostUsd"::numeric;
+  v_margin_percent := v."marginPercent"::numeric;
+  v_feature := coalesce(v."feature", r_feature);
+  v_model := coalesce(v."model", r_model);
+  v_metadata := coalesce(v."metadata", r_metadata);
+  -- The text of transaction_hash; verify recomputes it from the rows.
+  v_hash := sha256(b_chain_hash || convert_to(jsonb_build_array(
+    1, b_account_id, b_version, p_reservation_id, r_user_id, 'usage', null, -v_amount, v_balance_after,
+    0::numeric(20, 6), v_lots, p_reservation_id, null, v_feature, v_model, v."inputTokens"::bigint,
+    v."outputTokens"::bigint, coalesce(v."costSource" = 'estimate', false), false, null, v_metadata,
+    (extract(epoch from v_now) * 1000000)::bigint,
+    p_reservation_id, v_cost_usd, v_margin_percent, v."costSource", v_computed_cost_usd, v_reported_cost_usd,
+    v."servedModel", v."usage", v."rateId"::uuid, v."marginId"::uuid, v."pricing", v."generationId", v."provider", null
+  )::text, 'UTF8'));
+
+  with cost as (
+    insert into public.credit_transaction_costs
+      (account_id, version, transaction_id, cost_usd, margin_percent, cost_source, computed_cost_usd, reported_cost_usd,
+       served_model, usage, rate_id, margin_id, pricing, generation_id, provider)
+    values
+      (b_account_id, b_version, p_reservation_id, v_cost_usd, v_margin_percent, v."costSource", v_computed_cost_usd,
+       v_reported_cost_usd, v."servedModel", v."usage", v."rateId"::uuid, v."marginId"::uuid, v."pricing",
+       v."generationId", v."provider")
+  ),
+  entry as (
+    insert into public.credit_transactions
+      (account_id, version, id, user_id, type, amount, balance_after, lots, reservation_id, feature, model,
+       input_tokens, output_tokens, estimated, metadata, created_at, hash)
+    values
+      (b_account_id, b_version, p_reservation_id, r_user_id, 'usage', -v_amount, v_balance_after, v_lots,
+       p_reservation_id, v_feature, v_model, v."inputTokens"::bigint, v."outputTokens"::bigint,
+       coalesce(v."costSource" = 'estimate', false), v_metadata, v_now, v_hash)
+    on conflict (id) do nothing
+    returning account_id
+  )
+  update public.credit_balances a
+  set plan_credits = b_plan_credits,
+      add_on_credits = b_add_on_credits,
+      reserved = b_reserved,
+      open_reservations = a.open_reservations - 1,
+      current_lot_remaining = a.current_lot_remaining - v_amount,
+      version = b_version,
+      chain_hash = v_hash,
+      updated_at = v_now
+  from entry
+  where a.account_id = b_account_id;
+  -- Somebody else's transaction has this id. Everything above is undone.
+  if not found then
+    perform credits_private.fail(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', p_reservation_id));
+  end if;
+
+  -- As reservation_json, transaction_json and balance_json would say it, from single values.
+  return jsonb_build_object(
+    'reservationId', p_reservation_id,
+    'userId', r_user_id,
+    'state', 'settled',
+    'amount', '0',
+    'captured', trim_scale(r_captured)::text,
+    'uncollected', trim_scale(r_uncollected)::text,
+    'feature', r_feature,
+    'model', r_model,
+    'rateId', r_rate_id,
+    'marginId', r_margin_id,
+    'metadata', r_metadata,
+    'late', r_late,
+    'createdAt', to_char(r_created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'expiresAt', to_char(r_expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'closedAt', to_char(v_now at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'replayed', false,
+    'transaction', jsonb_build_object(
+      'id', p_reservation_id,
+      'userId', r_user_id,
+      'version', b_version,
+      'type', 'usage',
+      'source', null,
+      'amount', trim_scale(-v_amount)::text,
+      'balanceAfter', trim_scale(v_balance_after)::text,
+      'uncollected', '0',
+      'reservationId', p_reservation_id,
+      'reversesId', null,
+      'feature', v_feature,
+      'model', v_model,
+      'inputTokens', v."inputTokens"::bigint,
+      'outputTokens', v."outputTokens"::bigint,
+      'estimated', coalesce(v."costSource" = 'estimate', false),
+      'late', false,
+      'reason', null,
+      'metadata', v_metadata,
+      'createdAt', to_char(v_now at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')),
+    'balance', jsonb_build_object(
+      'userId', b_account_id,
+      'planId', b_plan_id,
+      'planCredits', trim_scale(b_plan_credits)::text,
+      'addOnCredits', trim_scale(b_add_on_credits)::text,
+      'debt', trim_scale(b_debt)::text,
+      'reserved', trim_scale(b_reserved)::text,
+      'overageLimit', trim_scale(b_overage_limit)::text,
+      'available', trim_scale(v_balance_after + b_overage_limit - b_reserved)::text,
+      'status', case when b_closed then 'closed' else b_status end,
+      'periodEndsAt', to_char(b_period_ends_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      'version', b_version));
 end;
 $function$
 ;
@@ -3053,6 +3345,6 @@ credits_set_margin(text,text,numeric,integer,timestamp with time zone,uuid,text)
 credits_set_plan(uuid,text,uuid,text): execute to service_role;
 credits_set_rates(jsonb,jsonb): execute to service_role;
 credits_set_role(uuid,text,uuid): execute to service_role;
-credits_settle(uuid,jsonb): execute to service_role;
+credits_settle(uuid,jsonb,uuid): execute to service_role;
 credits_verify_accounts(uuid,integer): execute to service_role;
 credits_verify_transactions(uuid,bigint,integer): execute to service_role;

@@ -68,7 +68,11 @@ begin
   end if;
   t.hash := credits_private.transaction_hash(t, c, b.chain_hash);
   b.chain_hash := t.hash;
-  insert into public.credit_transactions values (t.*);
+  insert into public.credit_transactions values (t.*) on conflict (id) do nothing;
+  -- The id is somebody else's: another account's, or what settle wants to write under the reservation's own id.
+  if not found then
+    perform credits_private.fail(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', t.id));
+  end if;
   p.b := b;
   p.t := t;
   return p;

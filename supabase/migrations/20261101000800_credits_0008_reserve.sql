@@ -1,20 +1,22 @@
 -- Reserve and extend. Executable by service_role alone, like every operation; one jsonb result each, in the shapes of
--- store/port.ts. lock_timeout: a locked account refuses its own callers after two seconds instead of filling the
+-- store/port.ts. lock_timeout: a locked account refuses its own callers within a second instead of filling the
 -- connection pool of everybody else.
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
 create or replace function credits_private.reserve_slowly(
-  p_user_id uuid, p_reservation_id uuid, p_amount numeric, p_minimum numeric, s public.credit_settings)
+  p_user_id uuid, p_reservation_id uuid, p_amount numeric, p_minimum numeric, p_ttl_seconds integer)
 returns credits_private.posting
 language plpgsql
 set search_path = ''
 as $$
 declare
+  s public.credit_settings;
   p credits_private.posting;
   b public.credit_balances;
   v_available numeric;
 begin
+  select * into strict s from public.credit_settings;
   b := credits_private.open_account(p_user_id);
   -- A repeated call is answered even when nothing could be reserved now.
   select r into p.r from public.credit_reservations r where r.id = p_reservation_id;
@@ -41,13 +43,18 @@ begin
     perform credits_private.fail(429, 'LIMIT_EXCEEDED', jsonb_build_object(
       'limit', 'reserved_credits', 'maximum', trim_scale(s.max_reserved_credits)::text));
   end if;
+  p.r.created_at := clock_timestamp();
+  p.r.expires_at := (p.r).created_at + make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds));
   b.reserved := b.reserved + (p.r).held;
   b.open_reservations := b.open_reservations + 1;
+  b.next_due_at := least(b.next_due_at, (p.r).expires_at);
+  b.swept_until := least(b.swept_until, (p.r).created_at);
+  perform credits_private.save_account(b);
   p.b := b;
   return p;
 end;
 $$;
-comment on function credits_private.reserve_slowly(uuid, uuid, numeric, numeric, public.credit_settings) is
+comment on function credits_private.reserve_slowly(uuid, uuid, numeric, numeric, integer) is
   'Reserve when the fast path did not apply: work is due, less than the amount must do, or it has to be refused with the reason.';
 
 create or replace function credits_private.check_may_spend(b public.credit_balances, s public.credit_settings)
@@ -62,6 +69,31 @@ end;
 $$;
 comment on function credits_private.check_may_spend(public.credit_balances, public.credit_settings) is
   'Refuses new spending of a frozen account, or of everybody.';
+
+create or replace function credits_private.repeat_reserve(
+  p_reservation_id uuid, p_user_id uuid, p_amount numeric, p_minimum numeric, p_feature text, p_model text, p_rate_id uuid, p_margin_id uuid, p_metadata jsonb)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  r public.credit_reservations;
+  b public.credit_balances;
+begin
+  select * into strict r from public.credit_reservations where id = p_reservation_id;
+  if (r.account_id, r.requested, r.minimum) is distinct from (p_user_id, p_amount, p_minimum)
+    or (r.feature, r.model, r.rate_id, r.margin_id) is distinct from (p_feature, p_model, p_rate_id, p_margin_id)
+    or r.metadata <> coalesce(p_metadata, '{}')
+  then
+    perform credits_private.fail(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', p_reservation_id));
+  end if;
+  select * into strict b from public.credit_balances where account_id = p_user_id;
+  return credits_private.reservation_json(r)
+    || jsonb_build_object('replayed', true, 'balance', credits_private.balance_json(b));
+end;
+$$;
+comment on function credits_private.repeat_reserve(uuid, uuid, numeric, numeric, text, text, uuid, uuid, jsonb) is
+  'The answer to a reserve whose id is there already: the first reservation, or IDEMPOTENCY_MISMATCH.';
 
 create or replace function public.credits_reserve(
   p_reservation_id uuid,
@@ -81,13 +113,20 @@ set search_path = ''
 set lock_timeout = '800ms'
 as $$
 declare
-  s public.credit_settings;
-  b public.credit_balances;
-  r public.credit_reservations;
   p credits_private.posting;
   v_minimum numeric := coalesce(p_minimum_amount, p_amount);
   v_held numeric := p_amount;
   v_life interval;
+  v_now timestamptz;
+  -- Single values, not the row: handling a row of thirty columns costs more than the update does.
+  v_plan_id text;
+  v_plan_credits numeric;
+  v_add_on_credits numeric;
+  v_debt numeric;
+  v_reserved numeric;
+  v_overage_limit numeric;
+  v_period_ends_at timestamptz;
+  v_version bigint;
 begin
   -- One expression for the good case; what is wrong is found out only when something is.
   if (p_reservation_id is not null and p_user_id is not null
@@ -100,16 +139,15 @@ begin
   then
     perform credits_private.refuse_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_ttl_seconds, p_feature, p_model, p_metadata);
   end if;
-  select * into strict s from public.credit_settings;
-  v_life := make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds));
 
   -- The fast path: check and change in one statement, so no two callers can both see the last credit.
   update public.credit_balances a
   set reserved = a.reserved + p_amount,
       open_reservations = a.open_reservations + 1,
-      next_due_at = least(a.next_due_at, clock_timestamp() + v_life),
+      next_due_at = least(a.next_due_at, clock_timestamp() + make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds))),
       -- Only matters after the clock was set back: a sweep must still find this reservation.
       swept_until = least(a.swept_until, clock_timestamp())
+  from public.credit_settings s
   where a.account_id = p_user_id
     and a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved >= p_amount
     and a.next_due_at > clock_timestamp()
@@ -118,46 +156,72 @@ begin
     and not s.spending_frozen
     and a.open_reservations < s.max_open_reservations
     and a.reserved + p_amount <= s.max_reserved_credits
-  returning a.* into b;
+  returning make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds)),
+    a.plan_id, a.plan_credits, a.add_on_credits, a.debt, a.reserved, a.overage_limit, a.plan_period_ends_at, a.version
+  into v_life, v_plan_id, v_plan_credits, v_add_on_credits, v_debt, v_reserved, v_overage_limit, v_period_ends_at, v_version;
 
-  if not found then
-    p := credits_private.reserve_slowly(p_user_id, p_reservation_id, p_amount, v_minimum, s);
-    b := p.b;
+  if v_life is null then
+    p := credits_private.reserve_slowly(p_user_id, p_reservation_id, p_amount, v_minimum, p_ttl_seconds);
+    if (p.r).id is not null then
+      return credits_private.repeat_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id, p_metadata);
+    end if;
     v_held := (p.r).held;
-    if (p.r).id is null then
-      b.next_due_at := least(b.next_due_at, clock_timestamp() + v_life);
-      b.swept_until := least(b.swept_until, clock_timestamp());
-      perform credits_private.save_account(b);
-    end if;
+    v_life := (p.r).expires_at - (p.r).created_at;
+    v_plan_id := (p.b).plan_id;
+    v_plan_credits := (p.b).plan_credits;
+    v_add_on_credits := (p.b).add_on_credits;
+    v_debt := (p.b).debt;
+    v_reserved := (p.b).reserved;
+    v_overage_limit := (p.b).overage_limit;
+    v_period_ends_at := (p.b).plan_period_ends_at;
+    v_version := (p.b).version;
   end if;
 
-  if (p.r).id is null then
-    insert into public.credit_reservations
-      (id, account_id, user_id, held, requested, minimum, feature, model, rate_id, margin_id, metadata, created_at, expires_at)
-    values
-      (p_reservation_id, b.account_id, p_user_id, v_held, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id,
-       coalesce(p_metadata, '{}'), clock_timestamp(), clock_timestamp() + v_life)
-    on conflict (id) do nothing
-    returning * into r;
-    if found then
-      return credits_private.reservation_json(r)
-        || jsonb_build_object('replayed', false, 'balance', credits_private.balance_json(b));
-    end if;
+  v_now := clock_timestamp();
+  insert into public.credit_reservations
+    (id, account_id, user_id, held, requested, minimum, feature, model, rate_id, margin_id, metadata, created_at, expires_at)
+  values
+    (p_reservation_id, p_user_id, p_user_id, v_held, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id,
+     coalesce(p_metadata, '{}'), v_now, v_now + v_life)
+  on conflict (id) do nothing;
+  if not found then
     -- A repeated call: give back what was just taken.
-    b.reserved := b.reserved - v_held;
-    b.open_reservations := b.open_reservations - 1;
-    perform credits_private.save_account(b);
+    update public.credit_balances a
+    set reserved = a.reserved - v_held, open_reservations = a.open_reservations - 1
+    where a.account_id = p_user_id;
+    return credits_private.repeat_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id, p_metadata);
   end if;
 
-  select * into strict r from public.credit_reservations where id = p_reservation_id;
-  if (r.account_id, r.requested, r.minimum) is distinct from (p_user_id, p_amount, v_minimum)
-    or (r.feature, r.model, r.rate_id, r.margin_id) is distinct from (p_feature, p_model, p_rate_id, p_margin_id)
-    or r.metadata <> coalesce(p_metadata, '{}')
-  then
-    perform credits_private.fail(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', p_reservation_id));
-  end if;
-  return credits_private.reservation_json(r)
-    || jsonb_build_object('replayed', true, 'balance', credits_private.balance_json(b));
+  -- As reservation_json and balance_json would say it, from single values.
+  return jsonb_build_object(
+    'reservationId', p_reservation_id,
+    'userId', p_user_id,
+    'state', 'active',
+    'amount', trim_scale(v_held)::text,
+    'captured', '0',
+    'uncollected', '0',
+    'feature', p_feature,
+    'model', p_model,
+    'rateId', p_rate_id,
+    'marginId', p_margin_id,
+    'metadata', coalesce(p_metadata, '{}'),
+    'late', false,
+    'createdAt', to_char(v_now at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'expiresAt', to_char((v_now + v_life) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'closedAt', null,
+    'replayed', false,
+    'balance', jsonb_build_object(
+      'userId', p_user_id,
+      'planId', v_plan_id,
+      'planCredits', trim_scale(v_plan_credits)::text,
+      'addOnCredits', trim_scale(v_add_on_credits)::text,
+      'debt', trim_scale(v_debt)::text,
+      'reserved', trim_scale(v_reserved)::text,
+      'overageLimit', trim_scale(v_overage_limit)::text,
+      'available', trim_scale(v_plan_credits + v_add_on_credits - v_debt + v_overage_limit - v_reserved)::text,
+      'status', 'active',
+      'periodEndsAt', to_char(v_period_ends_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      'version', v_version));
 end;
 $$;
 comment on function public.credits_reserve(uuid, uuid, numeric, numeric, integer, text, text, uuid, uuid, jsonb) is

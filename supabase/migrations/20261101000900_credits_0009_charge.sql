@@ -21,26 +21,30 @@ language plpgsql
 immutable
 set search_path = ''
 as $$
-declare
-  v_usd constant text := '^[0-9]{1,11}([.][0-9]{1,12})?$';
-  v_uuid constant text := '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
 begin
+  -- Runs for every charge, so: patterns without counted repeats (those are built anew for every match), and a UUID
+  -- by its shape, every hex digit made a zero. A length first, so that no cast below can overflow.
   return case
-    when (v."amount" ~ '^[0-9]{1,12}([.][0-9]{1,6})?$') is not true then 'amount'
-    when v."costUsd" !~ v_usd then 'costUsd'
-    when v."marginPercent" !~ '^-?[0-9]{1,5}([.][0-9]{1,4})?$' then 'marginPercent'
-    when v."marginPercent"::numeric <= -100 or v."marginPercent"::numeric > 10000 then 'marginPercent'
+    when (length(v."amount") <= 19 and v."amount" ~ '^[0-9]+([.][0-9]+)?$') is not true then 'amount'
+    when v."amount"::numeric > 1000000000000 or scale(v."amount"::numeric) > 6 then 'amount'
+    when length(v."costUsd") > 24 or v."costUsd" !~ '^[0-9]+([.][0-9]+)?$' then 'costUsd'
+    when v."costUsd"::numeric > 100000000000 or scale(v."costUsd"::numeric) > 12 then 'costUsd'
+    when length(v."marginPercent") > 11 or v."marginPercent" !~ '^-?[0-9]+([.][0-9]+)?$' then 'marginPercent'
+    when v."marginPercent"::numeric <= -100 or v."marginPercent"::numeric > 10000
+      or scale(v."marginPercent"::numeric) > 4 then 'marginPercent'
     when v."costSource" not in ('market-cost', 'gateway-cost', 'rate', 'estimate', 'manual') then 'costSource'
-    when v."computedCostUsd" !~ v_usd then 'computedCostUsd'
-    when v."reportedCostUsd" !~ v_usd then 'reportedCostUsd'
-    when char_length(v."model") not between 1 and 255 then 'model'
-    when char_length(v."servedModel") not between 1 and 255 then 'servedModel'
-    when char_length(v."feature") not between 1 and 255 then 'feature'
-    when char_length(v."generationId") not between 1 and 255 then 'generationId'
-    when v."inputTokens" !~ '^[0-9]{1,15}$' then 'inputTokens'
-    when v."outputTokens" !~ '^[0-9]{1,15}$' then 'outputTokens'
-    when v."rateId" !~ v_uuid then 'rateId'
-    when v."marginId" !~ v_uuid then 'marginId'
+    when length(v."computedCostUsd") > 24 or v."computedCostUsd" !~ '^[0-9]+([.][0-9]+)?$' then 'computedCostUsd'
+    when v."computedCostUsd"::numeric > 100000000000 or scale(v."computedCostUsd"::numeric) > 12 then 'computedCostUsd'
+    when length(v."reportedCostUsd") > 24 or v."reportedCostUsd" !~ '^[0-9]+([.][0-9]+)?$' then 'reportedCostUsd'
+    when v."reportedCostUsd"::numeric > 100000000000 or scale(v."reportedCostUsd"::numeric) > 12 then 'reportedCostUsd'
+    when length(v."model") not between 1 and 255 then 'model'
+    when length(v."servedModel") not between 1 and 255 then 'servedModel'
+    when length(v."feature") not between 1 and 255 then 'feature'
+    when length(v."generationId") not between 1 and 255 then 'generationId'
+    when length(v."inputTokens") > 15 or v."inputTokens" !~ '^[0-9]+$' then 'inputTokens'
+    when length(v."outputTokens") > 15 or v."outputTokens" !~ '^[0-9]+$' then 'outputTokens'
+    when translate(v."rateId", '123456789abcdefABCDEF', '000000000000000000000') <> '00000000-0000-0000-0000-000000000000' then 'rateId'
+    when translate(v."marginId", '123456789abcdefABCDEF', '000000000000000000000') <> '00000000-0000-0000-0000-000000000000' then 'marginId'
     when jsonb_typeof(v."usage") not in ('object', 'null') or pg_column_size(v."usage") > 65536 then 'usage'
     when jsonb_typeof(v."pricing") not in ('object', 'null') or pg_column_size(v."pricing") > 65536 then 'pricing'
     when jsonb_typeof(v."provider") not in ('object', 'null') or pg_column_size(v."provider") > 65536 then 'provider'
@@ -222,17 +226,47 @@ $$;
 comment on function public.credits_capture(uuid, uuid, jsonb, numeric, numeric, integer) is
   'Charges one provider call, keeps the reservation open and can hold more for the next call in the same round trip. Errors: RESERVATION_NOT_FOUND, RESERVATION_CLOSED, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
 
-create or replace function public.credits_settle(p_reservation_id uuid, p_charge jsonb default null)
+create or replace function credits_private.book_late(p_reservation_id uuid, p_charge jsonb, p_user_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  b public.credit_balances;
+  v credits_private.charge_input;
+  v_amount numeric := 0.000001;
+begin
+  if p_charge is not null and jsonb_typeof(p_charge) <> 'null' then
+    v := credits_private.read_charge(p_charge);
+    v_amount := greatest(v_amount, v."amount"::numeric);
+  end if;
+  b := credits_private.open_account(p_user_id);
+  perform credits_private.apply_due(b);
+  -- Over before it began: it holds nothing and is charged like any other that has expired. Whoever was first with
+  -- this id is kept: the settle that follows looks at what is there.
+  insert into public.credit_reservations
+    (id, account_id, user_id, state, held, requested, minimum, feature, model, rate_id, margin_id, created_at, expires_at, closed_at)
+  values
+    (p_reservation_id, p_user_id, p_user_id, 'expired', 0, v_amount, v_amount, v."feature", v."model", v."rateId"::uuid, v."marginId"::uuid,
+     clock_timestamp(), clock_timestamp(), clock_timestamp())
+  on conflict (id) do nothing;
+end;
+$$;
+comment on function credits_private.book_late(uuid, jsonb, uuid) is
+  'Makes the row of a reservation that never reached the database, or was lost with an asynchronous commit, so that its cost is recorded.';
+
+create or replace function credits_private.settle_slowly(p_reservation_id uuid, p_charge jsonb, p_user_id uuid)
 returns jsonb
 language plpgsql
-security definer
 set search_path = ''
-set lock_timeout = '800ms'
 as $$
 declare
   p credits_private.posting;
   v_replayed boolean := false;
 begin
+  if p_user_id is not null and not exists (select from public.credit_reservations r where r.id = p_reservation_id) then
+    perform credits_private.book_late(p_reservation_id, p_charge, p_user_id);
+  end if;
   p := credits_private.lock_reservation(p_reservation_id);
   case (p.r).state
     when 'settled' then
@@ -241,7 +275,7 @@ begin
     when 'released' then
       perform credits_private.fail(409, 'RESERVATION_CLOSED', jsonb_build_object('state', (p.r).state));
     else
-      if jsonb_typeof(p_charge) is distinct from 'null' and p_charge is not null then
+      if jsonb_typeof(p_charge) <> 'null' then
         p := credits_private.charge(p, p_reservation_id, p_charge);
       end if;
       -- An expired reservation holds nothing any more.
@@ -260,8 +294,213 @@ begin
     'transaction', case when (p.t).id is not null then credits_private.transaction_json(p.t) end);
 end;
 $$;
-comment on function public.credits_settle(uuid, jsonb) is
-  'Takes the last charge and returns the rest of the reservation. Again: the first result. After its expiry: charged late, from what is available. Errors: RESERVATION_NOT_FOUND, RESERVATION_CLOSED, INVALID_INPUT.';
+comment on function credits_private.settle_slowly(uuid, jsonb, uuid) is
+  'Settle when the fast path did not apply: nothing to charge, work is due, several lots or too few credits, closed, unknown, or to be refused.';
+
+create or replace function public.credits_settle(p_reservation_id uuid, p_charge jsonb default null, p_user_id uuid default null)
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+set lock_timeout = '800ms'
+as $$
+declare
+  v credits_private.charge_input;
+  -- With the types of the columns, so that the hash is made of what will be stored. Single values, not rows:
+  -- handling a row of thirty columns costs more than writing it.
+  v_amount numeric(20, 6);
+  v_cost_usd numeric(24, 12);
+  v_computed_cost_usd numeric(24, 12);
+  v_reported_cost_usd numeric(24, 12);
+  v_margin_percent numeric(9, 4);
+  v_feature text;
+  v_model text;
+  v_metadata jsonb;
+  v_now timestamptz;
+  v_lots jsonb;
+  v_hash bytea;
+  v_balance_after numeric(20, 6);
+  -- The account as it was when it was locked, and the reservation as it is now.
+  b_account_id uuid;
+  b_closed boolean;
+  b_plan_id text;
+  b_status text;
+  b_plan_credits numeric;
+  b_add_on_credits numeric;
+  b_debt numeric;
+  b_overage_limit numeric;
+  b_reserved numeric;
+  b_period_ends_at timestamptz;
+  b_version bigint;
+  b_chain_hash bytea;
+  b_lot_id uuid;
+  r_user_id uuid;
+  r_captured numeric;
+  r_uncollected numeric;
+  r_feature text;
+  r_model text;
+  r_rate_id uuid;
+  r_margin_id uuid;
+  r_metadata jsonb;
+  r_late boolean;
+  r_created_at timestamptz;
+  r_expires_at timestamptz;
+begin
+  if jsonb_typeof(p_charge) = 'object' then
+    v := jsonb_populate_record(null::credits_private.charge_input, p_charge);
+  end if;
+  -- What is wrong with a charge is said by the slow path, once it is known that there is something to charge.
+  if v."costUsd" is null or credits_private.charge_fault(v) is not null then
+    return credits_private.settle_slowly(p_reservation_id, p_charge, p_user_id);
+  end if;
+  v_amount := v."amount"::numeric;
+
+  -- The usual case: an open reservation, nothing due, and the current lot pays for all of it. Locks the account,
+  -- then closes the reservation: without the locked row there is nothing to join, so the order is certain. Whoever
+  -- had to wait for the lock sees the reservation as it is now, because Postgres looks again at a row that was
+  -- changed meanwhile: a second settle closes nothing here.
+  with a as materialized (
+    select x.account_id, x.user_id is null as closed, x.plan_id, x.status, x.plan_credits, x.add_on_credits, x.debt,
+      x.overage_limit, x.reserved, x.next_due_at, x.plan_period_ends_at, x.version, x.chain_hash, x.current_lot_id,
+      x.current_lot_remaining
+    from public.credit_balances x
+    where x.account_id = (select y.account_id from public.credit_reservations y where y.id = p_reservation_id)
+    for update
+  )
+  update public.credit_reservations r
+  set state = 'settled', captured = r.captured + v_amount, closed_at = clock_timestamp()
+  from a
+  where r.id = p_reservation_id
+    and r.state = 'active'
+    and a.next_due_at > clock_timestamp()
+    and v_amount <= a.current_lot_remaining
+    and v_amount <= r.held + a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved
+  returning a.account_id, a.closed, a.plan_id, a.status, a.plan_credits, a.add_on_credits, a.debt, a.overage_limit,
+    a.reserved - r.held, a.plan_period_ends_at, a.version + 1, a.chain_hash, a.current_lot_id,
+    r.user_id, r.captured, r.uncollected, r.feature, r.model, r.rate_id, r.margin_id, r.metadata, r.late, r.created_at,
+    r.expires_at, r.closed_at
+  into b_account_id, b_closed, b_plan_id, b_status, b_plan_credits, b_add_on_credits, b_debt, b_overage_limit,
+    b_reserved, b_period_ends_at, b_version, b_chain_hash, b_lot_id,
+    r_user_id, r_captured, r_uncollected, r_feature, r_model, r_rate_id, r_margin_id, r_metadata, r_late, r_created_at,
+    r_expires_at, v_now;
+  if b_account_id is null then
+    return credits_private.settle_slowly(p_reservation_id, p_charge, p_user_id);
+  end if;
+
+  -- What spend, append and charge do in the general case, in as few steps as possible.
+  if b_plan_credits > 0 then b_plan_credits := b_plan_credits - v_amount;
+  else b_add_on_credits := b_add_on_credits - v_amount;
+  end if;
+  v_balance_after := b_plan_credits + b_add_on_credits - b_debt;
+  v_lots := case when v_amount = 0 then '[]'
+    else jsonb_build_array(jsonb_build_object('lotId', b_lot_id, 'amount', trim_scale(-v_amount)::text)) end;
+  v_cost_usd := v."costUsd"::numeric;
+  v_computed_cost_usd := v."computedCostUsd"::numeric;
+  v_reported_cost_usd := v."reportedCostUsd"::numeric;
+  v_margin_percent := v."marginPercent"::numeric;
+  v_feature := coalesce(v."feature", r_feature);
+  v_model := coalesce(v."model", r_model);
+  v_metadata := coalesce(v."metadata", r_metadata);
+  -- The text of transaction_hash; verify recomputes it from the rows.
+  v_hash := sha256(b_chain_hash || convert_to(jsonb_build_array(
+    1, b_account_id, b_version, p_reservation_id, r_user_id, 'usage', null, -v_amount, v_balance_after,
+    0::numeric(20, 6), v_lots, p_reservation_id, null, v_feature, v_model, v."inputTokens"::bigint,
+    v."outputTokens"::bigint, coalesce(v."costSource" = 'estimate', false), false, null, v_metadata,
+    (extract(epoch from v_now) * 1000000)::bigint,
+    p_reservation_id, v_cost_usd, v_margin_percent, v."costSource", v_computed_cost_usd, v_reported_cost_usd,
+    v."servedModel", v."usage", v."rateId"::uuid, v."marginId"::uuid, v."pricing", v."generationId", v."provider", null
+  )::text, 'UTF8'));
+
+  with cost as (
+    insert into public.credit_transaction_costs
+      (account_id, version, transaction_id, cost_usd, margin_percent, cost_source, computed_cost_usd, reported_cost_usd,
+       served_model, usage, rate_id, margin_id, pricing, generation_id, provider)
+    values
+      (b_account_id, b_version, p_reservation_id, v_cost_usd, v_margin_percent, v."costSource", v_computed_cost_usd,
+       v_reported_cost_usd, v."servedModel", v."usage", v."rateId"::uuid, v."marginId"::uuid, v."pricing",
+       v."generationId", v."provider")
+  ),
+  entry as (
+    insert into public.credit_transactions
+      (account_id, version, id, user_id, type, amount, balance_after, lots, reservation_id, feature, model,
+       input_tokens, output_tokens, estimated, metadata, created_at, hash)
+    values
+      (b_account_id, b_version, p_reservation_id, r_user_id, 'usage', -v_amount, v_balance_after, v_lots,
+       p_reservation_id, v_feature, v_model, v."inputTokens"::bigint, v."outputTokens"::bigint,
+       coalesce(v."costSource" = 'estimate', false), v_metadata, v_now, v_hash)
+    on conflict (id) do nothing
+    returning account_id
+  )
+  update public.credit_balances a
+  set plan_credits = b_plan_credits,
+      add_on_credits = b_add_on_credits,
+      reserved = b_reserved,
+      open_reservations = a.open_reservations - 1,
+      current_lot_remaining = a.current_lot_remaining - v_amount,
+      version = b_version,
+      chain_hash = v_hash,
+      updated_at = v_now
+  from entry
+  where a.account_id = b_account_id;
+  -- Somebody else's transaction has this id. Everything above is undone.
+  if not found then
+    perform credits_private.fail(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', p_reservation_id));
+  end if;
+
+  -- As reservation_json, transaction_json and balance_json would say it, from single values.
+  return jsonb_build_object(
+    'reservationId', p_reservation_id,
+    'userId', r_user_id,
+    'state', 'settled',
+    'amount', '0',
+    'captured', trim_scale(r_captured)::text,
+    'uncollected', trim_scale(r_uncollected)::text,
+    'feature', r_feature,
+    'model', r_model,
+    'rateId', r_rate_id,
+    'marginId', r_margin_id,
+    'metadata', r_metadata,
+    'late', r_late,
+    'createdAt', to_char(r_created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'expiresAt', to_char(r_expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'closedAt', to_char(v_now at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'replayed', false,
+    'transaction', jsonb_build_object(
+      'id', p_reservation_id,
+      'userId', r_user_id,
+      'version', b_version,
+      'type', 'usage',
+      'source', null,
+      'amount', trim_scale(-v_amount)::text,
+      'balanceAfter', trim_scale(v_balance_after)::text,
+      'uncollected', '0',
+      'reservationId', p_reservation_id,
+      'reversesId', null,
+      'feature', v_feature,
+      'model', v_model,
+      'inputTokens', v."inputTokens"::bigint,
+      'outputTokens', v."outputTokens"::bigint,
+      'estimated', coalesce(v."costSource" = 'estimate', false),
+      'late', false,
+      'reason', null,
+      'metadata', v_metadata,
+      'createdAt', to_char(v_now at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')),
+    'balance', jsonb_build_object(
+      'userId', b_account_id,
+      'planId', b_plan_id,
+      'planCredits', trim_scale(b_plan_credits)::text,
+      'addOnCredits', trim_scale(b_add_on_credits)::text,
+      'debt', trim_scale(b_debt)::text,
+      'reserved', trim_scale(b_reserved)::text,
+      'overageLimit', trim_scale(b_overage_limit)::text,
+      'available', trim_scale(v_balance_after + b_overage_limit - b_reserved)::text,
+      'status', case when b_closed then 'closed' else b_status end,
+      'periodEndsAt', to_char(b_period_ends_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      'version', b_version));
+end;
+$$;
+comment on function public.credits_settle(uuid, jsonb, uuid) is
+  'Takes the last charge and returns the rest of the reservation. Again: the first result. After its expiry: charged late, from what is available. With a user id a reservation that is not there (promised while the database was away, or lost with it) is booked late too. Errors: RESERVATION_NOT_FOUND, RESERVATION_CLOSED, ACCOUNT_NOT_FOUND, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
 
 create or replace function public.credits_release(p_reservation_id uuid)
 returns jsonb

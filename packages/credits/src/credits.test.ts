@@ -328,6 +328,28 @@ describe('a store that is down', () => {
     expect(await credits.getBalance({ userId })).toMatchObject({ available: '43', reserved: '0' })
   })
 
+  it('the cost of a promised call is recorded when nothing is left to pay it, whole or in parts', async () => {
+    const { credits, memory, userId, faults } = setup({ failOpen: { maxCredits: '15' } })
+    const promise = async () => {
+      faults.reserve = [down('STORE_UNAVAILABLE')]
+      return (await credits.reserve({ userId, amount: '5' })).reservationId
+    }
+    const [whole, inParts] = [await promise(), await promise()]
+    await memory.reserve({ reservationId: crypto.randomUUID(), userId, amount: '50', ttlSeconds: 300 })
+    const late = { captured: '0', uncollected: '4', late: true }
+    expect(await credits.settle({ reservationId: whole, amount: '4' })).toMatchObject(late)
+    const part = { reservationId: inParts, amount: '4', idempotencyKey: 'step 1' }
+    expect(await credits.capture(part)).toMatchObject({
+      ...late,
+      reservationId: inParts,
+      extension: { granted: false },
+    })
+    expect(await credits.capture(part)).toMatchObject({ ...late, replayed: true })
+    expect(await credits.settle({ reservationId: inParts, amount: '4' })).toMatchObject(late)
+    const { data } = await credits.getHistory({ userId, type: 'usage' })
+    expect(data.map((row) => row.uncollected)).toEqual(['4', '4', '4'])
+  })
+
   it('a promise given back frees the cap, and the reservation if its lost reserve had arrived', async () => {
     const { credits, memory, userId, faults } = setup({ failOpen: { maxCredits: '10' } })
     for (let count = 0; count < 3; count += 1) {

@@ -195,6 +195,15 @@ describe('every table, view, function and constraint', () => {
          )`,
     )
     expect(unbounded.rows).toEqual([])
+    const domains = await ground.admin.query(
+      `select y.typname as name from pg_type y join pg_namespace n on n.oid = y.typnamespace
+       where ${OURS} and y.typtype = 'd' and y.typbasetype = 'numeric'::regtype
+         and not exists (
+           select from pg_constraint k where k.contypid = y.oid
+             and pg_get_constraintdef(k.oid) ~ 'VALUE >' and pg_get_constraintdef(k.oid) ~ 'VALUE <'
+         )`,
+    )
+    expect(domains.rows).toEqual([])
   })
 })
 

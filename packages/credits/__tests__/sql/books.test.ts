@@ -125,7 +125,7 @@ describe('tampering by somebody who owns the database', () => {
     ],
     [
       'a number',
-      `alter table public.credit_transactions drop constraint if exists credit_transactions_amounts_check; update public.credit_transactions set uncollected = 'NaN' ${row}`,
+      `alter domain credits_private.amount drop constraint amount_check; update public.credit_transactions set uncollected = 'NaN' ${row}`,
       'not_a_number',
     ],
   ]
@@ -135,7 +135,7 @@ describe('tampering by somebody who owns the database', () => {
     try {
       await client.query('begin')
       await client.query(
-        `set local session_replication_role = replica; alter table public.credit_transactions drop constraint credit_transactions_amounts_check`,
+        `set local session_replication_role = replica; alter table public.credit_transactions drop constraint credit_transactions_sign_check`,
       )
       for (const statement of sql.replaceAll('$1', `'${userId}'`).split(';')) await client.query(statement)
       const { rows } = await client.query<{ faults: Fault[] }>(

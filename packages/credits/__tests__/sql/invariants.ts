@@ -71,8 +71,8 @@ async function notNumbers(client: pg.PoolClient): Promise<string[]> {
   const { rows } = await client.query<{ name: string; sql: string }>(
     `select c.relname || '.' || a.attname as name,
             format('select 1 from public.%I where %I = ''NaN'' limit 1', c.relname, a.attname) as sql
-     from pg_attribute a join pg_class c on c.oid = a.attrelid
-     where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and a.atttypid = 'numeric'::regtype`,
+     from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_type y on y.oid = a.atttypid
+     where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and 'numeric'::regtype in (y.oid, y.typbasetype)`,
   )
   const bad: string[] = []
   for (const { name, sql } of rows) if ((await client.query(sql)).rowCount) bad.push(name)

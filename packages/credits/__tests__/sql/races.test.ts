@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { balanceOf, call, closeStack, type Ground, openGround, reserve, userWith } from './ground.ts'
+import { balanceOf, call, closeStack, type Ground, openGround, refusal, reserve, userWith } from './ground.ts'
 import { assertInvariants } from './invariants.ts'
 
 let ground: Ground
@@ -136,12 +136,50 @@ describe('closing reservations of one account at once', () => {
   })
 })
 
+describe('settling reservations of one account at once', () => {
+  // With a cost the charge takes the fast path of settle, without one the general path.
+  const settles = async (on: Ground, userId: string) => {
+    const ids: string[] = []
+    for (let count = 0; count < 20; count += 1) ids.push(await reserve(on, userId, 1))
+    return ids.map((id) => () => settle(on, id, { amount: '0.5', costUsd: '0.001' }))
+  }
+  const settle = (on: Ground, id: string, charge: object) =>
+    call(on.service, 'credits_settle', { p_reservation_id: id, p_charge: charge })
+
+  it('charges every one of them once, by both paths', async () => {
+    for (const table of ['credit_balances', 'credit_reservations', 'credit_transactions'].map(
+      (name) => `public.${name}`,
+    )) {
+      const userId = await userWith(ground, 50)
+      const once = await settles(ground, userId)
+      const ids = [await reserve(ground, userId, 1), await reserve(ground, userId, 1)]
+      const general = ids.map((id) => () => settle(ground, id, { amount: '0.5' }))
+      const results = await behindBarrier(ground, table, [...once, ...once, ...general, ...general])
+      expect(reasons(results), table).toEqual([])
+      expect(await balanceOf(ground, userId), table).toMatchObject({ available: '39', reserved: '0' })
+    }
+    await assertInvariants(ground.admin)
+  })
+
+  it('fails on a copy whose settle does not lock the account: the barrier sees the fault', async () => {
+    const copy = await withFault('public.credits_settle(uuid,jsonb,uuid)', /for update/, '')
+    try {
+      const userId = await userWith(copy, 50)
+      const calls = await settles(copy, userId)
+      const results = await behindBarrier(copy, 'public.credit_balances', calls)
+      expect(granted(results)).toBeLessThan(20)
+    } finally {
+      await copy.close()
+    }
+  })
+})
+
 describe('two endings of one reservation', () => {
   afterEach(() => assertInvariants(ground.admin))
 
   const endings = {
     settle: (id: string) => () =>
-      call(ground.service, 'credits_settle', { p_reservation_id: id, p_charge: { amount: '3' } }),
+      call(ground.service, 'credits_settle', { p_reservation_id: id, p_charge: { amount: '3', costUsd: '1' } }),
     'settle another amount': (id: string) => () =>
       call(ground.service, 'credits_settle', { p_reservation_id: id, p_charge: { amount: '4' } }),
     'settle nothing': (id: string) => () => call(ground.service, 'credits_settle', { p_reservation_id: id }),
@@ -182,6 +220,43 @@ describe('the same key from two hundred callers', () => {
     expect(await balanceOf(ground, userId)).toMatchObject({ reserved: '10', available: '40' })
   })
 
+  it('gives to one of two accounts, and the other is refused', async () => {
+    const [one, two] = [await userWith(ground, 50), await userWith(ground, 50)]
+    const p_transaction_id = crypto.randomUUID()
+    const give = (userId: string) => () =>
+      call(ground.service, 'credits_grant', {
+        p_transaction_id,
+        p_user_id: userId,
+        p_amount: 5,
+        p_source: 'promo',
+        p_bucket: 'add-on',
+      })
+    const calls = Array.from({ length: 20 }, (_, index) => give(index % 2 ? one : two))
+    const results = await behindBarrier(ground, 'public.credit_transactions', calls)
+    expect(reasons(results)).toEqual(['IDEMPOTENCY_MISMATCH'])
+    expect(granted(results)).toBe(10)
+    const balances = [await balanceOf(ground, one), await balanceOf(ground, two)].map((each) => each.available)
+    expect(balances.toSorted()).toEqual(['50', '55'])
+  })
+
+  it('never settles under an id that another transaction has, by either path', async () => {
+    const userId = await userWith(ground, 50)
+    for (const charge of [{ amount: '3' }, { amount: '3', costUsd: '1' }]) {
+      const id = crypto.randomUUID()
+      await call(ground.service, 'credits_adjust', {
+        p_transaction_id: id,
+        p_user_id: userId,
+        p_amount: 1,
+        p_reason: 'first',
+      })
+      await call(ground.service, 'credits_reserve', { p_reservation_id: id, p_user_id: userId, p_amount: 5 })
+      const settling = call(ground.service, 'credits_settle', { p_reservation_id: id, p_charge: charge })
+      expect(await refusal(settling, 'IDEMPOTENCY_MISMATCH')).toEqual({ id })
+      await call(ground.service, 'credits_release', { p_reservation_id: id })
+    }
+    expect(await balanceOf(ground, userId)).toMatchObject({ available: '52', reserved: '0' })
+  })
+
   it('refunds once, and twenty full refunds under twenty keys return the charge once', async () => {
     const userId = await userWith(ground, 50)
     const p_original_id = await reserve(ground, userId, 10)
@@ -216,7 +291,7 @@ describe('first use by fifty callers', () => {
 })
 
 describe('a locked account', () => {
-  it('refuses its own callers after two seconds and never delays another account', async () => {
+  it('refuses its own callers within a second and never delays another account', async () => {
     const [locked, other] = [await userWith(ground, 5), await userWith(ground, 5)]
     const blocker = await ground.admin.connect()
     try {
@@ -253,7 +328,7 @@ describe('eight workers mixing every operation over three accounts', () => {
         const userId = users[random(users.length)] as string
         const id = open.length ? (open[random(open.length)] as string) : crypto.randomUUID()
         const amount = 1 + random(5)
-        const charge = { amount: `${amount}.25` }
+        const charge = { amount: `${amount}.25`, ...(step % 2 ? { costUsd: '0.01' } : {}) }
         const operations = [
           async () => open.push(await reserve(ground, userId, amount, { p_ttl_seconds: 1 })),
           () =>

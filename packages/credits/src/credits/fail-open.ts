@@ -14,8 +14,15 @@ interface Promised {
 export interface FailOpen {
   /** A promised reservation, or nothing when the cap would be exceeded. */
   promise(request: StoreReserveInput): ReservationResult | undefined
-  /** Makes a promised reservation real before it is charged. Does nothing for all others. */
+  /** Makes a promised reservation real before it is extended or charged in part. Does nothing for all others. */
   book(reservationId: string): Promise<void>
+  /**
+   * Whose promise it is: the store books the charge late if it never heard of the reservation, whatever the account
+   * can pay. Undefined for all others.
+   */
+  userOf(reservationId: string): string | undefined
+  /** The promise was charged: it no longer counts against the cap. */
+  kept(reservationId: string): void
   /** Takes a promise back; undefined when there was none. */
   forget(reservationId: string): ReservationResult | undefined
 }
@@ -57,6 +64,10 @@ export function failOpen(store: CreditStore, { maxCredits }: FailOpenOptions): F
         // The lost reserve may have arrived after all; then the reservation is there with its own minimum.
         if (!CreditError.isInstance(error) || error.code !== 'IDEMPOTENCY_MISMATCH') throw error
       }
+      drop(reservationId)
+    },
+    userOf: (reservationId) => promised.get(reservationId)?.request.userId,
+    kept(reservationId) {
       drop(reservationId)
     },
     forget(reservationId) {

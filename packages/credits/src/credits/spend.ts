@@ -3,7 +3,14 @@ import { CreditError } from '../core/errors.ts'
 import { uuidFor, uuidv7 } from '../core/ids.ts'
 import { parseOrThrow } from '../core/money.ts'
 import type { Credits, ErrorContext, ReserveResult } from '../credits-types.ts'
-import type { CaptureResult, CreditStore, ReservationResult, SettleResult, StoreReserveInput } from '../store/port.ts'
+import type {
+  CaptureResult,
+  ChargeRecord,
+  CreditStore,
+  ReservationResult,
+  SettleResult,
+  StoreReserveInput,
+} from '../store/port.ts'
 import { estimateWith } from './charges.ts'
 import { unlessBusy, withDetails } from './errors.ts'
 import type { FailOpen } from './fail-open.ts'
@@ -53,7 +60,8 @@ export function spending(context: SpendContext): Spending {
       const charge = await prices.chargeOf(reservationId, choice)
       if (charge === undefined) throw new CreditError({ code: 'INTERNAL' })
       const captureId = await uuidFor('capture', reservationId, idempotencyKey)
-      await failOpen?.book(reservationId)
+      const userId = await unbooked(failOpen, reservationId)
+      if (userId !== undefined) return lateCapture(context, { reservationId, captureId, charge, userId })
       const more = extend && { ...extend, ttlSeconds: extend.ttlSeconds ?? ttlSeconds }
       const result: CaptureResult = await unlessBusy(retries, () =>
         store.capture({ reservationId, captureId, charge, extend: more }),
@@ -64,10 +72,11 @@ export function spending(context: SpendContext): Spending {
     async settle(input) {
       const { reservationId, ...choice } = parseOrThrow(inputs.settle, input)
       const charge = await prices.chargeOf(reservationId, choice)
-      await failOpen?.book(reservationId)
-      const result: SettleResult = await unlessBusy(retries, () => store.settle({ reservationId, charge })).catch(
-        explain({ reservationId }),
-      )
+      const userId = failOpen?.userOf(reservationId)
+      const result: SettleResult = await unlessBusy(retries, () =>
+        store.settle({ reservationId, charge, userId }),
+      ).catch(explain({ reservationId }))
+      failOpen?.kept(reservationId)
       prices.forget(reservationId)
       return result
     },
@@ -145,6 +154,48 @@ function promised(context: SpendContext, request: StoreReserveInput, error: unkn
   if (error.code !== 'INSUFFICIENT_CREDITS') return explain({ reservationId })(error)
   const facts = { balance: error.details.available, required: request.minimumAmount ?? request.amount }
   throw withDetails(error, context.upgradeUrl === undefined ? facts : { ...facts, upgradeUrl: context.upgradeUrl })
+}
+
+/** Books a promise; whose it is, when the account can hold nothing for it. */
+async function unbooked(failOpen: FailOpen | undefined, reservationId: string): Promise<string | undefined> {
+  try {
+    await failOpen?.book(reservationId)
+    return undefined
+  } catch (error) {
+    if (!CreditError.isInstance(error) || !HOLDS_NOTHING.has(error.code)) throw error
+    return failOpen?.userOf(reservationId)
+  }
+}
+
+const HOLDS_NOTHING: ReadonlySet<string> = new Set([
+  'INSUFFICIENT_CREDITS',
+  'ACCOUNT_FROZEN',
+  'SPENDING_FROZEN',
+  'LIMIT_EXCEEDED',
+])
+
+/**
+ * A part of a promised call whose account can hold nothing: the cost is recorded all the same, as a late booking under
+ * the capture's own id, and the promise stays for the parts to come.
+ */
+async function lateCapture(
+  { store, retries }: SpendContext,
+  { reservationId, captureId, charge, userId }: LateCapture,
+): Promise<CaptureResult> {
+  const ids = { reservationId, captureId }
+  const booked = await unlessBusy(retries, () => store.settle({ reservationId: captureId, charge, userId })).catch(
+    explain(ids),
+  )
+  const { transaction } = booked
+  if (transaction === null) throw new CreditError({ code: 'INTERNAL', details: ids })
+  return { ...booked, reservationId, transaction, extension: { granted: false, amount: '0' } }
+}
+
+interface LateCapture {
+  reservationId: string
+  captureId: string
+  charge: ChargeRecord
+  userId: string
 }
 
 /** A promise taken back. The reserve whose answer was lost may be stored all the same, so it is released there too. */

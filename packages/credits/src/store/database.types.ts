@@ -891,7 +891,7 @@ export type Database = {
       }
       credits_set_rates: { Args: { p_aliases?: Json; p_rates: Json }; Returns: Json }
       credits_set_role: { Args: { p_actor_id?: string; p_role: string; p_user_id: string }; Returns: Json }
-      credits_settle: { Args: { p_charge?: Json; p_reservation_id: string }; Returns: Json }
+      credits_settle: { Args: { p_charge?: Json; p_reservation_id: string; p_user_id?: string }; Returns: Json }
       credits_verify_accounts: { Args: { p_after?: string; p_limit?: number }; Returns: Json }
       credits_verify_transactions: {
         Args: { p_after_account?: string; p_after_version?: number; p_limit?: number }

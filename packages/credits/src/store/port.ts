@@ -209,6 +209,11 @@ export interface StoreSettleInput {
   reservationId: string
   /** The last charge; none: close with what was captured. */
   charge?: ChargeRecord | undefined
+  /**
+   * Whose call it was, for a reservation that the store may not know: promised while it was away, or lost with it.
+   * It is then booked late, from what is available, the rest uncollected. Without it: `RESERVATION_NOT_FOUND`.
+   */
+  userId?: string | undefined
 }
 
 export interface SettleResult extends ReservationResult {

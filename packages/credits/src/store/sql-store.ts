@@ -45,7 +45,7 @@ const functions = {
     p_extend_minimum: 'numeric',
     p_ttl_seconds: 'integer',
   }),
-  settle: write('credits_settle', { ...reservation, p_charge: 'jsonb' }),
+  settle: write('credits_settle', { ...reservation, p_charge: 'jsonb', p_user_id: 'uuid' }),
   release: write('credits_release', reservation),
   getReservation: read('credits_get_reservation', reservation),
   grant: write('credits_grant', {
@@ -130,8 +130,12 @@ export function sqlStore(call: SqlCall): CreditStore {
         p_extend_minimum: extend?.minimumAmount,
         p_ttl_seconds: extend?.ttlSeconds,
       }),
-    settle: ({ reservationId, charge }) =>
-      run(functions.settle, wire.settleResult, { p_reservation_id: reservationId, p_charge: charge }),
+    settle: ({ reservationId, charge, userId }) =>
+      run(functions.settle, wire.settleResult, {
+        p_reservation_id: reservationId,
+        p_charge: charge,
+        p_user_id: userId,
+      }),
     release: ({ reservationId }) => run(functions.release, wire.reservationResult, { p_reservation_id: reservationId }),
     getReservation: ({ reservationId }) =>
       run(functions.getReservation, wire.reservation, { p_reservation_id: reservationId }),

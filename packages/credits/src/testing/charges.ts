@@ -1,4 +1,4 @@
-import { balanceIs, type ContractCase, chargeOf, equal, grant, has, refused, reserve } from './case.ts'
+import { balanceIs, type ContractCase, chargeOf, equal, grant, has, NOBODY, refused, reserve } from './case.ts'
 
 const id = (): string => crypto.randomUUID()
 
@@ -152,6 +152,41 @@ export const chargeCases: readonly ContractCase[] = [
       const captured = await harness.store.capture({ reservationId, captureId: id(), charge: chargeOf('7'), extend })
       has(captured, { state: 'expired', captured: '7', late: true, extension: { granted: false, amount: '0' } })
       equal(captured.transaction.late, true, 'late')
+      await balanceIs(harness, userId, { available: '43', reserved: '0' })
+    },
+  },
+  {
+    claim: 'a settle of a reservation that never arrived is booked late when its user is named, once',
+    async run(harness) {
+      const userId = await harness.createUser()
+      const reservationId = id()
+      const charge = chargeOf('7', { feature: 'chat' })
+      await refused(harness.store.settle({ reservationId, charge }), 'RESERVATION_NOT_FOUND')
+      const settled = await harness.store.settle({ reservationId, charge, userId })
+      has(settled, { state: 'settled', userId, captured: '7', late: true, replayed: false, feature: 'chat' })
+      has(settled.transaction ?? {}, { amount: '-7', late: true, reservationId } as object)
+      has(await harness.store.settle({ reservationId, charge, userId }), { replayed: true, captured: '7' })
+      await balanceIs(harness, userId, { available: '43', reserved: '0', version: 2 })
+      await refused(harness.store.settle({ reservationId: id(), charge, userId: NOBODY }), 'ACCOUNT_NOT_FOUND')
+    },
+  },
+  {
+    claim: 'a late booking with nothing available is recorded as uncollected, never lost',
+    async run(harness) {
+      const userId = await harness.createUser()
+      await reserve(harness, userId, '50')
+      const settled = await harness.store.settle({ reservationId: id(), charge: chargeOf('7'), userId })
+      has(settled, { state: 'settled', captured: '0', uncollected: '7', late: true })
+      has(settled.transaction ?? {}, { amount: '0', uncollected: '7' } as object)
+      await balanceIs(harness, userId, { available: '0', reserved: '50' })
+    },
+  },
+  {
+    claim: 'a user named for a reservation that is there changes nothing',
+    async run(harness) {
+      const userId = await harness.createUser()
+      const { reservationId } = await reserve(harness, userId, '10')
+      has(await harness.store.settle({ reservationId, charge: chargeOf('7'), userId }), { captured: '7', late: false })
       await balanceIs(harness, userId, { available: '43', reserved: '0' })
     },
   },

@@ -42,31 +42,40 @@ export function reserve(bank: Bank, input: StoreReserveInput): ReservationResult
     const { maxOpenReservations: maximum } = bank
     throw new CreditError({ code: 'LIMIT_EXCEEDED', details: { limit: 'open_reservations', maximum } })
   }
-  const held: Held = {
-    reservationId: input.reservationId,
-    userId: input.userId,
-    state: 'active',
-    asked,
-    amount: least(amount, free),
-    captured: 0n,
-    uncollected: 0n,
-    feature: input.feature ?? null,
-    model: input.model ?? null,
-    rateId: input.rateId ?? null,
-    marginId: input.marginId ?? null,
-    metadata: ownMetadata(input.metadata),
-    late: false,
-    createdAt: now,
-    expiresAt: now + ttl,
-    closedAt: null,
-    settlement: null,
-    steps: null,
-  }
+  const held = newHold(input, asked, least(amount, free), now, ttl)
   bank.reservations.set(held.reservationId, held)
   account.active.add(held)
   account.reserved += held.amount
   if (held.expiresAt < account.nextDueAt) account.nextDueAt = held.expiresAt
   return answer(account, held, false)
+}
+
+type HoldFacts = Pick<
+  StoreReserveInput,
+  'reservationId' | 'userId' | 'feature' | 'model' | 'rateId' | 'marginId' | 'metadata'
+>
+
+function newHold(facts: HoldFacts, asked: string, amount: Micros, now: number, life: number): Held {
+  return {
+    reservationId: facts.reservationId,
+    userId: facts.userId,
+    state: 'active',
+    asked,
+    amount,
+    captured: 0n,
+    uncollected: 0n,
+    feature: facts.feature ?? null,
+    model: facts.model ?? null,
+    rateId: facts.rateId ?? null,
+    marginId: facts.marginId ?? null,
+    metadata: ownMetadata(facts.metadata),
+    late: false,
+    createdAt: now,
+    expiresAt: now + life,
+    closedAt: null,
+    settlement: null,
+    steps: null,
+  }
 }
 
 export function extend(bank: Bank, input: StoreExtendInput): ExtendResult {
@@ -104,6 +113,7 @@ export function capture(bank: Bank, input: StoreCaptureInput): CaptureResult {
 
 export function settle(bank: Bank, input: StoreSettleInput): SettleResult {
   const cost = input.charge === undefined ? 0n : micros('charge.amount', input.charge.amount, 0n)
+  if (input.userId !== undefined) bookLate(bank, input.reservationId, input.userId, input.charge)
   const { account, held, now } = open(bank, input.reservationId)
   if (held.state === 'released') throw closed(held)
   if (held.state === 'settled') return settled(account, held, true)
@@ -114,6 +124,21 @@ export function settle(bank: Bank, input: StoreSettleInput): SettleResult {
   }
   closeHold(account, held, 'settled', now)
   return settled(account, held, false)
+}
+
+/** Makes the reservation that never reached this store: over before it began, it holds nothing. */
+function bookLate(bank: Bank, reservationId: string, userId: string, charge: ChargeRecord | undefined): void {
+  if (bank.reservations.has(requireUuid('reservationId', reservationId))) return
+  const facts: HoldFacts = {
+    reservationId,
+    userId: bank.account(userId).userId,
+    feature: charge?.feature ?? undefined,
+    model: charge?.model ?? undefined,
+    rateId: charge?.rateId ?? undefined,
+    marginId: charge?.marginId ?? undefined,
+  }
+  const now = bank.now()
+  bank.reservations.set(reservationId, { ...newHold(facts, 'late', 0n, now, 0), state: 'expired', closedAt: now })
 }
 
 export function release(bank: Bank, reservationId: string): ReservationResult {
