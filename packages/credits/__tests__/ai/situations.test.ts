@@ -314,6 +314,55 @@ describe('every way a stream ends is settled exactly once', () => {
     await expectOneToOne(outcome, [exact])
   })
 
+  it('a reader who is slow, but not gone, is not taken for gone', async () => {
+    let parts = 0
+    const outcome = await stream({
+      script: [{ parts: answering }],
+      read: async (result) => {
+        for await (const _ of result.stream) if (++parts % 50 === 0) await sleep(60)
+      },
+    })
+    await expectOneToOne(outcome, [exact])
+  })
+
+  it('a single step that ends in a tool call', async () => {
+    const outcome = await stream({ script: [{ parts: looking('a') }], options: { tools }, read: readAll })
+    await expectOneToOne(outcome, [exact])
+    expect(outcome.trips).toEqual(['reserve', 'settle'])
+  })
+
+  it('a tool that outlives the hold: charged, and held anew for the next step', async () => {
+    const slow = { look: tool({ inputSchema: z.object({}), execute: () => sleep(1_500).then(() => 'late') }) }
+    const outcome = await stream({
+      script: [{ parts: looking('a') }, { parts: answering }],
+      context: { ttlSeconds: 2, abandoned: { policy: 'cancel', idleSeconds: 30 } },
+      options: { ...loop, tools: slow } as Partial<Options>,
+      read: readAll,
+    })
+    const charges = await outcome.charges()
+    expect(charges.map(({ outputTokens }) => outputTokens)).toEqual([LENGTH, LENGTH])
+    expect(outcome.trips).toEqual(['reserve', 'settle', 'reserve', 'settle'])
+    expect(await reservations(outcome)).toBe('0')
+  })
+
+  it('a reader who comes back after the stream was given up finds a clean end with the reason', async () => {
+    const types: string[] = []
+    const outcome = await stream({
+      script: [{ parts: answering }],
+      read: async (result) => {
+        for await (const part of result.stream) {
+          types.push(part.type)
+          if (types.length === 5) await sleep(400)
+        }
+        expect(await result.finishReason).toBe('length')
+        expect((await settledCredits(result))?.stopped?.reason).toBe('abandoned')
+      },
+    })
+    expect(types.slice(-3)).toEqual(['text-end', 'finish-step', 'finish'])
+    expect(outcome.journal[0]?.outcome).toBe('cancelled')
+    expect(await reservations(outcome)).toBe('0')
+  })
+
   it('the low-memory variant: read to the end, and cancelled', async () => {
     const fn = experimental_streamTextLowMemory as unknown as typeof streamText
     await expectOneToOne(await stream({ fn, script: [{ parts: answering }], read: readAll }), [exact])

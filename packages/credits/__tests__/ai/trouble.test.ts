@@ -69,6 +69,25 @@ describe('when the books cannot be written', () => {
   })
 })
 
+describe('the platform', () => {
+  it('is told to wait until the books are closed', async () => {
+    const waited: Promise<unknown>[] = []
+    const { context } = books({ context: { waitUntil: (work) => waited.push(work) } })
+    const result = await withCredits(streamText, context)({ model: provider([answer]).model, prompt: 'Hello' })
+    await result.consumeStream()
+    expect(waited).toHaveLength(1)
+    expect(await waited[0]).toMatchObject({ charged: '0.176', closed: true })
+  })
+
+  it('has nothing to wait for when the call was refused', async () => {
+    const waited: Promise<unknown>[] = []
+    const { context } = books({ available: '0.001', context: { waitUntil: (work) => waited.push(work) } })
+    const call = withCredits(streamText, context)({ model: provider([answer]).model, prompt: 'Hello' })
+    await expect(call).rejects.toMatchObject({ status: 402 })
+    expect(waited).toEqual([])
+  })
+})
+
 describe('the operator asked for payment by the provider', () => {
   it('is PROVIDER_UNAVAILABLE, never the user’s 402, and the hold is given back', async () => {
     const { context, balance, charges } = books()
