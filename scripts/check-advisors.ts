@@ -3,7 +3,7 @@
  * find something. What is accepted stands in `accepted`, with its reason.
  */
 import pg from 'pg'
-import { withStackCli } from './lib/stack-cli.ts'
+import { type StackCli, withStackCli } from './lib/stack-cli.ts'
 
 /** A finding of `supabase db advisors`, which is Supabase's splinter. */
 interface Finding {
@@ -11,6 +11,12 @@ interface Finding {
   level: string
   detail: string
   metadata: { schema?: string } | null
+}
+
+/** One function of `supabase db lint`. */
+interface Lint {
+  function: string
+  issues: { level: string; message: string }[]
 }
 
 function accepted({ name, metadata, detail }: Finding): boolean {
@@ -35,17 +41,37 @@ const CALLABLE_DEFINERS = `
   where n.nspname in ('public', 'graphql_public') and p.prosecdef and has_function_privilege(role, p.oid, 'execute')
   order by 1`
 
-const findings = await withStackCli(async (cli, dbUrl) => {
-  const fromCli = JSON.parse(cli('db', 'advisors', '--type', 'all', '--level', 'info')) as Finding[]
-  const client = new pg.Client({ connectionString: dbUrl })
+/** Checks the bodies of our functions where the server has plpgsql_check; Debian's has (POSTGRES_BIN), npm's has not. */
+async function lint(client: pg.Client, cli: StackCli): Promise<Pick<Finding, 'name' | 'level' | 'detail'>[]> {
+  const { rowCount } = await client.query(`select from pg_available_extensions where name = 'plpgsql_check'`)
+  if (rowCount === 0) return []
+  await client.query('create extension plpgsql_check with schema extensions')
+  const output = cli('db', 'lint', '--level', 'warning', '--schema', 'public,credits_private')
+  const results = output.trim().startsWith('[') ? (JSON.parse(output) as Lint[]) : []
+  return results
+    .flatMap(({ function: name, issues }) => issues.map(({ level, message }) => ({ name, level, detail: message })))
+    .filter(({ level }) => !level.startsWith('performance'))
+}
+
+const { findings, linted } = await withStackCli(async (cli, { adminDbUrl }) => {
+  const client = new pg.Client({ connectionString: adminDbUrl })
   await client.connect()
-  const { rows } = await client.query<{ detail: string }>(CALLABLE_DEFINERS).finally(() => client.end())
-  return [
-    ...fromCli.filter((finding) => !accepted(finding)),
-    ...rows.map(({ detail }) => ({ name: 'security_definer_function_executable', level: 'WARN', detail })),
-  ]
+  try {
+    const advisors = JSON.parse(cli('db', 'advisors', '--type', 'all', '--level', 'info')) as Finding[]
+    const { rows } = await client.query<{ detail: string }>(CALLABLE_DEFINERS)
+    const lints = await lint(client, cli)
+    const { rowCount } = await client.query(`select from pg_extension where extname = 'plpgsql_check'`)
+    const callable = rows.map(({ detail }) => ({ name: 'security_definer_function_executable', level: 'WARN', detail }))
+    return {
+      findings: [...advisors.filter((finding) => !accepted(finding)), ...callable, ...lints],
+      linted: rowCount === 1,
+    }
+  } finally {
+    await client.end()
+  }
 })
 
 for (const { level, name, detail } of findings) console.error(`${level.padEnd(5)} ${name}: ${detail}`)
+if (!linted) console.log('Function bodies were not linted: this server has no plpgsql_check.')
 console.log(findings.length === 0 ? 'The advisors find nothing.' : `The advisors find ${findings.length}.`)
 process.exitCode = findings.length === 0 ? 0 : 1

@@ -10,10 +10,12 @@ export type StackCli = (...args: string[]) => string
  *
  * @throws Error with what the CLI printed when a command fails
  */
-export async function withStackCli<T>(work: (cli: StackCli, dbUrl: string) => T | Promise<T>): Promise<T> {
+export async function withStackCli<T>(
+  work: (cli: StackCli, urls: { dbUrl: string; adminDbUrl: string }) => T | Promise<T>,
+): Promise<T> {
   const stack = await startStack({ ephemeral: true, seedFile: null })
   try {
-    return await work((...args) => output(args, runOn(stack.dbUrl, args)), stack.dbUrl)
+    return await work((...args) => output(args, runOn(stack.dbUrl, args)), stack)
   } finally {
     await stack.stop()
   }
