@@ -56,8 +56,8 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_from timestamptz := coalesce(p_from, '-infinity');
-  v_account uuid := '00000000-0000-0000-0000-000000000000';
+  v_from timestamptz := coalesce(p_from, '-infinity'::timestamptz);
+  v_account uuid := '00000000-0000-0000-0000-000000000000'::uuid;
   v_version bigint := 0::bigint;
 begin
   if p_limit is null or p_limit not between 1 and 5000 then
