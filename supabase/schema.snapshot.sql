@@ -439,6 +439,9 @@ CREATE UNIQUE INDEX profiles_pkey ON public.profiles USING btree (user_id);
 
 -- policies
 
+credits_private.account_plans: account_plans_nobody all to public using (false);
+credits_private.secrets: secrets_nobody all to public using (false);
+credits_private.signup_claims: signup_claims_nobody all to public using (false);
 public.credit_audit_log: credit_audit_log_select select to authenticated using (( SELECT credits_private.is_admin() AS is_admin));
 public.credit_balances: credit_balances_select select to authenticated using (((user_id = ( SELECT auth.uid() AS uid)) OR ( SELECT credits_private.is_admin() AS is_admin)));
 public.credit_lots: credit_lots_select select to authenticated using (((account_id = ( SELECT auth.uid() AS uid)) OR ( SELECT credits_private.is_admin() AS is_admin)));

@@ -337,6 +337,9 @@ comment on table credits_private.signup_claims is
   'Who has had the signup grant: a keyed hash of the normalised e-mail or phone, never the address. Outlives the user.';
 comment on column credits_private.signup_claims.account_id is 'The account that holds the person''s free allowance now.';
 alter table credits_private.signup_claims enable row level security;
+-- The functions of this package own the table and pass; written down, so that nobody takes the missing policy for an oversight.
+drop policy if exists signup_claims_nobody on credits_private.signup_claims;
+create policy signup_claims_nobody on credits_private.signup_claims using (false);
 
 create table if not exists credits_private.secrets (
   name text not null,
@@ -345,3 +348,6 @@ create table if not exists credits_private.secrets (
 );
 comment on table credits_private.secrets is 'Keys made in this database and never leaving it.';
 alter table credits_private.secrets enable row level security;
+-- The functions of this package own the table and pass; written down, so that nobody takes the missing policy for an oversight.
+drop policy if exists secrets_nobody on credits_private.secrets;
+create policy secrets_nobody on credits_private.secrets using (false);

@@ -17,6 +17,9 @@ create table if not exists credits_private.account_plans (
 comment on table credits_private.account_plans is
   'Which plan an account was on, from when until its next row: reports by plan would otherwise show today''s plan for last year''s calls.';
 alter table credits_private.account_plans enable row level security;
+-- The functions of this package own the table and pass; written down, so that nobody takes the missing policy for an oversight.
+drop policy if exists account_plans_nobody on credits_private.account_plans;
+create policy account_plans_nobody on credits_private.account_plans using (false);
 
 insert into credits_private.account_plans (account_id, plan_id, since)
 select b.account_id, b.plan_id, '-infinity' from public.credit_balances b

@@ -121,6 +121,8 @@ describe('supabase-project-setup', () => {
         const query = readFileSync(join(MIGRATIONS, file), 'utf8')
         await call('apply_migration', { project_id, name: file.replace(/^\d+_|\.sql$/g, ''), query })
       }
+      const advisors = JSON.stringify(await call('get_advisors', { project_id, type: 'security' }))
+      expect(advisors).not.toMatch(/public|credits_private/)
       const { url } = (await call('get_project_url', { project_id })) as { url: string }
       const service = createClient(url, world.stack.secretKey)
       const { data, error } = await service.auth.admin.createUser({
