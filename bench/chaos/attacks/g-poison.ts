@@ -8,7 +8,7 @@ import { rest } from '../harness/rest.ts'
 
 /** Values that break parsers, comparisons, encodings and filters. */
 const POISON: readonly unknown[] = [
-  ...[Number.NaN, Infinity, -Infinity, -0, -1, 1e309, 1e-400, 2 ** 53 + 1, 1.5],
+  ...[Number.NaN, Infinity, -Infinity, -0, -1, 2 ** 53 + 1, 1.5],
   ...[
     'NaN',
     'Infinity',
@@ -16,6 +16,8 @@ const POISON: readonly unknown[] = [
     '-0',
     '-1',
     '1e5',
+    '1e309',
+    '1e-400',
     '0x10',
     '１',
     ' 5',
@@ -37,7 +39,7 @@ const POISON: readonly unknown[] = [
     "'; drop table credit_balances; --",
     "' or 1=1 --",
     '$1',
-    '${x}',
+    '\u0024{x}',
     'eq.5',
     'in.(1,2)',
     ')',
@@ -158,7 +160,8 @@ function httpDoor(list: readonly Signature[]): Door {
     const { status, body } = await rest(field, `rpc/${name}`, {
       token: arena.stack.serviceRoleKey,
       method: 'POST',
-      body: args,
+      // Numbers of JSON that no number of JavaScript holds: sent as they are written.
+      body: JSON.stringify(args).replace(/"(1e-?[0-9]+|9007199254740993.000001)"/, '$1'),
     })
     arena.check(status < 500, `rpc/${name} with ${poisoned}: ${status}`, { value, body: body.slice(0, 300) })
   }

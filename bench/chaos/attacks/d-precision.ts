@@ -1,0 +1,162 @@
+import { createClient } from '@supabase/supabase-js'
+import { calculateCredits } from '../../../packages/credits/src/core/calculate.ts'
+import { estimateCharge } from '../../../packages/credits/src/core/estimate.ts'
+import type { Attack } from '../harness/attack.ts'
+import { amountOf, micros } from '../harness/operations.ts'
+import type { Random } from '../harness/random.ts'
+import { restStore } from '../harness/rest.ts'
+
+/** A price per token with up to 12 places, as whole 10^-12 USD. */
+interface Price {
+  text: string
+  value: bigint
+}
+
+function price(random: Random): Price {
+  const value = BigInt(random.between(0, 99_999_999))
+  return { value, text: `0.${value.toString().padStart(12, '0')}` }
+}
+
+/** Half up to millionths of a credit; a cent is a credit, and whatever costs anything costs at least one millionth. */
+function expected(picoUsd: bigint, marginHundredths: bigint): bigint {
+  // pico-USD x (100 + margin in hundredths of a percent) -> credits x 10^6.
+  const scaled = picoUsd * (10_000n + marginHundredths)
+  const divisor = 10_000n * 10_000n
+  const rounded = (scaled * 2n + divisor) / (divisor * 2n)
+  return scaled > 0n && rounded === 0n ? 1n : rounded
+}
+
+/** D1, D4 and D5: the price of a call, against fractions. */
+export const D1: Attack = {
+  id: 'D1',
+  claim:
+    'Every random charge equals the exact fraction rounded once; estimates are never too low; splitting a call is never free',
+  faults: ['charge'],
+  run: async (arena) => {
+    const { random } = arena
+    const runs = arena.count(100_000, 1_000_000)
+    for (let run = 0; run < runs; run += 1) {
+      const [input, output] = [price(random), price(random)]
+      const margin = random.between(-9999, 50_000)
+      const usage = { inputTokens: random.between(0, 100_000), outputTokens: random.between(0, 10_000) }
+      const marginPercent = (margin / 100).toFixed(2)
+      const rate = { input: input.text, output: output.text }
+      const exact = expected(
+        BigInt(usage.inputTokens) * input.value + BigInt(usage.outputTokens) * output.value,
+        BigInt(margin),
+      )
+      const { credits } = calculateCredits(usage, { rate, marginPercent })
+      arena.check(micros(credits) === exact, `${credits} for ${amountOf(exact)}`, { rate, usage, marginPercent })
+      if (run % 20 === 0) {
+        const held = estimateCharge({
+          rate,
+          marginPercent,
+          inputTokens: usage.inputTokens,
+          maxOutputTokens: usage.outputTokens,
+          cacheWrite: 'none',
+        })
+        arena.check(micros(held.credits) >= exact, `an estimate of ${held.credits} for ${credits}`, {
+          rate,
+          usage,
+          marginPercent,
+        })
+        const half = { inputTokens: usage.inputTokens >> 1, outputTokens: usage.outputTokens >> 1 }
+        const rest = {
+          inputTokens: usage.inputTokens - half.inputTokens,
+          outputTokens: usage.outputTokens - half.outputTokens,
+        }
+        const parts = [half, rest].map((part) => micros(calculateCredits(part, { rate, marginPercent }).credits))
+        const together = parts.reduce((total, part) => total + part, 0n)
+        arena.check(together + 2n >= exact && together <= exact + 2n, `in two parts ${together}, whole ${exact}`, {
+          rate,
+          usage,
+        })
+      }
+    }
+    arena.ran(runs)
+    arena.reached('charge', runs)
+    arena.note(`a tenth of the catalogue's million: the calculation itself is itemised and takes some 20 microseconds`)
+  },
+}
+
+/** D2: many charges in the database, summed. */
+export const D2: Attack = {
+  id: 'D2',
+  claim: 'Thousands of charges with a commit each sum to the exact figure, row by row and in the balance',
+  faults: ['charge'],
+  run: async (arena) => {
+    const field = await arena.open()
+    const userId = await field.user('1000000')
+    const charges = arena.count(20_000, 1_000_000)
+    const client = await field.admin.connect()
+    await client.query(`do $$
+      declare
+        v_id uuid;
+      begin
+        for i in 1 .. ${charges} loop
+          v_id := gen_random_uuid();
+          perform public.credits_reserve(v_id, '${userId}', 2);
+          perform public.credits_settle(v_id, jsonb_build_object('amount', trim_scale(((i::bigint * 7919 % 1000003) / 1000000.0)::numeric(20, 6))::text));
+          commit;
+        end loop;
+      end $$`)
+    client.release()
+    let total = 0n
+    for (let charge = 1; charge <= charges; charge += 1) total += BigInt((charge * 7919) % 1_000_003)
+    const { addOnCredits } = await field.store(1).getBalance({ userId })
+    arena.check(
+      1_000_000_000_000n - micros(addOnCredits) === total,
+      `${addOnCredits} left; ${amountOf(total)} were charged`,
+    )
+    arena.ran(charges)
+    arena.reached('charge', charges)
+  },
+}
+
+/** D3: digits on their way through PostgREST and supabase-js. */
+export const D3: Attack = {
+  id: 'D3',
+  claim: 'Boundary amounts come back through PostgREST and supabase-js with the digits they went in with',
+  faults: ['round trip'],
+  run: async (arena) => {
+    const field = await arena.open({ api: true })
+    const store = restStore(arena.stack, field.database.url)
+    const client = createClient(field.database.url, arena.stack.secretKey, { auth: { persistSession: false } })
+    const edges = [
+      '0.000001',
+      '0.1',
+      '0.3',
+      '1.005',
+      '9007199254.740993',
+      '900719925474.099301',
+      '999999999999.999999',
+      '1000000000000',
+    ]
+    for (let count = 0; count < arena.count(600, 10_000); count += 1) {
+      const amount =
+        edges[count] ??
+        amountOf(BigInt(arena.random.between(1, 2_000_000_000)) * BigInt(arena.random.between(1, 400_000_000)) + 1n)
+      const userId = await field.user('0')
+      const { transaction } = await store.grant({
+        transactionId: arena.random.uuid(),
+        userId,
+        amount,
+        source: 'purchase',
+        bucket: 'add-on',
+      })
+      const { data } = await client
+        .from('credit_transactions_text')
+        .select('amount, balance_after')
+        .eq('id', transaction.id)
+        .single()
+      const balance = await store.getBalance({ userId })
+      const seen = [transaction.amount, data?.amount, data?.balance_after, balance.addOnCredits]
+      arena.check(
+        seen.every((digits) => digits === amount),
+        `${amount} came back as ${seen}`,
+      )
+      arena.ran()
+      arena.reached('round trip')
+    }
+  },
+}
