@@ -115,5 +115,8 @@ test('the OpenAPI document is served, is 3.1, and every reference in it leads so
     '/admin/credits/margins/{model}',
     '/admin/credits/audit',
     '/admin/credits/rates',
+    '/admin/credits/report',
+    '/admin/credits/what-if',
+    '/admin/credits/drift',
   ])
 })

@@ -205,6 +205,10 @@ export const inputs = {
           .refine((row) => (row.scope === 'default') === (row.target === undefined), {
             path: ['target'],
             error: 'belongs to every scope but the default',
+          })
+          .refine((row) => row.scope !== 'default' || row.marginPercent !== null, {
+            path: ['marginPercent'],
+            error: 'the default cannot be removed',
           }),
       )
       .max(1000)

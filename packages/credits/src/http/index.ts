@@ -29,12 +29,15 @@ export {
 export { type HandlerCredits, toBalanceBody } from './routes.ts'
 export type {
   BalanceBody,
+  DriftBody,
   HistoryBody,
   MarginAuditBody,
   MarginBody,
   MarginsBody,
+  ProfitReportBody,
   RatesBody,
   SetMarginBody,
   TransactionBody,
+  WhatIfBody,
 } from './schemas.ts'
 export { type SupabaseUserClient, type SupabaseUserOptions, supabaseUser } from './supabase-user.ts'

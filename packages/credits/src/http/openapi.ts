@@ -57,6 +57,21 @@ export function openApiDocument({ basePath = '/api' }: OpenApiOptions = {}): Jso
       '/admin/credits/rates': {
         get: operation('Prices of the models', 'Rates', { parameters: parameters(schemas.ratesQuerySchema) }),
       },
+      '/admin/credits/report': {
+        get: operation('Revenue, cost and profit of a period', 'ProfitReport', {
+          parameters: parameters(schemas.periodQuerySchema),
+        }),
+      },
+      '/admin/credits/what-if': {
+        get: operation('A period replayed under other margins or prices', 'WhatIf', {
+          parameters: parameters(schemas.whatIfQuerySchema),
+        }),
+      },
+      '/admin/credits/drift': {
+        get: operation('Computed against reported cost, by model and day', 'Drift', {
+          parameters: parameters(schemas.driftQuerySchema),
+        }),
+      },
     },
     components: {
       schemas: componentSchemas(),

@@ -3,12 +3,22 @@ import { add, sub } from '../core/money.ts'
 import type { Credits } from '../credits-types.ts'
 import type { Balance, MarginRow, MarginScope, PricingSnapshot, Transaction } from '../store/port.ts'
 import { authorize, type CreditsUser, type RouteOptions, readJson, readQuery } from './guard.ts'
+import { getDrift, getReport, getWhatIf } from './reports.ts'
 import * as schemas from './schemas.ts'
 
 /** The use cases that the HTTP API serves. */
 export type HandlerCredits = Pick<
   Credits,
-  'getBalance' | 'getHistory' | 'getMargins' | 'setMargin' | 'removeMargin' | 'getMarginAudit' | 'pricing'
+  | 'getBalance'
+  | 'getHistory'
+  | 'getMargins'
+  | 'setMargin'
+  | 'removeMargin'
+  | 'getMarginAudit'
+  | 'pricing'
+  | 'report'
+  | 'whatIf'
+  | 'drift'
 >
 
 /** The verbs of the API. */
@@ -49,6 +59,9 @@ export const routes = {
   },
   audit: { path: '/admin/credits/audit', admin: true, actions: { GET: getAudit } },
   rates: { path: '/admin/credits/rates', admin: true, actions: { GET: getRates } },
+  report: { path: '/admin/credits/report', admin: true, actions: { GET: getReport } },
+  whatIf: { path: '/admin/credits/what-if', admin: true, actions: { GET: getWhatIf } },
+  drift: { path: '/admin/credits/drift', admin: true, actions: { GET: getDrift } },
 } as const satisfies Record<string, Route>
 
 /** Authorises the sender, then runs the route: the proxy in front of it is not trusted to have done so. */

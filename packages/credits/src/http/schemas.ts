@@ -62,7 +62,7 @@ export const historyQuerySchema = z.object({
 })
 
 /** What a margin can be set for, besides everything. */
-const overrideScopeSchema = z.enum(['model', 'provider', 'feature', 'plan'])
+export const overrideScopeSchema = z.enum(['model', 'provider', 'feature', 'plan'])
 
 /** A margin in force or scheduled. */
 export const marginSchema = z.object({
@@ -151,6 +151,71 @@ export const ratesSchema = z.object({
   total: z.int().describe('Matches before `limit`'),
 })
 
+/** Query string of `GET /api/admin/credits/report`. */
+export const periodQuerySchema = z.object({
+  from: instant.optional().describe('Inclusive; default: the beginning'),
+  to: instant.optional().describe('Exclusive; default: now'),
+})
+
+const usd = z.string().describe('USD, a decimal string with at most 12 places')
+const totalsSchema = z.object({
+  calls: z.int(),
+  credits: amount.describe('Taken and kept'),
+  refunded: amount,
+  uncollected: amount.describe('Could not be taken'),
+  revenueUsd: usd.describe('A credit is USD 0.01'),
+  costUsd: usd,
+  profitUsd: usd,
+  profitPercent: z.string().nullable().describe('Of the cost; null where nothing was paid for'),
+})
+const groupSchema = z.record(z.string(), totalsSchema)
+
+/** Body of `GET /api/admin/credits/report`. */
+export const profitReportSchema = z.object({
+  total: totalsSchema,
+  by: z.object({ model: groupSchema, feature: groupSchema, plan: groupSchema, day: groupSchema }),
+})
+
+/** Query string of `GET /api/admin/credits/what-if`. */
+export const whatIfQuerySchema = periodQuerySchema.extend({
+  margins: z
+    .string()
+    .min(1)
+    .max(4000)
+    .optional()
+    .describe('default=40,model:openai/gpt-5=10,feature:chat= (empty: removed)'),
+  rates: z.literal('current').optional().describe('Prices of today instead of those of each call'),
+})
+
+/** Body of `GET /api/admin/credits/what-if`. */
+export const whatIfSchema = z.object({
+  actual: profitReportSchema,
+  hypothetical: profitReportSchema,
+  unchanged: z.int().describe('Calls that cannot be replayed and count as they were'),
+})
+
+/** Query string of `GET /api/admin/credits/drift`. */
+export const driftQuerySchema = periodQuerySchema.extend({
+  thresholdPercent: z.string().min(1).max(32).optional().describe('Default: 5'),
+})
+
+/** Body of `GET /api/admin/credits/drift`, furthest apart first. */
+export const driftSchema = z.object({
+  rows: z.array(
+    z.object({
+      model: z.string(),
+      day: z.string(),
+      calls: z.int(),
+      computedUsd: usd,
+      reportedUsd: usd,
+      driftPercent: z.string().nullable(),
+      alert: z.boolean(),
+    }),
+  ),
+  alerts: z.int(),
+  notCompared: z.int().describe('Calls of which only one figure is known'),
+})
+
 /** Named schemas, in the order in which the OpenAPI document lists them. */
 export const components = {
   Balance: balanceSchema,
@@ -161,6 +226,9 @@ export const components = {
   SetMargin: setMarginSchema,
   MarginAudit: auditSchema,
   Rates: ratesSchema,
+  ProfitReport: profitReportSchema,
+  WhatIf: whatIfSchema,
+  Drift: driftSchema,
   Problem: problemSchema,
 } as const
 
@@ -180,3 +248,9 @@ export type SetMarginBody = z.infer<typeof setMarginSchema>
 export type MarginAuditBody = z.infer<typeof auditSchema>
 /** Body of `GET /api/admin/credits/rates`. */
 export type RatesBody = z.infer<typeof ratesSchema>
+/** Body of `GET /api/admin/credits/report`. */
+export type ProfitReportBody = z.infer<typeof profitReportSchema>
+/** Body of `GET /api/admin/credits/what-if`. */
+export type WhatIfBody = z.infer<typeof whatIfSchema>
+/** Body of `GET /api/admin/credits/drift`. */
+export type DriftBody = z.infer<typeof driftSchema>
