@@ -69,12 +69,21 @@ export class Books {
     return new Books(context, result)
   }
 
-  /** A reservation made after the fact, for a cost that nobody could foresee: takes what there is. */
-  static async openFor(context: CreditsContext, charge: ChargeRecord): Promise<Books> {
+  /**
+   * A reservation made after the fact, for a cost that nobody could foresee: takes what there is. Never throws.
+   * @returns undefined when there is nothing to charge, or nothing to take it from
+   */
+  static async openFor(context: CreditsContext, charge: ChargeRecord): Promise<Books | undefined> {
     const { credits, userId, feature, metadata, ttlSeconds } = context
     const { amount } = charge
-    const result = await credits.reserve({ userId, amount, minimumAmount: SMALLEST, feature, metadata, ttlSeconds })
-    return new Books(context, result)
+    if (micros(amount) === 0n) return undefined
+    try {
+      const result = await credits.reserve({ userId, amount, minimumAmount: SMALLEST, feature, metadata, ttlSeconds })
+      return new Books(context, result)
+    } catch (error) {
+      report(context, error, { operation: 'reserve', reservationId: undefined, charge })
+      return undefined
+    }
   }
 
   /** The hold's life is over, or so nearly that an extension might come too late. */

@@ -103,7 +103,7 @@ async function begin(run: Run, target: AnyModel, modality: Modality, params: Cal
   try {
     return await ProviderCall.begin(run, target, modality, params)
   } catch (error) {
-    if (modality === 'language' && run.mayEndGracefully(error)) return undefined
+    if (modality === 'language' && run.endsGracefully(error)) return undefined
     throw error
   }
 }

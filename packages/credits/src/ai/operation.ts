@@ -2,24 +2,11 @@ import { CreditError } from '../core/errors.ts'
 import type { ChargeRecord } from '../store/port.ts'
 import { Books, type Due } from './books.ts'
 import { type CreditsContext, report } from './context.ts'
+import { type Funds, fundsOf } from './funds.ts'
 import { Idle } from './idle.ts'
 import { affordable, creditsOf, larger, type Micros, micros, type Quote, smaller } from './quote.ts'
 import { type CreditsReceipt, receiptOf, type StopReason } from './receipt.ts'
-
-/** The funds of one provider call. */
-export interface Funds {
-  /** 1, 2, 3 ... within the operation. */
-  attempt: number
-  quote: Quote
-  /** The part of the hold that is meant for this call. */
-  allowance: Micros
-  /** Output tokens that the allowance pays for. */
-  maxOutputTokens: number
-  /** The clamp has to be sent along: the provider would not keep to it unasked. */
-  clamped: boolean
-  /** The clamp is below what the call would allow, because the user cannot pay for more. */
-  short: boolean
-}
+import { Turns } from './turns.ts'
 
 /**
  * One outermost call: its reservation, the provider calls it makes (its own and those nested in its tools), and the
@@ -41,10 +28,11 @@ export class Operation {
   /** The last answer of the store gave less than was asked for: asking again within the step is in vain. */
   #exhausted = false
   #attempts = 0
+  #calls = 0
   #inFlight = 0
   #ended = false
   #closing: Promise<void> | undefined
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
   #reservationId: string | undefined
   #frozen: Books['frozen']
   #available: Micros | undefined
@@ -54,6 +42,13 @@ export class Operation {
   constructor(context: CreditsContext) {
     this.context = context
     this.idle = new Idle(context.abandoned?.idleSeconds, () => void this.end())
+    this.#overs.push(() => {
+      try {
+        context.onSettled?.(this.receipt)
+      } catch (error) {
+        report(context, error, { operation: 'settle', reservationId: this.#reservationId })
+      }
+    })
   }
 
   /** The reservation under way, or the last one. */
@@ -80,7 +75,7 @@ export class Operation {
       charged: creditsOf(this.#charged),
       available: left === undefined ? undefined : creditsOf(larger(left, 0n)),
       estimated: this.#estimated,
-      providerCalls: this.#attempts,
+      providerCalls: this.#calls,
       stopped: this.stopped,
     })
   }
@@ -99,7 +94,7 @@ export class Operation {
   /** Reserves before anything is called. @throws CreditError `INSUFFICIENT_CREDITS` and all that `reserve` throws */
   async open(quote: Quote): Promise<void> {
     this.quote = quote
-    await this.#inTurn(() => this.#reserve(quote))
+    await this.#turns.take(() => this.#reserve(quote))
   }
 
   /**
@@ -111,12 +106,11 @@ export class Operation {
     this.idle.stop()
     const attempt = ++this.#attempts
     try {
-      return await this.#inTurn(async () => {
+      return await this.#turns.take(async () => {
         const allowance = await this.#fund(quote)
         this.#allowed += allowance
-        const maxOutputTokens = affordable(quote, allowance)
-        const clamped = quote.demand.clampable && (!quote.kept || maxOutputTokens < quote.maxOutputTokens)
-        return { attempt, quote, allowance, maxOutputTokens, clamped, short: maxOutputTokens < quote.maxOutputTokens }
+        this.#calls++
+        return fundsOf(quote, attempt, allowance)
       })
     } catch (error) {
       await this.#landed()
@@ -133,7 +127,7 @@ export class Operation {
 
   /** More funds for a stream that outgrows its own. @returns false when there are none */
   async stretch(funds: Funds, quote: Quote): Promise<boolean> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const more = {
         amount: larger(quote.full - funds.allowance, 1n),
         least: larger(quote.least - funds.allowance, 1n),
@@ -158,7 +152,7 @@ export class Operation {
    * @returns false when the next one cannot be paid
    */
   async advance(quote: Quote): Promise<boolean> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       if (this.#books === undefined || this.#books.lapsed) return true
       const free = this.reserved - this.#owed - this.#allowed
       const more = free >= quote.full ? undefined : { amount: quote.full - free, least: larger(quote.least - free, 1n) }
@@ -175,6 +169,12 @@ export class Operation {
   /** The provider stopped at a clamp that was set because the user could not pay for more. */
   cutShort(funds: Funds): void {
     this.#limit('clamped', funds.quote.full, funds.allowance)
+  }
+
+  /** The loop ends because its next step was refused. */
+  ranOut({ details }: CreditError): void {
+    const { required, available } = details
+    this.stopped = { reason: 'budget', required: String(required), available: String(available) }
   }
 
   /** The call has ended: nothing more will be asked of a provider, though calls may still be under way. */
@@ -247,7 +247,7 @@ export class Operation {
     if (amount === 0n && due.charge.costSource !== 'estimate' && this.#books === undefined) return
     this.#charged += amount
     this.#estimated ||= due.charge.costSource === 'estimate'
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       const earlier = this.#due
       this.#due = due
       if (earlier !== undefined) await this.#books?.capture(earlier)
@@ -266,45 +266,26 @@ export class Operation {
 
   async #close(): Promise<void> {
     this.idle.stop()
-    this.#closing ??= this.#inTurn(() => this.#write())
+    this.#closing ??= this.#turns.take(() => this.#write())
     await this.#closing
     if (!this.over) return
     const { receipt } = this
     for (const fn of this.#overs.splice(0)) fn()
     this.#closed.resolve(receipt)
-    this.#tell(receipt)
   }
 
   /** Writes the last charge and closes the reservation, or releases it when nothing was charged. */
   async #write(): Promise<void> {
     const due = this.#due
     this.#due = undefined
-    const books = this.#books ?? (due === undefined ? undefined : await this.#openLate(due))
+    const books = this.#books ?? (due === undefined ? undefined : await Books.openFor(this.context, due.charge))
     this.#books = undefined
     if (books === undefined) return
+    this.#reservationId = books.reservationId
     if (due === undefined && this.#charged === 0n) await books.release()
     else await books.settle(due)
     this.#available = books.available
     this.#exhausted = false
-  }
-
-  async #openLate(due: Due): Promise<Books | undefined> {
-    if (micros(due.charge.amount) === 0n) return undefined
-    try {
-      const books = await Books.openFor(this.context, due.charge)
-      this.#reservationId = books.reservationId
-      return books
-    } catch (error) {
-      report(this.context, error, { operation: 'reserve', reservationId: undefined, charge: due.charge })
-      return undefined
-    }
-  }
-
-  /** One after the other: two provider calls must not both take the same credits for theirs. */
-  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    const result = this.#turn.then(work)
-    this.#turn = result.catch(() => undefined)
-    return result
   }
 
   #limit(reason: StopReason['reason'], required: Micros, available: Micros): void {
@@ -312,23 +293,10 @@ export class Operation {
   }
 
   #refused(quote: Quote, free: Micros): CreditError {
-    this.#limit('budget', quote.least, free)
     const available = creditsOf(larger(free, 0n))
     return new CreditError({
       code: 'INSUFFICIENT_CREDITS',
       details: { available, required: creditsOf(quote.least), balance: available, reservationId: this.#reservationId },
     })
-  }
-
-  #told = false
-
-  #tell(receipt: CreditsReceipt): void {
-    if (this.#told) return
-    this.#told = true
-    try {
-      this.context.onSettled?.(receipt)
-    } catch (error) {
-      report(this.context, error, { operation: 'settle', reservationId: this.#reservationId })
-    }
   }
 }

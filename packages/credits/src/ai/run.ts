@@ -52,8 +52,10 @@ export class Run {
     if (!isRetryable(error) || ++this.#failures > maxRetries) await this.operation.end()
   }
 
-  /** Whether the answer so far may stand when the next step cannot be paid. */
-  mayEndGracefully(error: unknown): boolean {
-    return this.answers > 0 && CreditError.isInstance(error) && error.code === 'INSUFFICIENT_CREDITS'
+  /** Whether the answer so far may stand, because it is the next step that cannot be paid. */
+  endsGracefully(error: unknown): boolean {
+    if (this.answers === 0 || !CreditError.isInstance(error) || error.code !== 'INSUFFICIENT_CREDITS') return false
+    this.operation.ranOut(error)
+    return true
   }
 }
