@@ -27,10 +27,10 @@ select fk_ok('public', 'credit_lots', 'account_id', 'public', 'credit_balances',
 select hasnt_fk('public', 'credit_transactions', 'the ledger outlives the user');
 select hasnt_fk('public', 'credit_reservations', 'a reservation pays for no foreign key');
 
-select col_type_is('public', 'credit_balances', name, 'numeric(20,6)', name || ' is an amount of credits')
+select col_type_is('public', 'credit_balances', name, 'credits_private.amount', name || ' is an amount of credits')
 from unnest(array['plan_credits', 'add_on_credits', 'debt', 'reserved', 'overage_limit']) name;
-select col_type_is('public', 'credit_transactions', 'amount', 'numeric(20,6)', 'amount is an amount of credits');
-select col_type_is('public', 'credit_transaction_costs', 'cost_usd', 'numeric(24,12)', 'cost_usd is an amount of dollars');
+select col_type_is('public', 'credit_transactions', 'amount', 'credits_private.signed_amount', 'amount is an amount of credits');
+select col_type_is('public', 'credit_transaction_costs', 'cost_usd', 'credits_private.usd', 'cost_usd is an amount of dollars');
 
 select has_trigger('public', name, name || '_append_only', name || ' refuses update and delete') from unnest(array[
   'credit_transactions', 'credit_transaction_costs', 'credit_rates', 'margin_audit_log', 'credit_audit_log'

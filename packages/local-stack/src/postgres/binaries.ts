@@ -19,7 +19,8 @@ const PACKAGES: Record<string, string> = {
 }
 
 /**
- * Finds Postgres: the folder in `POSTGRES_BIN`, else the npm package of this platform.
+ * Finds Postgres: the folder in `POSTGRES_BIN`, else the npm package of this platform. `POSTGRES_MAJOR` asks for
+ * another major version, whose package is installed under the name `postgres-<major>`.
  *
  * @throws StackError `BINARY_MISSING`
  */
@@ -46,7 +47,8 @@ function inFolder(folder: string): PostgresBinaries {
 
 function packageRoot(): string {
   const platform = `${process.platform}-${process.arch}`
-  const name = PACKAGES[platform]
+  const major = process.env.POSTGRES_MAJOR
+  const name = major && major !== '17' ? `postgres-${major}` : PACKAGES[platform]
   try {
     if (!name) throw new Error(`no package for ${platform}`)
     return path.dirname(path.dirname(createRequire(import.meta.url).resolve(name)))
