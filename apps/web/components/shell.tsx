@@ -61,7 +61,7 @@ export function Shell({ user, balance, children }: ShellProps) {
                     key={href}
                     href={href}
                     className={classes.link}
-                    aria-current={pathname === href ? 'page' : undefined}
+                    aria-current={isWithin(pathname, href) ? 'page' : undefined}
                   >
                     {label}
                   </Link>
@@ -79,7 +79,14 @@ export function Shell({ user, balance, children }: ShellProps) {
       <Drawer opened={opened} onClose={close} title="Layers" size="xs" hiddenFrom="sm">
         <Stack component="nav" aria-label="Main" gap={4}>
           {links.map(({ href, label }) => (
-            <NavLink key={href} component={Link} href={href} label={label} active={pathname === href} onClick={close} />
+            <NavLink
+              key={href}
+              component={Link}
+              href={href}
+              label={label}
+              active={isWithin(pathname, href)}
+              onClick={close}
+            />
           ))}
           {user ? null : (
             <Button component={Link} href="/sign-up" onClick={close} mt="md">
@@ -93,6 +100,11 @@ export function Shell({ user, balance, children }: ShellProps) {
       </AppShell.Main>
     </AppShell>
   )
+}
+
+/** The page itself, or one below it. */
+function isWithin(pathname: string, href: string): boolean {
+  return pathname === href || pathname.startsWith(`${href}/`)
 }
 
 function navigation(user: ShellUser | null): { href: string; label: string }[] {

@@ -23,6 +23,16 @@ export function formatUsd(value: string): string {
   return format(value, { style: 'currency', currency: 'USD', minimumFractionDigits: 0 })
 }
 
+/** US dollars as a report has them: cents, and as many more places as small sums need. */
+export function formatMoney(value: string): string {
+  return format(value, { style: 'currency', currency: 'USD', minimumFractionDigits: 2, maximumFractionDigits: 4 })
+}
+
+/** A percentage. */
+export function formatShare(value: string, signDisplay: 'auto' | 'exceptZero' = 'auto'): string {
+  return `${format(value, { maximumFractionDigits: 1, signDisplay })} %`
+}
+
 /** A whole number. */
 export function formatCount(value: number): string {
   return new Intl.NumberFormat('en').format(value)

@@ -11,7 +11,8 @@ export type AuditEntry = MarginAuditBody['data'][number]
 
 const MARGINS = '/api/admin/credits/margins'
 
-async function getJson<Body>(url: string): Promise<Body> {
+/** Reads a route of the admin API. */
+export async function getJson<Body>(url: string): Promise<Body> {
   const response = await fetch(url)
   const text = await response.text()
   if (!response.ok) throw creditErrorFrom(text) ?? new CreditError({ code: 'INTERNAL' })

@@ -4,6 +4,7 @@ import { Alert, Button, Card, Group, Skeleton, Stack, Text, Title } from '@manti
 import { IconAlertCircle } from '@tabler/icons-react'
 import type { ReactNode } from 'react'
 import { useAudit, useMargins } from './admin-api'
+import { AdminTabs } from './admin-tabs'
 import { AuditLog } from './audit-log'
 import { DefaultMargin } from './default-margin'
 import { NewOverride } from './new-override'
@@ -18,6 +19,7 @@ export function AdminView() {
   }
   return (
     <Stack gap="lg">
+      <AdminTabs />
       <div>
         <Title order={1} fz="h2">
           Margins
