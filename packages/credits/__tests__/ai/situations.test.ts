@@ -345,6 +345,23 @@ describe('every way a stream ends is settled exactly once', () => {
     expect(await reservations(outcome)).toBe('0')
   })
 
+  it('a stream that goes on for longer than the hold keeps it', async () => {
+    let longest = 0
+    const outcome = await stream({
+      script: [{ parts: answering, delayMs: 6 }],
+      context: { ttlSeconds: 2, abandoned: { policy: 'cancel', idleSeconds: 1 } },
+      read: async (result) => {
+        const start = Date.now()
+        for await (const _ of result.stream) longest = Date.now() - start
+      },
+    })
+    expect(longest).toBeGreaterThan(2_500)
+    const charges = await outcome.charges()
+    expect(charges).toMatchObject([{ late: false, outputTokens: LENGTH }])
+    expect(outcome.trips.filter((trip) => trip === 'extend').length).toBeGreaterThan(0)
+    expect(await reservations(outcome)).toBe('0')
+  })
+
   it('a reader who comes back after the stream was given up finds a clean end with the reason', async () => {
     const types: string[] = []
     const outcome = await stream({

@@ -40,6 +40,7 @@ export class Books {
   available: Micros
   #expiresAt: number
   readonly #behind: number
+  readonly #lifeMs: number
   readonly #context: CreditsContext
 
   private constructor(context: CreditsContext, result: ReservationResult) {
@@ -52,6 +53,7 @@ export class Books {
     // The store's clock decides when the hold ends, and it may differ from ours.
     this.#behind = Date.now() - Date.parse(result.createdAt)
     this.#expiresAt = Date.parse(result.expiresAt) + this.#behind
+    this.#lifeMs = this.#expiresAt - Date.now()
   }
 
   /** @throws CreditError as `credits.reserve` does: `INSUFFICIENT_CREDITS` before anything was called */
@@ -89,6 +91,12 @@ export class Books {
   /** The hold's life is over, or so nearly that an extension might come too late. */
   get lapsed(): boolean {
     return Date.now() > this.#expiresAt - 1_000
+  }
+
+  /** Less than a third of the hold's life is left. */
+  get endsSoon(): boolean {
+    const left = this.#expiresAt - Date.now()
+    return left > 0 && left < this.#lifeMs / 3
   }
 
   /** Holds more; false when nothing was granted. */

@@ -13,12 +13,15 @@ export class Idle {
   waiting = true
   readonly #everyMs: number
   readonly #onIdle: () => void
+  readonly #onLook: (() => void) | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #watched = false
 
-  constructor(seconds: number | undefined, onIdle: () => void) {
+  /** @param onLook called now and then while it is not idle */
+  constructor(seconds: number | undefined, onIdle: () => void, onLook?: () => void) {
     this.#everyMs = ((seconds ?? DEFAULT_SECONDS) * 1000) / LOOKS
     this.#onIdle = onIdle
+    this.#onLook = onLook
   }
 
   /** From now on {@link start} has an effect: for calls whose end may never be told. */
@@ -39,8 +42,10 @@ export class Idle {
 
   #look(seen: number, quiet: number): void {
     this.#timer = setTimeout(() => {
-      if (this.activity !== seen || !this.waiting) this.#look(this.activity, 0)
-      else if (quiet + 1 < LOOKS) this.#look(seen, quiet + 1)
+      if (this.activity !== seen || !this.waiting) {
+        this.#look(this.activity, 0)
+        this.#onLook?.()
+      } else if (quiet + 1 < LOOKS) this.#look(seen, quiet + 1)
       else {
         this.#timer = undefined
         this.#onIdle()

@@ -39,7 +39,13 @@ class StreamMeter {
     this.#call = call
     this.#model = model
     this.#limit = call.funds.maxOutputTokens
-    this.#idle = new Idle(call.operation.context.abandoned?.idleSeconds, () => void this.#abandon())
+    const { operation } = call
+    const { idleSeconds } = operation.context.abandoned ?? {}
+    this.#idle = new Idle(
+      idleSeconds,
+      () => void this.#abandon(),
+      () => void operation.keepAlive(),
+    )
     this.#idle.watch()
     this.#idle.start()
     this.stream = new ReadableStream<Part>(

@@ -166,6 +166,14 @@ export class Operation {
     })
   }
 
+  /** Prolongs the hold of a stream that goes on for longer than it was made for. Never throws. */
+  async keepAlive(): Promise<void> {
+    if (!this.#books?.endsSoon) return
+    await this.#turns.take(async () => {
+      if (this.#books?.endsSoon) await this.#books.extend({ amount: 1n, least: 1n })
+    })
+  }
+
   /** The provider stopped at a clamp that was set because the user could not pay for more. */
   cutShort(funds: Funds): void {
     this.#limit('clamped', funds.quote.full, funds.allowance)
