@@ -21,8 +21,8 @@ export const C1: Attack = {
     altered(
       'a charge beyond the hold takes what others hold',
       'credits_private.charge',
-      'credits_private.available(b)',
-      '1000000',
+      /(least\(v_amount, .*) - b\.reserved\)/,
+      '$1)',
     ),
   ],
   run: async (arena) => {

@@ -18,18 +18,23 @@ export const LS: Attack = {
   id: 'LS',
   claim: 'A sample of schemas with one guard less: each is noticed',
   faults: ['mutant'],
-  run: (arena) => trial(arena, { functions: 0.06, objects: 0.15 }),
+  run: (arena) => trial(arena, { functions: 0.03, objects: 0.1 }),
 }
 
 async function trial(arena: Arena, share: { functions: number; objects: number }): Promise<void> {
   const court = await openCourt(arena.stack, arena.random.seed)
   const house = await openGuardHouse(arena, court)
   const scores = new Map<string, { killed: number; excused: number; lived: number }>()
+  let tried = 0
+  const started = Date.now()
   const enter = (mutant: FunctionMutant | ObjectMutant, death: Death): void => {
     const score = scores.get(mutant.kind) ?? { killed: 0, excused: 0, lived: 0 }
     scores.set(mutant.kind, score)
     arena.ran()
     arena.reached('mutant')
+    tried += 1
+    // The whole list takes long: whoever waits wants to see it move.
+    if (tried % 100 === 0) console.error(`          ${tried} mutants, ${Math.round((Date.now() - started) / 1000)} s`)
     const excuse = death ? undefined : excuseFor(mutant.name)
     if (death) score.killed += 1
     else if (excuse) {
