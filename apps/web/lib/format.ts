@@ -23,9 +23,15 @@ export function formatUsd(value: string): string {
   return format(value, { style: 'currency', currency: 'USD', minimumFractionDigits: 0 })
 }
 
-/** US dollars as a report has them: cents, and as many more places as small sums need. */
+/** US dollars as a report has them: cents from a hundred dollars on, hundredths of a cent below. */
 export function formatMoney(value: string): string {
-  return format(value, { style: 'currency', currency: 'USD', minimumFractionDigits: 2, maximumFractionDigits: 4 })
+  const digits = /^-?\d{3}/.test(value) ? 2 : 4
+  return format(value, {
+    style: 'currency',
+    currency: 'USD',
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  })
 }
 
 /** A percentage. */

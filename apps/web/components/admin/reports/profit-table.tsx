@@ -24,15 +24,17 @@ export function ProfitTable({ report, replay, group }: ProfitTableProps) {
     )
   }
   return (
-    <Table.ScrollContainer minWidth={replay ? 460 : 300} type="native">
-      <Table verticalSpacing="sm" horizontalSpacing="md" highlightOnHover>
+    <Table.ScrollContainer minWidth={replay ? 310 : 240} type="native">
+      <Table verticalSpacing="sm" highlightOnHover>
         <Table.Thead>
           <Table.Tr>
             <Table.Th>{HEADINGS[group]}</Table.Th>
             <Table.Th ta="right" visibleFrom="sm">
               Calls
             </Table.Th>
-            <Table.Th ta="right">Revenue</Table.Th>
+            <Table.Th ta="right" visibleFrom="sm">
+              Revenue
+            </Table.Th>
             <Table.Th ta="right" visibleFrom="sm">
               Cost
             </Table.Th>
@@ -40,7 +42,11 @@ export function ProfitTable({ report, replay, group }: ProfitTableProps) {
             <Table.Th ta="right" visibleFrom="sm">
               On cost
             </Table.Th>
-            {replay ? <Table.Th ta="right">Revenue would be</Table.Th> : null}
+            {replay ? (
+              <Table.Th ta="right" visibleFrom="sm">
+                Revenue would be
+              </Table.Th>
+            ) : null}
             {replay ? <Table.Th ta="right">Profit would be</Table.Th> : null}
           </Table.Tr>
         </Table.Thead>
@@ -68,21 +74,23 @@ interface RowProps {
 function Row({ name, totals, replayed, isTotal = false }: RowProps) {
   const fw = isTotal ? 650 : undefined
   return (
-    <Table.Tr fw={fw}>
+    <Table.Tr fw={fw} style={isTotal ? { borderTop: '2px solid var(--table-border-color)' } : undefined}>
       <Table.Td style={{ overflowWrap: 'anywhere' }}>
         <Text size="sm" fw={fw}>
           {name}
         </Text>
         <Text size="xs" c="dimmed" hiddenFrom="sm" className="digits">
-          {formatCount(totals.calls)} calls, cost {formatMoney(totals.costUsd)}
+          {formatMoney(totals.revenueUsd)} for {formatMoney(totals.costUsd)}
         </Text>
       </Table.Td>
       <Figure visibleFrom="sm">{formatCount(totals.calls)}</Figure>
-      <Figure>{formatMoney(totals.revenueUsd)}</Figure>
+      <Figure visibleFrom="sm">{formatMoney(totals.revenueUsd)}</Figure>
       <Figure visibleFrom="sm">{formatMoney(totals.costUsd)}</Figure>
       <Figure isLoss={totals.profitUsd.startsWith('-')}>{formatMoney(totals.profitUsd)}</Figure>
       <Figure visibleFrom="sm">{totals.profitPercent === null ? '–' : formatShare(totals.profitPercent)}</Figure>
-      {replayed === undefined ? null : <Figure>{replayed ? formatMoney(replayed.revenueUsd) : '–'}</Figure>}
+      {replayed === undefined ? null : (
+        <Figure visibleFrom="sm">{replayed ? formatMoney(replayed.revenueUsd) : '–'}</Figure>
+      )}
       {replayed === undefined ? null : (
         <Figure isLoss={replayed?.profitUsd.startsWith('-')}>{replayed ? formatMoney(replayed.profitUsd) : '–'}</Figure>
       )}
