@@ -24,7 +24,7 @@ select pg_temp.sign_in('10000000-0000-4000-8000-000000000001');
 select results_eq('select user_id from public.profiles', $$values ('10000000-0000-4000-8000-000000000001'::uuid)$$, 'Ann sees her profile alone');
 select results_eq('select available from public.credit_balances_text', $$values ('43')$$, 'Ann sees her balance alone');
 select results_eq('select amount from public.credit_transactions_text order by version', $$values ('50'), ('-7')$$, 'Ann sees her ledger alone');
-select results_eq('select state from public.credit_reservations', $$values ('settled')$$, 'Ann sees her reservations alone');
+select results_eq('select state::text from public.credit_reservations', $$values ('settled')$$, 'Ann sees her reservations alone');
 select isnt_empty('select 1 from public.credit_plans', 'Ann sees the plans');
 select is_empty('select 1 from public.' || name, 'Ann sees no ' || name) from unnest(array[
   'credit_transaction_costs', 'credit_rates', 'margin_config', 'margin_audit_log', 'credit_settings', 'credit_audit_log'
@@ -53,7 +53,7 @@ reset role;
 -- an admin
 select pg_temp.sign_in('10000000-0000-4000-8000-000000000003');
 select results_eq('select count(*) from public.profiles', 'values (3::bigint)', 'an admin sees all profiles');
-select results_eq('select cost_usd from public.credit_transaction_costs', 'values (0.04::numeric)', 'an admin sees costs');
+select results_eq('select cost_usd::numeric from public.credit_transaction_costs', 'values (0.04::numeric)', 'an admin sees costs');
 select isnt_empty('select 1 from public.margin_audit_log', 'an admin sees the margin audit');
 select throws_ok($$update public.margin_config set margin_percent = 0$$, '42501', null, 'an admin writes no table either');
 reset role;
