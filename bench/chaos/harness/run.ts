@@ -20,6 +20,12 @@ export interface RunOptions {
   tier: Tier
   /** Damage to do to every database first. */
   sabotage?: readonly Sabotage[]
+  /** One violation is enough: a mutant is dead already. */
+  stopAtFirst?: boolean
+}
+
+class Enough extends Error {
+  override readonly name = 'Enough'
 }
 
 // A broken copy can produce thousands; the first ones say it all.
@@ -38,7 +44,8 @@ export async function runAttack(attack: Attack, options: RunOptions): Promise<Ou
     for (const field of fields) for (const each of await field.invariants()) arena.violation(each.what, each.detail)
   } catch (error) {
     failure = error
-    arena.violation('the attack itself failed', error instanceof Error ? (error.stack ?? error.message) : error)
+    const detail = error instanceof Error ? (error.stack ?? error.message) : error
+    if (!(error instanceof Enough)) outcome.violations.push({ what: 'the attack itself failed', detail })
   }
   await Promise.all(fields.map((field) => field.close()))
   for (let step = undo.pop(); step; step = undo.pop()) await step()
@@ -59,10 +66,14 @@ interface ArenaParts extends RunOptions {
   undo: (() => unknown)[]
 }
 
-function arenaOf(outcome: Outcome, { stack, seed, tier, sabotage = [], attack, fields, undo }: ArenaParts): Arena {
+function arenaOf(
+  outcome: Outcome,
+  { stack, seed, tier, sabotage = [], stopAtFirst, attack, fields, undo }: ArenaParts,
+): Arena {
   const random = seeded(`${seed}:${attack.id}`)
   const violation = (what: string, detail?: unknown): void => {
     if (outcome.violations.length < MOST_VIOLATIONS) outcome.violations.push({ what, detail })
+    if (stopAtFirst) throw new Enough(what)
   }
   return {
     tier,

@@ -37,7 +37,7 @@ export async function judge({ stack, seed, original }: Court, mutant: FunctionMu
   if (quick) return quick
   for (const attack of suiteFor(mutant)) {
     const sabotage = [{ name: mutant.name, sql: mutant.definition }]
-    const { violations } = await runAttack(attack, { stack, seed, tier: 'probe', sabotage })
+    const { violations } = await runAttack(attack, { stack, seed, tier: 'probe', sabotage, stopAtFirst: true })
     if (violations[0]) return { by: attack.id, because: violations[0].what }
   }
   return undefined
@@ -62,7 +62,7 @@ function suiteFor({ kind }: FunctionMutant): readonly Attack[] {
 
 async function answersOf(stack: Stack, change?: string): Promise<string[]> {
   const database = await stack.cloneDatabase()
-  const client = new pg.Client({ connectionString: database.adminDbUrl, statement_timeout: 20_000 })
+  const client = new pg.Client({ connectionString: database.adminDbUrl, statement_timeout: 3000 })
   try {
     await client.connect()
     if (change !== undefined) await client.query(change)

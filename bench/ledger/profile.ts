@@ -1,0 +1,25 @@
+import pg from 'pg'
+import type { Driver } from './driver.ts'
+import { ACCOUNTS, PAIR } from './setup.ts'
+
+/** Where the time of a pair goes, function by function, in microseconds of one undisturbed client. */
+export async function profile(driver: Driver, dbUrl: string): Promise<string> {
+  const client = new pg.Client({ connectionString: dbUrl })
+  await client.connect()
+  try {
+    const name = new URL(dbUrl).pathname.slice(1)
+    await client.query(`alter database ${name} set track_functions = 'all'`)
+    const load = { dbUrl, clients: 1, seconds: 2, accounts: ACCOUNTS }
+    const pairs = (await driver.drive(PAIR, load)) * load.seconds
+    await client.query(`alter database ${name} reset track_functions`)
+    // A backend reports its figures when it ends, a moment after its client has gone.
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    const { rows } = await client.query<{ funcname: string; self: number }>(
+      'select funcname, self_time * 1000 as self from pg_stat_user_functions where schemaname in ($1, $2) order by self_time desc limit 7',
+      ['public', 'credits_private'],
+    )
+    return rows.map(({ funcname, self }) => `${funcname} ${Math.round(self / pairs)}`).join(', ')
+  } finally {
+    await client.end()
+  }
+}
