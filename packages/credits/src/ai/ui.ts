@@ -1,4 +1,5 @@
-import { CreditError, ERROR_CODES } from '../core/errors.ts'
+import { CreditError } from '../core/errors.ts'
+import { type ProblemFace, problemFace } from '../core/problem.ts'
 import { type CreditsReceipt, creditsReceipt } from './receipt.ts'
 
 /** What a message's metadata and the data part say about credits. Amounts are decimal strings. */
@@ -79,35 +80,18 @@ export function withCreditsPart<Chunk extends { type: string }>(
 }
 
 /** An error as clients get it: RFC 9457 with our `code`, and on a 402 the numbers. */
-export interface CreditProblem {
-  type: string
-  title: string
-  status: number
-  detail: string
-  code: CreditError['code']
+export interface CreditProblem extends ProblemFace {
   available?: string
   balance?: string
   required?: string
   upgradeUrl?: string
 }
 
-const ERROR_DOCS_URL = 'https://unpkg.com/@layers/credits/docs/errors.md'
 const NUMBERS = ['available', 'balance', 'required', 'upgradeUrl'] as const
 
 /** The public face of a credits error; undefined for every other one. A failure of the server says no more than its code. */
 export function creditProblem(error: unknown): CreditProblem | undefined {
-  if (!CreditError.isInstance(error)) return undefined
-  const { code, status, message, details } = error
-  const { title } = ERROR_CODES[code]
-  const numbers = NUMBERS.filter((name) => typeof details[name] === 'string')
-  return {
-    type: `${ERROR_DOCS_URL}#${code.toLowerCase()}`,
-    title,
-    status,
-    detail: status >= 500 ? title : message,
-    code,
-    ...Object.fromEntries(numbers.map((name) => [name, details[name]])),
-  }
+  return CreditError.isInstance(error) ? problemFace(error, NUMBERS) : undefined
 }
 
 /**

@@ -1,8 +1,6 @@
 import { z } from 'zod'
 import { CreditError, type CreditErrorCode, ERROR_CODES } from '../core/errors.ts'
-
-/** Where each code is explained; the anchor is the code in lower case. */
-const ERROR_DOCS_URL = 'https://unpkg.com/@layers/credits/docs/errors.md'
+import { problemFace } from '../core/problem.ts'
 
 /** Seconds a client should wait before it repeats a retryable call. */
 const RETRY_AFTER_SECONDS = 2
@@ -67,18 +65,9 @@ export interface ProblemOptions {
  * ```
  */
 export function problemBody(error: unknown, { upgradeUrl }: Pick<ProblemOptions, 'upgradeUrl'> = {}): Problem {
-  const { code, status, message, details } = toCreditError(error)
-  const facts = PUBLIC_DETAILS.filter((name) => details[name] !== undefined && details[name] !== null)
-  return {
-    type: `${ERROR_DOCS_URL}#${code.toLowerCase()}`,
-    title: ERROR_CODES[code].title,
-    status,
-    // A store's own words may quote a query or a host: a client learns only what the code says.
-    detail: status >= 500 && code !== 'CONFIG_INVALID' ? ERROR_CODES[code].title : message,
-    code,
-    ...(code === 'INSUFFICIENT_CREDITS' && upgradeUrl ? { upgradeUrl } : {}),
-    ...Object.fromEntries(facts.map((name) => [name, details[name]])),
-  }
+  const problem = problemFace(toCreditError(error), PUBLIC_DETAILS)
+  if (problem.code !== 'INSUFFICIENT_CREDITS' || !upgradeUrl) return problem
+  return { ...problem, upgradeUrl: problem.upgradeUrl ?? upgradeUrl }
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { invalidInput } from '../core/money.ts'
-import type { Credits, WhatIfInput } from '../credits-types.ts'
+import type { CreditsReports, WhatIfInput } from '../credits/report-types.ts'
 import { readQuery } from './guard.ts'
 import * as schemas from './schemas.ts'
 
@@ -9,7 +9,7 @@ const MOST_CHARGES = 100_000
 
 interface ReportContext {
   url: URL
-  credits: Pick<Credits, 'report' | 'whatIf' | 'drift'>
+  credits: Pick<CreditsReports, 'report' | 'whatIf' | 'drift'>
 }
 
 /** `GET /admin/credits/report` */
