@@ -67,7 +67,7 @@ export interface ProblemOptions {
 export function problemBody(error: unknown, { upgradeUrl }: Pick<ProblemOptions, 'upgradeUrl'> = {}): Problem {
   const problem = problemFace(toCreditError(error), PUBLIC_DETAILS)
   if (problem.code !== 'INSUFFICIENT_CREDITS' || !upgradeUrl) return problem
-  return { ...problem, upgradeUrl: problem.upgradeUrl ?? upgradeUrl }
+  return { upgradeUrl, ...problem }
 }
 
 /**
