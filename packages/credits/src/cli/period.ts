@@ -1,6 +1,6 @@
 import type { ArgsDef } from 'citty'
 import { toMicros } from '../core/time.ts'
-import type { PeriodInput } from '../credits-types.ts'
+import type { PeriodInput } from '../credits/report-types.ts'
 
 /** The period of a report. */
 export const periodArgs = {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { parseModelList } from '../core/feed.ts'
 import { invalidInput, sub } from '../core/money.ts'
-import type { WhatIfInput } from '../credits-types.ts'
+import type { WhatIfInput } from '../credits/report-types.ts'
 import { command, databaseArgs } from './command.ts'
 import { withCreditsOf } from './database.ts'
 import { periodArgs, periodOf } from './period.ts'

@@ -6,18 +6,16 @@ import { parsePricing } from '../core/pricing-schema.ts'
 import { profitTally } from '../core/profit.ts'
 import { spendTally } from '../core/spend-report.ts'
 import { type WhatIf, whatIfTally } from '../core/what-if.ts'
-import type { ChargesInput, Credits, WhatIfInput } from '../credits-types.ts'
 import type { CreditStore, MarginRow, PricingSnapshot, StoredCharge } from '../store/port.ts'
 import { inputs } from './inputs.ts'
-
-type Reports = Pick<Credits, 'charges' | 'report' | 'whatIf' | 'drift' | 'reconcileCosts' | 'reconcileSpend'>
+import type { ChargesInput, CreditsReports, WhatIfInput } from './report-types.ts'
 
 const PAGE = 1_000
 /** What-if prices were always in force: a period of any age is replayed under them. */
 const ALWAYS = '1970-01-01T00:00:00Z'
 
 /** What an operator asks of the ledger. Everything is read page by page; only sums are kept. */
-export function reports(store: CreditStore): Reports {
+export function reports(store: CreditStore): CreditsReports {
   const charges = (input?: ChargesInput) => chargesOf(store, input)
   return {
     charges,
