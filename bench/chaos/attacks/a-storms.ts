@@ -27,13 +27,13 @@ export const A2: Attack = {
     const direct = await arena.open()
     const store = direct.store(arena.count(100, 100, 20))
     const calls = arena.count(1000, 1000, 200)
-    for (let round = 0; round < arena.count(3, 50, 1); round += 1) {
+    for (let round = 0; round < arena.count(2, 50, 1); round += 1) {
       await crowd(arena, store, await direct.user('100'), calls, 100)
     }
     if (arena.tier === 'probe') return
     const served = await arena.open({ api: true })
     const rest = restStore(arena.stack, served.database.url)
-    for (let round = 0; round < arena.count(2, 50); round += 1) {
+    for (let round = 0; round < arena.count(1, 50); round += 1) {
       await crowd(arena, rest, await served.user('100'), calls, 100)
     }
   },

@@ -84,7 +84,7 @@ export const A6: Attack = {
       )
       contended += rows[0].waiting
     }
-    await load(arena, field, { workers: 30, operations: arena.count(400, 40_000, 60), accounts: 4, meanwhile })
+    await load(arena, field, { workers: 30, operations: arena.count(200, 40_000, 60), accounts: 4, meanwhile })
     arena.reached('contention', contended)
     // Counters arrive with a delay.
     await field.watcher.query('select pg_stat_force_next_flush(), pg_stat_clear_snapshot()')
@@ -143,7 +143,7 @@ export const A8: Attack = {
     }
     const results = await load(arena, field, {
       workers: 16,
-      operations: arena.count(1250, 125_000, 60),
+      operations: arena.count(800, 125_000, 60),
       accounts: 8,
       meanwhile,
     })

@@ -67,7 +67,7 @@ export const C12: Attack = {
     const field = await arena.open()
     const store = field.store(8)
     const kinds: Record<string, number> = {}
-    const numRuns = arena.count(250, 20_000, 40)
+    const numRuns = arena.count(200, 20_000, 40)
     const property = fc.asyncProperty(
       fc.array(step, { minLength: 5, maxLength: 60, size: 'max' }),
       fc.constantFrom(0, 5_000_000),

@@ -87,7 +87,7 @@ export const D2: Attack = {
   run: async (arena) => {
     const field = await arena.open()
     const userId = await field.user('1000000')
-    const charges = arena.count(20_000, 1_000_000)
+    const charges = arena.count(10_000, 1_000_000)
     const client = await field.admin.connect()
     await client.query(`do $$
       declare

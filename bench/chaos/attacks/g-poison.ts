@@ -201,9 +201,9 @@ export const G: Attack = {
     const field = await arena.open({ api: true })
     const list = await signatures(field)
     const credits = createCredits({ store: field.store(4), retries: 0 })
-    await knock(arena, field, 'SDK', sdkDoor(credits), arena.count(4000, 1_000_000))
-    await knock(arena, field, 'PostgREST', httpDoor(list), arena.count(4000, 200_000))
-    await knock(arena, field, 'SQL', sqlDoor(list), arena.count(6000, 1_000_000))
+    await knock(arena, field, 'SDK', sdkDoor(credits), arena.count(2500, 1_000_000))
+    await knock(arena, field, 'PostgREST', httpDoor(list), arena.count(2500, 200_000))
+    await knock(arena, field, 'SQL', sqlDoor(list), arena.count(4000, 1_000_000))
   },
 }
 
