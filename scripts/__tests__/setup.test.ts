@@ -1,8 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { lstatSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { type Stack, startStack } from '@layers/local-stack'
+import { freePort, type Stack, startStack } from '@layers/local-stack'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { root } from '../lib/paths.ts'
@@ -72,16 +71,6 @@ async function query<T extends pg.QueryResultRow>(sql: string): Promise<T[]> {
 
 const applied = async () =>
   (await query<{ version: string }>('select version from supabase_migrations.schema_migrations')).length
-
-/** A port that is free now, and so is the next one, which the database takes. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = await new Promise<number>((resolve) =>
-    server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port)),
-  )
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 function stopStack(port: number): void {
   spawnSync(process.execPath, [join(root, 'packages/local-stack/src/cli.ts'), 'stop', '--port', String(port)])
@@ -234,7 +223,8 @@ describe('a new hosted project', () => {
 
 describe('the local stack', () => {
   it('is started, written to the file and proven; again changes nothing; production is refused', async () => {
-    const port = await freePort()
+    // The database takes the next one.
+    const port = await freePort(2)
     const local = ['--target', 'local', '--port', String(port)]
     expect(await runSetup(workdir, local, { NODE_ENV: 'production' })).toMatchObject({
       exitCode: 1,

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '@layers/local-stack'
 import { root } from '../lib/paths.ts'
 import type { DemoStack } from './stack.ts'
 
@@ -21,7 +22,7 @@ const END_WITH_PARENT = "data:text/javascript,process.stdin.resume().on('end', (
 
 /** Starts the built web app against `stack`. A taken port is passed over for the next free one; 0 takes any. */
 export async function startWeb({ stack, port }: { stack: DemoStack; port: number }): Promise<Web> {
-  const free = await freePort(port)
+  const free = port === 0 ? await freePort() : await nextFreePort(port)
   const output: string[] = []
   const next = join(root, 'apps/web/node_modules/next/dist/bin/next')
   const args = ['--import', END_WITH_PARENT, next, 'start', '--hostname', HOST, '--port', String(free)]
@@ -72,11 +73,11 @@ async function stop(child: ChildProcess, ended: Promise<void>): Promise<void> {
   clearTimeout(timer)
 }
 
-async function freePort(wanted: number): Promise<number> {
+async function nextFreePort(wanted: number): Promise<number> {
   for (let port = wanted; port < wanted + 100; port++) {
     const found = await tryPort(port)
     if (found !== null) {
-      if (wanted !== 0 && found !== wanted) console.error(`Port ${wanted} is in use; the web app takes ${found}.`)
+      if (found !== wanted) console.error(`Port ${wanted} is in use; the web app takes ${found}.`)
       return found
     }
   }

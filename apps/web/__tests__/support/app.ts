@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Credits, createCredits } from '@layers/credits'
 import { supabaseStore } from '@layers/credits/supabase'
-import { type Stack, type StackOptions, startStack } from '@layers/local-stack'
+import { freePort, type Stack, type StackOptions, startStack } from '@layers/local-stack'
 import { createClient, type SupabaseClient } from '@supabase/supabase-js'
 import pg from 'pg'
 
@@ -90,14 +89,4 @@ async function stopServer(child: ChildProcess): Promise<void> {
   const timer = setTimeout(() => child.kill('SIGKILL'), 5_000)
   await ended
   clearTimeout(timer)
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
 }

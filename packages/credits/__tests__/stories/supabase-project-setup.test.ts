@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { globSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { startStack } from '@layers/local-stack'
+import { freePort, startStack } from '@layers/local-stack'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { createClient } from '@supabase/supabase-js'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -33,8 +33,7 @@ describe('supabase-project-setup', () => {
   })
 
   it('supabase:setup connects the local stack and writes URL, publishable key and secret key to .env.local with mode 0600', async () => {
-    // Below the range of outgoing connections, so that none of them holds the port by chance.
-    const port = 20_000 + (process.pid % 5_000) * 2
+    const port = await freePort(2)
     const stop = () =>
       execFileSync(process.execPath, [join(root, 'packages/local-stack/src/cli.ts'), 'stop', '--port', String(port)])
     try {

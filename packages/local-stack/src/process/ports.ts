@@ -4,9 +4,21 @@ import { messageOf, StackError } from '../errors.ts'
 /** The only address anything of the stack listens on: its keys are public constants. */
 export const HOST = '127.0.0.1'
 
-/** A TCP port nobody listens on at this moment. */
-export function freePort(): Promise<number> {
-  return listenOnce(0)
+// Below the range that outgoing connections take their ports from (32768 and up on Linux): one of them could come
+// between the look and the use.
+const [LOWEST, HIGHEST] = [15_000, 32_000]
+
+/** A TCP port nobody listens on at this moment; with `count`, the first of so many in a row. */
+export async function freePort(count = 1): Promise<number> {
+  for (;;) {
+    const port = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST))
+    try {
+      for (let next = port; next < port + count; next++) await listenOnce(next)
+      return port
+    } catch {
+      // Taken; there are thousands more.
+    }
+  }
 }
 
 /**
