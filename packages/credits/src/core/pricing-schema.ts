@@ -132,8 +132,6 @@ export type GatewayPricing = z.infer<typeof gatewayPricing>
 export type TokenPrices = z.infer<typeof tokenSet>
 export type TokenTier = z.infer<typeof tier>
 export type ServiceTierPrices = z.infer<typeof serviceTier>
-export type ImagePrice = NonNullable<GatewayPricing['image_dimension_quality_pricing']>[number]
-export type VideoPrice = NonNullable<GatewayPricing['video_duration_pricing']>[number]
 export type VideoTokenPrice = z.infer<typeof videoTokenTier>
 export type PeakPricing = NonNullable<GatewayPricing['peak_pricing']>
 
