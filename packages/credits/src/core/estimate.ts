@@ -70,6 +70,42 @@ function outputPrice(band: Band, rate: CompiledRate): string {
   return audio === undefined ? (band.output ?? '0') : max(band.output ?? '0', audio)
 }
 
+/** A band with the dearest prices that a token may have in it. */
+interface PricedBand {
+  min: number
+  /** The next band begins here. */
+  end: number
+  input: string
+  output: string
+}
+
+// Most calls say nothing beforehand that would change a price: those of a rate are compared once.
+const PLAIN_BANDS = new WeakMap<CompiledRate, Map<string, PricedBand[]>>()
+
+function bandsOf(rate: CompiledRate, { usage, cacheWrite = '1h' }: EstimateOptions): PricedBand[] {
+  if (usage !== undefined) return pricedBands(rate, usage, cacheWrite)
+  const plain = PLAIN_BANDS.get(rate) ?? new Map<string, PricedBand[]>()
+  const bands = plain.get(cacheWrite) ?? pricedBands(rate, {}, cacheWrite)
+  PLAIN_BANDS.set(rate, plain.set(cacheWrite, bands))
+  return bands
+}
+
+/** Once per set of prices that the call may be billed from. */
+function pricedBands(rate: CompiledRate, usage: Usage, cacheWrite: EstimateOptions['cacheWrite']): PricedBand[] {
+  const peak = rate.pricing.peak_pricing
+  // Peak hours may begin between estimate and call, and holidays are not known: hold for the peak.
+  const peakFactor = peak === undefined || peak.multiplier < 1 ? '1' : String(peak.multiplier)
+  const factor = usage.batch === true ? mul(peakFactor, '0.5') : peakFactor
+  return [...possibleSets(rate, usage)].flatMap(({ bands }) =>
+    bands.map((band, index) => ({
+      min: band.min,
+      end: bands[index + 1]?.min ?? Number.POSITIVE_INFINITY,
+      input: mul(inputPrice(band, rate, cacheWrite), factor),
+      output: mul(outputPrice(band, rate), factor),
+    })),
+  )
+}
+
 interface Slope {
   inputUsd: string
   perOutputToken: string
@@ -77,21 +113,10 @@ interface Slope {
 
 /** Cost as input + output * price, once per band that the request may fall into. */
 function slopesOf(rate: CompiledRate, options: EstimateOptions, inputTokens: number): Slope[] {
-  const { usage = {}, cacheWrite = '1h' } = options
-  const peak = rate.pricing.peak_pricing
-  // Peak hours may begin between estimate and call, and holidays are not known: hold for the peak.
-  const peakFactor = peak === undefined || peak.multiplier < 1 ? '1' : String(peak.multiplier)
-  const factor = usage.batch === true ? mul(peakFactor, '0.5') : peakFactor
   const slopes: Slope[] = []
-  for (const { bands } of possibleSets(rate, usage)) {
-    bands.forEach((band, index) => {
-      if (band.min > inputTokens) return
-      const most = Math.min(inputTokens, (bands[index + 1]?.min ?? Number.POSITIVE_INFINITY) - 1)
-      slopes.push({
-        inputUsd: mul(mul(inputPrice(band, rate, cacheWrite), factor), String(most)),
-        perOutputToken: mul(outputPrice(band, rate), factor),
-      })
-    })
+  for (const { min, end, input, output } of bandsOf(rate, options)) {
+    if (min > inputTokens) continue
+    slopes.push({ inputUsd: mul(input, String(Math.min(inputTokens, end - 1))), perOutputToken: output })
   }
   return slopes
 }

@@ -2,8 +2,24 @@ const VERSION_7 = 0x70
 const VERSION_8 = 0x80
 const VARIANT = 0x80
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
+// Asking the system for random bytes costs more than all the rest of an id, so they are drawn for many at once.
+const POOL = new Uint8Array(4096)
+let drawn = POOL.length
+
+function randomBytes(count: number): Uint8Array {
+  if (drawn + count > POOL.length) {
+    crypto.getRandomValues(POOL)
+    drawn = 0
+  }
+  drawn += count
+  return POOL.slice(drawn - count, drawn)
+}
+
 function format(bytes: Uint8Array): string {
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  let hex = ''
+  for (const byte of bytes) hex += HEX[byte]
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
 }
 
@@ -19,7 +35,7 @@ function stamp(bytes: Uint8Array, version: number): Uint8Array {
  * @param now milliseconds since the epoch; for tests
  */
 export function uuidv7(now: number = Date.now()): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  const bytes = randomBytes(16)
   for (let index = 5, rest = now; index >= 0; index--) {
     bytes[index] = rest % 256
     rest = Math.floor(rest / 256)

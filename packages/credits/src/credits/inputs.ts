@@ -1,5 +1,7 @@
 import * as z from 'zod'
 import { creditsSchema, isZero, percentSchema, signedCreditsSchema, usdSchema } from '../core/money.ts'
+import type { ChargeRecord } from '../store/port.ts'
+import { isPriced } from './priced.ts'
 
 /**
  * One schema per use case, built once. Unknown fields are refused: a misspelt `minimumAmount` must not
@@ -65,10 +67,19 @@ const charge = z.strictObject({
   metadata: metadataObject,
 })
 
+/** A charge; one that `price` itself made is known to be sound, and is not looked through again. */
+const anyCharge = z.unknown().transform((value, context): ChargeRecord => {
+  if (isPriced(value)) return value
+  const { data, error } = charge.safeParse(value)
+  if (data !== undefined) return data
+  for (const { path, message } of error.issues) context.addIssue({ code: 'custom', path, message })
+  return z.NEVER
+})
+
 const chargeChoice = {
   amount: creditsSchema.optional(),
   usage: usage.optional(),
-  charge: charge.optional(),
+  charge: anyCharge.optional(),
   model: label,
   feature: label,
   metadata,

@@ -4,6 +4,7 @@ import type { ChargeRecord, CreditStore, MarginRow } from '../store/port.ts'
 import { chargeRecord, estimateWith } from './charges.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { inputs } from './inputs.ts'
+import { priced } from './priced.ts'
 import type { Prices } from './prices.ts'
 import type { PricingCache } from './pricing-cache.ts'
 
@@ -51,7 +52,7 @@ async function price(prices: Prices, input: PriceInput): Promise<ChargeRecord> {
     ? await prices.frozen(rateId, marginId)
     : // A rate is not needed when the gateway said what the call cost.
       await prices.find({ model, feature, planId, userId }, reported !== undefined)
-  return chargeRecord(call, rows)
+  return priced(chargeRecord(call, rows))
 }
 
 async function estimate(prices: Prices, input: EstimateInput): Promise<EstimateResult> {
