@@ -7,6 +7,9 @@ import { parseModelList, type RateCandidate } from './feed.ts'
 import { mul } from './money.ts'
 import type { Usage } from './usage.ts'
 
+// Some of their prices depend on the time of day; a Sunday noon lies in no window.
+const NOON = new Date('2026-11-08T12:00:00Z')
+
 // An independent price library with its own data, in floats. Prices there are per million tokens, tiers start above
 // a threshold; here they are per token and a tier starts at its first token.
 const VENDORS: Record<string, string> = {
@@ -44,7 +47,7 @@ function find(rate: RateCandidate): Shared | undefined {
     ['openrouter', rate.modelId],
   ] as const
   for (const [providerId, model] of tries) {
-    const price = providerId && calcPrice({ input_tokens: 0, output_tokens: 0 }, model, { providerId })
+    const price = providerId && calcPrice({ input_tokens: 0, output_tokens: 0 }, model, { providerId, timestamp: NOON })
     // A match by prefix is another model: "-fast" variants cost more.
     if (price && !(rate.modelId.endsWith('-fast') && !price.model.id.endsWith('-fast'))) {
       return { rate, provider: providerId, model, card: price.model_price }
@@ -128,7 +131,7 @@ function oracle({ provider, model }: Shared, usage: Usage): number {
       web_searches: usage.webSearches,
     },
     model,
-    { providerId: provider },
+    { providerId: provider, timestamp: NOON },
   )
   return price?.total_price ?? Number.NaN
 }
