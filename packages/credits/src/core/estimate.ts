@@ -45,15 +45,17 @@ function tokens(value: number | undefined, path: string): number | undefined {
   return value
 }
 
-/** The served tier is a hint: a request for fast or flex may be served, and billed, from the standard prices. */
-function possibleSets(rate: CompiledRate, usage: Usage): ReadonlySet<TokenSet> {
-  const { region, fast, serviceTier } = usage
-  return new Set([
-    tokenSetFor(rate, {}),
-    tokenSetFor(rate, { region }),
-    tokenSetFor(rate, { region, fast }),
-    tokenSetFor(rate, { region, fast, serviceTier }),
-  ])
+/** Region, fast mode and tier are wishes: each may be served, and billed, or not, whatever becomes of the others. */
+function possibleSets(rate: CompiledRate, { region, fast, serviceTier }: Usage): ReadonlySet<TokenSet> {
+  const sets = new Set<TokenSet>()
+  for (const inRegion of [undefined, region]) {
+    for (const isFast of [undefined, fast]) {
+      for (const tier of [undefined, serviceTier]) {
+        sets.add(tokenSetFor(rate, { region: inRegion, fast: isFast, serviceTier: tier }))
+      }
+    }
+  }
+  return sets
 }
 
 /** The dearest a token of input can be in this band: it may be fresh, read from a cache or written to one. */
