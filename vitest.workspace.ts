@@ -23,6 +23,8 @@ export default defineConfig({
             'bench/**/*.test.ts',
           ],
           exclude: ['**/node_modules/**', '**/__tests__/**'],
+          // Properties are tried thousands of times; a busy machine must not look like a fault.
+          testTimeout: 60_000,
         },
       },
       {
