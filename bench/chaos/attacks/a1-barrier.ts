@@ -32,8 +32,9 @@ export const A1: Attack = {
     const pool = field.pool(callers)
     const store = field.storeOver(pool)
     for (let round = 0; round < arena.count(1, 20, 1); round += 1) {
-      for (const table of tables) {
-        for (const race of RACES) await run(arena, { field, store, pool, random: arena.random, callers }, table, race)
+      for (const race of RACES) {
+        const here = race.at && !tables.includes(race.at) ? [...tables, race.at] : tables
+        for (const table of here) await run(arena, { field, store, pool, random: arena.random, callers }, table, race)
       }
     }
     if (arena.tier !== 'ci') return

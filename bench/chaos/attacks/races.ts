@@ -26,6 +26,8 @@ export interface ReadyRace {
 /** A race by the function that it tries to break. */
 export interface Race {
   name: string
+  /** The table that decides, where it is none of the ledger's. */
+  at?: string
   prepare(parts: RaceParts): Promise<ReadyRace>
 }
 
@@ -107,6 +109,23 @@ export const SPENDING_RACES: readonly Race[] = [
       return {
         call: () => insist(() => parts.store.settle({ reservationId, charge: chargeOf('3') })),
         judge: onlyOnce,
+      }
+    },
+  },
+  {
+    name: 'settle many reservations of one account',
+    prepare: async (parts) => {
+      const userId = await parts.field.user(String(parts.callers))
+      const held: string[] = []
+      for (let count = 0; count < parts.callers; count += 1) held.push(await hold(parts, userId, '1'))
+      return {
+        call: (index) =>
+          insist(() => parts.store.settle({ reservationId: held[index] ?? '', charge: chargeOf('0.5') })),
+        judge: async (answers) => {
+          const { available, version } = await parts.store.getBalance({ userId })
+          const right = fresh(answers) === answers.length && micros(available) === BigInt(answers.length) * 500_000n
+          return right ? undefined : `${fresh(answers)} settled, ${available} left at version ${version}`
+        },
       }
     },
   },
@@ -271,6 +290,7 @@ export const OPERATING_RACES: readonly Race[] = [
   },
   {
     name: 'set one rate',
+    at: 'public.credit_rates',
     prepare: async ({ pool, random }) => {
       const rate = {
         modelId: `chaos/${random.uuid()}`,
@@ -336,6 +356,26 @@ export const OPENING_RACES: readonly Race[] = [
             [`${name}%`],
           )
           return rows[0].grants === 1 ? undefined : `${rows[0].grants} signup grants for one person`
+        },
+      }
+    },
+  },
+  {
+    name: 'sweep while others spend',
+    prepare: async (parts) => {
+      const userId = await parts.field.user('100')
+      for (let count = 0; count < 5; count += 1) await hold(parts, userId, '1')
+      await letExpire(parts.field, userId)
+      return {
+        call: (index) => {
+          if (index % 3 === 0) return insist(() => parts.pool.query('select public.credits_expire_due(10)'))
+          const input = { reservationId: parts.random.uuid(), userId, amount: '1', ttlSeconds: 300 }
+          return insist(() => parts.store.reserve(input))
+        },
+        judge: async (answers) => {
+          const { reserved } = await parts.store.getBalance({ userId })
+          const held = answers.filter((_, index) => index % 3 !== 0).length
+          return reserved === String(held) ? undefined : `${reserved} reserved by ${held} reservations of 1`
         },
       }
     },

@@ -11,6 +11,8 @@ const id = (name: string): string => {
 type Call = readonly [name: string, ...args: unknown[]]
 
 const A = id('account a')
+/** For the edges of the input, which would make any account rich beyond every refusal. */
+const RICH = id('account rich')
 const charge = (amount: string, more: object = {}): string => JSON.stringify(chargeOf(amount, more))
 const long = (length: number): string => 'x'.repeat(length)
 
@@ -146,15 +148,26 @@ const FLOWS: readonly Call[] = [
     reserve(`odd ${index}`, '0.000002'),
     ['credits_settle', id(`odd ${index}`), charge(amount)],
   ]),
+  grant('after the largest charge', '5'),
   ...(
     [
       { costUsd: '-1' },
       { costUsd: '1e5' },
+      ...['costUsd', 'computedCostUsd', 'reportedCostUsd'].flatMap((field) =>
+        ['100000000000', '100000000000.1', '1.000000000001', '1.0000000000001'].map((value) => ({ [field]: value })),
+      ),
+      { marginPercent: '10000' },
+      { marginPercent: '1.0001' },
+      { marginPercent: '1.00001' },
       { marginPercent: '-100' },
       { marginPercent: '10000.0001' },
       { costSource: 'gift' },
       { rateId: 'x' },
       { inputTokens: -1 },
+      { inputTokens: 999999999999999 },
+      { inputTokens: 1000000000000000 },
+      { outputTokens: 999999999999999 },
+      { outputTokens: 1000000000000000 },
       { usage: [] },
       { pricing: 'x' },
       { provider: 3 },
@@ -247,6 +260,8 @@ const ENDS: readonly Call[] = [
   ['credits_adjust', id('drain'), A, '-0.000001', 'why'],
   reserve('over', '1000000', '0.000001'),
   ['credits_settle', id('over'), charge('1000000')],
+  ['credits_refund', id('debt refund'), id('over'), 'why', '3'],
+  ['credits_refund', id('past debt refund'), id('over'), 'why', '7'],
   ['credits_get_balance', A],
   grant('repay', '3'),
   grant('repay all', '30'),
@@ -325,6 +340,7 @@ const SIGNUPS: readonly Call[] = [
   sql(`update auth.users set email_confirmed_at = now() where id = '${id('p6')}'`),
   sql(`delete from auth.users where id = '${id('p1')}'`),
   ['credits_get_balance', id('p1')],
+  ['credits_reserve', id('closed'), id('p1'), '1'],
   person('p7', 'annlee@gmail.com'),
   person('p1', 'ann.lee@gmail.com'),
   sql(`set session_replication_role = replica`),
@@ -349,9 +365,15 @@ const settled = (text: string): string => text.replaceAll(VOLATILE, '"$1": …')
 
 /** Everything that can be said to the functions, at every edge, and what came of it: two schemas that differ answer differently. */
 export async function transcript(client: pg.Client): Promise<string[]> {
-  await client.query(`insert into auth.users (id, email, email_confirmed_at) values ($1, 'a@example.com', now())`, [A])
+  for (const account of [A, RICH]) {
+    await client.query('insert into auth.users (id, email, email_confirmed_at) values ($1, $2, now())', [
+      account,
+      `${account}@example.com`,
+    ])
+  }
   const lines: string[] = []
-  for (const call of [...INPUTS, ...FLOWS, ...ENDS, ...PLANS, ...SIGNUPS]) lines.push(await answer(client, call))
+  const inputs = INPUTS.map(([name, ...args]): Call => [name, ...args.map((arg) => (arg === A ? RICH : arg))])
+  for (const call of [...inputs, ...FLOWS, ...ENDS, ...PLANS, ...SIGNUPS]) lines.push(await answer(client, call))
   for (const query of FINAL) {
     const { rows } = await client.query(query)
     lines.push(`${query}: ${settled(JSON.stringify(rows))}`)
