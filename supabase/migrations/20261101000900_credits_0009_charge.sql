@@ -236,6 +236,9 @@ declare
   v credits_private.charge_input;
   v_amount numeric := 0.000001;
 begin
+  if p_reservation_id is null then
+    perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "reservationId"}');
+  end if;
   if p_charge is not null and jsonb_typeof(p_charge) <> 'null' then
     v := credits_private.read_charge(p_charge);
     v_amount := greatest(v_amount, v."amount"::numeric);
