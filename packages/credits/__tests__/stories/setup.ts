@@ -29,6 +29,8 @@ const OPTIONS = { auth: { persistSession: false, autoRefreshToken: false } }
 export async function newWorld(): Promise<World> {
   const stack = await startStack({ ephemeral: true })
   const pool = new pg.Pool({ connectionString: stack.dbUrl, max: 4 })
+  // Ending the stack also ends idle connections.
+  pool.on('error', () => undefined)
   const service = createClient(stack.url, stack.secretKey, OPTIONS)
   const signUp = async (): Promise<Person> => {
     const client = createClient(stack.url, stack.publishableKey, OPTIONS)
