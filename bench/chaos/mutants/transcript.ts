@@ -13,6 +13,8 @@ type Call = readonly [name: string, ...args: unknown[]]
 const A = id('account a')
 /** For the edges of the input, which would make any account rich beyond every refusal. */
 const RICH = id('account rich')
+/** For the edges of a balance. */
+const FULL = id('account full')
 const charge = (amount: string, more: object = {}): string => JSON.stringify(chargeOf(amount, more))
 const long = (length: number): string => 'x'.repeat(length)
 
@@ -97,6 +99,67 @@ const INPUTS: readonly Call[] = [
   ['credits_get_history', id('nobody'), 10],
   ['credits_get_balance', id('nobody')],
   ['credits_get_reservation', id('nothing')],
+]
+
+/** What mutants showed to be missing. */
+const CORNERS: readonly Call[] = [
+  grant('corner', '50'),
+  reserve('corner', '5'),
+  reserve('corner taken', '1'),
+  ...EDGES.map((amount): Call => ['credits_extend', id('corner'), id(`extend ${amount}`), amount]),
+  ...EDGES.map((amount): Call => ['credits_extend', id('corner'), id(`extend minimum ${amount}`), '0.1', amount]),
+  ...TTL_EDGES.map((ttl): Call => ['credits_extend', id('corner'), id(`extend ttl ${ttl}`), '0.1', null, ttl]),
+  ...TTL_EDGES.map(
+    (ttl): Call => ['credits_capture', id('corner'), id(`capture ttl ${ttl}`), charge('0.1'), '0.1', null, ttl],
+  ),
+  ['credits_capture', id('corner'), id('capture minimum'), charge('0.1'), '0.1', '0.2'],
+  // The id of a reservation is kept for its settle.
+  ['credits_capture', id('corner'), id('corner taken'), charge('0.1')],
+  ['credits_adjust', id('corner taken'), A, '1', 'why'],
+  ['credits_grant', id('corner taken'), A, '1', 'promo', 'plan'],
+  ['credits_refund', id('corner taken'), id('corner'), 'why'],
+  ['credits_settle', id('corner'), charge('5')],
+  ...['', long(1000), long(1001)].flatMap((text): Call[] => [
+    ['credits_adjust', id(`adjust reason ${text.length}`), A, '1', text],
+    ['credits_refund', id(`refund reason ${text.length}`), id('corner'), text, '0.1'],
+    ['credits_set_margin', 'model', 'm/r', '5', null, null, null, text],
+    ['credits_freeze_account', A, false, null, text],
+  ]),
+  ['credits_refund', id('rest of corner'), id('corner'), 'why', '4.8'],
+  ['credits_refund', id('after the rest'), id('corner'), 'why'],
+  grant('odd metadata', '1', 'add-on', 100, null, null, null, '[]'),
+  grant(
+    'great metadata',
+    '1',
+    'add-on',
+    100,
+    null,
+    null,
+    null,
+    JSON.stringify({ x: Array.from({ length: 3000 }, (_, n) => n) }),
+  ),
+  // As much as an account may have, and one millionth more.
+  ...Array.from(
+    { length: 10 },
+    (_, n): Call => ['credits_grant', id(`million ${n}`), FULL, '999999999999.9', 'promo', 'add-on'],
+  ),
+  ['credits_grant', id('to the brim'), FULL, '1', 'promo', 'add-on'],
+  ['credits_grant', id('over the brim'), FULL, '0.000001', 'promo', 'add-on'],
+  // The last charge of all a current lot has, and one more.
+  ['credits_reserve', id('all of it'), FULL, '1000000', '1000000'],
+  ['credits_settle', id('all of it'), charge('1000000')],
+  // A settle whose id another account's transaction has.
+  ['credits_grant', id('stolen'), RICH, '1', 'promo', 'add-on'],
+  ['credits_reserve', id('stolen'), A, '1'],
+  ['credits_settle', id('stolen'), charge('0.5')],
+  ['credits_get_history', A, 3],
+  ['credits_get_history', RICH, 1],
+  ['credits_get_charges', null, null, 0],
+  ['credits_get_charges', null, null, 5001],
+  ['credits_get_charges', null, null, 2],
+  ['credits_get_charges', null, null, 2, '{"createdAt": "x"}'],
+  ['credits_get_rate_history', 'm/1', 0],
+  ['credits_get_rate_history', 'm/1', 1001],
 ]
 
 const FLOWS: readonly Call[] = [
@@ -365,7 +428,7 @@ const settled = (text: string): string => text.replaceAll(VOLATILE, '"$1": …')
 
 /** Everything that can be said to the functions, at every edge, and what came of it: two schemas that differ answer differently. */
 export async function transcript(client: pg.Client): Promise<string[]> {
-  for (const account of [A, RICH]) {
+  for (const account of [A, RICH, FULL]) {
     await client.query('insert into auth.users (id, email, email_confirmed_at) values ($1, $2, now())', [
       account,
       `${account}@example.com`,
@@ -373,7 +436,8 @@ export async function transcript(client: pg.Client): Promise<string[]> {
   }
   const lines: string[] = []
   const inputs = INPUTS.map(([name, ...args]): Call => [name, ...args.map((arg) => (arg === A ? RICH : arg))])
-  for (const call of [...inputs, ...FLOWS, ...ENDS, ...PLANS, ...SIGNUPS]) lines.push(await answer(client, call))
+  for (const call of [...inputs, ...CORNERS, ...FLOWS, ...ENDS, ...PLANS, ...SIGNUPS])
+    lines.push(await answer(client, call))
   for (const query of FINAL) {
     const { rows } = await client.query(query)
     lines.push(`${query}: ${settled(JSON.stringify(rows))}`)
