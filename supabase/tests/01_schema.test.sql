@@ -3,7 +3,7 @@ begin;
 do $$ begin create extension if not exists pgtap with schema extensions; exception when others then null; end $$;
 set local search_path = public, extensions;
 
-select plan(66);
+select plan(67);
 
 select has_table('public', name, name || ' exists') from unnest(array[
   'profiles', 'credit_balances', 'credit_transactions', 'credit_transaction_costs', 'credit_reservations', 'credit_lots',
@@ -18,7 +18,7 @@ select has_pk('public', name, name || ' has a primary key') from unnest(array[
 ]) name;
 
 select has_view('public', name, name || ' exists')
-from unnest(array['credit_balances_text', 'credit_transactions_text', 'credit_lots_text']) name;
+from unnest(array['credit_balances_text', 'credit_transactions_text', 'credit_lots_text', 'credit_charges']) name;
 
 select fk_ok('public', 'profiles', 'user_id', 'auth', 'users', 'id');
 select fk_ok('public', 'credit_balances', 'user_id', 'auth', 'users', 'id');
@@ -30,7 +30,7 @@ select hasnt_fk('public', 'credit_reservations', 'a reservation pays for no fore
 select col_type_is('public', 'credit_balances', name, 'credits_private.amount', name || ' is an amount of credits')
 from unnest(array['plan_credits', 'add_on_credits', 'debt', 'reserved', 'overage_limit']) name;
 select col_type_is('public', 'credit_transactions', 'amount', 'credits_private.signed_amount', 'amount is an amount of credits');
-select col_type_is('public', 'credit_transaction_costs', 'cost_usd', 'credits_private.usd', 'cost_usd is an amount of dollars');
+select col_type_is('public', 'credit_charges', 'cost_usd', 'numeric(24,12)', 'cost_usd is an amount of dollars');
 
 select has_trigger('public', name, name || '_append_only', name || ' refuses update and delete') from unnest(array[
   'credit_transactions', 'credit_transaction_costs', 'credit_rates', 'margin_audit_log', 'credit_audit_log'

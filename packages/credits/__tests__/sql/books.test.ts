@@ -87,16 +87,22 @@ describe('tampering by somebody who owns the database', () => {
       `update public.credit_transactions set created_at = created_at - interval '1 microsecond' ${row}`,
       'hash',
     ],
+    ['a sign', `update public.credit_transactions set type = 'grant' ${row}`, 'sign'],
     ['metadata', `update public.credit_transactions set metadata = '{"x": 1}' ${row}`, 'hash'],
     ['which lots', `update public.credit_transactions set lots = '[]' ${row}`, 'hash'],
     ['an id', `update public.credit_transactions set id = gen_random_uuid() ${row}`, 'hash'],
-    ['a cost', `update public.credit_transaction_costs set cost_usd = 0 ${row}`, 'hash'],
-    ['a margin', `update public.credit_transaction_costs set margin_percent = null ${row}`, 'hash'],
-    ['usage', `update public.credit_transaction_costs set usage = '{}' ${row}`, 'hash'],
+    ['a cost', `update public.credit_transaction_costs set charge = charge || '{"costUsd": "0"}' ${row}`, 'hash'],
+    [
+      'a margin',
+      `update public.credit_transaction_costs set charge = charge || '{"marginPercent": null}' ${row}`,
+      'hash',
+    ],
+    ['usage', `update public.credit_transaction_costs set charge = charge || '{"usage": {}}' ${row}`, 'hash'],
+    ['who acted', `update public.credit_transaction_costs set actor_id = gen_random_uuid() ${row}`, 'hash'],
     ['a cost row that goes', `delete from public.credit_transaction_costs ${row}`, 'hash'],
     [
       'a cost row that comes',
-      `insert into public.credit_transaction_costs (account_id, version, transaction_id) values ($1, 9, gen_random_uuid())`,
+      `insert into public.credit_transaction_costs (account_id, version) values ($1, 9)`,
       'stray_cost',
     ],
     ['a row that goes', `delete from public.credit_transactions ${row}`, 'version_gap'],
@@ -134,9 +140,7 @@ describe('tampering by somebody who owns the database', () => {
     const client = await ground.admin.connect()
     try {
       await client.query('begin')
-      await client.query(
-        `set local session_replication_role = replica; alter table public.credit_transactions drop constraint credit_transactions_sign_check`,
-      )
+      await client.query('set local session_replication_role = replica')
       for (const statement of sql.replaceAll('$1', `'${userId}'`).split(';')) await client.query(statement)
       const { rows } = await client.query<{ faults: Fault[] }>(
         `select (public.credits_verify_transactions() -> 'faults') || (public.credits_verify_accounts() -> 'faults') as faults`,
