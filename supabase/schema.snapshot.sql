@@ -2997,17 +2997,7 @@ declare
   v_version bigint;
   v_balance_after numeric(20, 6);
   v_hash bytea;
-  -- The reservation as it is in the answer.
-  r_captured numeric;
-  r_uncollected numeric;
-  r_feature text;
-  r_model text;
-  r_rate_id uuid;
-  r_margin_id uuid;
-  r_metadata jsonb;
-  r_late boolean;
-  r_created_at timestamptz;
-  r_expires_at timestamptz;
+  v_reservation text;
   v_answer json;
 begin
   if p_charge is null or jsonb_typeof(p_charge) = 'null' then
@@ -3023,10 +3013,14 @@ begin
   set state = 'settled', captured = r.captured + v_amount, closed_at = v_now
   where r.id = p_reservation_id and r.state = 'active'
   returning r.account_id, r.user_id, r.held, coalesce(v."feature", r.feature), coalesce(v."model", r.model),
-    coalesce(nullif(v."metadata", 'null'), r.metadata), r.captured, r.uncollected, r.feature, r.model, r.rate_id, r.margin_id,
-    r.metadata, r.late, r.created_at, r.expires_at
-  into v_account_id, v_user_id, v_held, v_feature, v_model, v_metadata, r_captured, r_uncollected, r_feature, r_model, r_rate_id,
-    r_margin_id, r_metadata, r_late, r_created_at, r_expires_at;
+    coalesce(nullif(v."metadata", 'null'), r.metadata),
+    format('"reservationId": "%s", "userId": "%s", "state": "settled", "amount": "0", "captured": "%s", "uncollected": "%s", '
+        '"feature": %s, "model": %s, "rateId": %s, "marginId": %s, "metadata": %s, "late": false, "createdAt": %s, "expiresAt": %s, '
+        '"closedAt": %s, "replayed": false',
+      r.id, r.user_id, r.captured, r.uncollected, coalesce(to_json(r.feature), 'null'), coalesce(to_json(r.model), 'null'),
+      coalesce(to_json(r.rate_id), 'null'), coalesce(to_json(r.margin_id), 'null'), r.metadata, to_json(r.created_at),
+      to_json(r.expires_at), to_json(r.closed_at))
+  into v_account_id, v_user_id, v_held, v_feature, v_model, v_metadata, v_reservation;
   if v_account_id is null then
     return credits_private.settle_slowly(p_reservation_id, p_charge, p_user_id);
   end if;
@@ -3053,17 +3047,12 @@ begin
     and v_amount <= a.current_lot_remaining
     and v_amount <= v_held + a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved
   returning a.version, a.plan_credits + a.add_on_credits - a.debt, a.chain_hash, a.updated_at, a.current_lot_id,
-    format('{"reservationId": "%s", "userId": "%s", "state": "settled", "amount": "0", "captured": "%s", "uncollected": "%s", '
-        '"feature": %s, "model": %s, "rateId": %s, "marginId": %s, "metadata": %s, "late": false, "createdAt": %s, "expiresAt": %s, '
-        '"closedAt": %s, "replayed": false, "transaction": {"id": "%s", "userId": "%s", "version": %s, "type": "usage", '
+    format('{%s, "transaction": {"id": "%s", "userId": "%s", "version": %s, "type": "usage", '
         '"source": null, "amount": "%s", "balanceAfter": "%s", "uncollected": "0", "reservationId": "%s", "reversesId": null, '
         '"feature": %s, "model": %s, "inputTokens": %s, "outputTokens": %s, "estimated": %s, "late": false, "reason": null, '
         '"metadata": %s, "createdAt": %s}, "balance": {"userId": "%s", "planId": "%s", "planCredits": "%s", "addOnCredits": "%s", '
         '"debt": "%s", "reserved": "%s", "overageLimit": "%s", "available": "%s", "status": "%s", "periodEndsAt": %s, "version": %s}}',
-      p_reservation_id, v_user_id, r_captured, r_uncollected,
-      coalesce(to_json(r_feature), 'null'), coalesce(to_json(r_model), 'null'), coalesce(to_json(r_rate_id), 'null'),
-      coalesce(to_json(r_margin_id), 'null'), r_metadata, to_json(r_created_at), to_json(r_expires_at),
-      to_json(v_now), p_reservation_id, v_user_id, a.version,
+      v_reservation, p_reservation_id, v_user_id, a.version,
       -v_amount, a.plan_credits + a.add_on_credits - a.debt, p_reservation_id,
       coalesce(to_json(v_feature), 'null'), coalesce(to_json(v_model), 'null'), coalesce(to_json(v."inputTokens"), 'null'),
       coalesce(to_json(v."outputTokens"), 'null'), to_json(v_estimated),
