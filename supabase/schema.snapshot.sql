@@ -790,7 +790,6 @@ CREATE OR REPLACE FUNCTION credits_private.book_late(p_reservation_id uuid, p_ch
  SET search_path TO ''
 AS $function$
 declare
-  b public.credit_balances;
   v credits_private.charge_input;
   v_amount numeric := 0.000001;
 begin
@@ -801,8 +800,6 @@ begin
     v := credits_private.read_charge(p_charge);
     v_amount := greatest(v_amount, v."amount");
   end if;
-  b := credits_private.open_account(p_user_id);
-  perform credits_private.apply_due(b);
   -- Over before it began: it holds nothing and is charged like any other that has expired. Whoever was first with
   -- this id is kept: the settle that follows looks at what is there.
   insert into public.credit_reservations
@@ -811,6 +808,7 @@ begin
     (p_reservation_id, p_user_id, p_user_id, 'expired', 0, v_amount, v_amount, v."feature", v."model", v."rateId", v."marginId",
      clock_timestamp(), clock_timestamp(), clock_timestamp())
   on conflict (id) do nothing;
+  if found then perform credits_private.open_account(p_user_id); end if;
 end;
 $function$
 ;
@@ -1629,27 +1627,21 @@ begin
 end;
 $function$
 ;
-CREATE OR REPLACE FUNCTION credits_private.reserve_slowly(p_user_id uuid, p_reservation_id uuid, p_amount numeric, p_minimum numeric, p_ttl_seconds integer)
- RETURNS credits_private.posting
+CREATE OR REPLACE FUNCTION credits_private.reserve_slowly(p_reservation_id uuid, p_user_id uuid, p_amount numeric, p_minimum numeric)
+ RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
   s public.credit_settings;
-  p credits_private.posting;
   b public.credit_balances;
+  r public.credit_reservations;
   v_available numeric;
+  v_held numeric;
+  v_now timestamptz;
 begin
   select * into strict s from public.credit_settings;
-  b := credits_private.open_account(p_user_id);
-  -- A repeated call is answered even when nothing could be reserved now.
-  select r into p.r from public.credit_reservations r where r.id = p_reservation_id;
-  if (p.r).id is not null then
-    p.b := b;
-    return p;
-  end if;
-
-  b := credits_private.apply_due(b);
+  b := credits_private.apply_due(credits_private.open_account(p_user_id));
   v_available := credits_private.available(b);
   perform credits_private.check_may_spend(b, s);
   if v_available < p_minimum then
@@ -1662,20 +1654,23 @@ begin
     perform credits_private.fail(429, 'LIMIT_EXCEEDED', jsonb_build_object(
       'limit', 'open_reservations', 'maximum', s.max_open_reservations));
   end if;
-  p.r.held := least(p_amount, v_available);
-  if b.reserved + (p.r).held > s.max_reserved_credits then
+  v_held := least(p_amount, v_available);
+  if b.reserved + v_held > s.max_reserved_credits then
     perform credits_private.fail(429, 'LIMIT_EXCEEDED', jsonb_build_object(
       'limit', 'reserved_credits', 'maximum', trim_scale(s.max_reserved_credits)::text));
   end if;
-  p.r.created_at := clock_timestamp();
-  p.r.expires_at := (p.r).created_at + make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds));
-  b.reserved := b.reserved + (p.r).held;
+  -- Its life begins now: a sweep that has just passed must not have passed its end already.
+  v_now := clock_timestamp();
+  update public.credit_reservations x
+  set held = v_held, created_at = v_now, expires_at = v_now + (x.expires_at - x.created_at)
+  where x.id = p_reservation_id
+  returning x.* into r;
+  b.reserved := b.reserved + v_held;
   b.open_reservations := b.open_reservations + 1;
-  b.next_due_at := least(b.next_due_at, (p.r).expires_at);
-  b.swept_until := least(b.swept_until, (p.r).created_at);
+  b.next_due_at := least(b.next_due_at, r.expires_at);
+  b.swept_until := least(b.swept_until, v_now);
   perform credits_private.save_account(b);
-  p.b := b;
-  return p;
+  return credits_private.reservation_json(r) || jsonb_build_object('replayed', false, 'balance', credits_private.balance_json(b));
 end;
 $function$
 ;
@@ -1782,6 +1777,9 @@ begin
     perform credits_private.book_late(p_reservation_id, p_charge, p_user_id);
   end if;
   p := credits_private.lock_reservation(p_reservation_id);
+  if (p.r).user_id <> p_user_id then
+    perform credits_private.fail(404, 'RESERVATION_NOT_FOUND', jsonb_build_object('reservationId', p_reservation_id));
+  end if;
   case (p.r).state
     when 'settled' then
       p.t := credits_private.find_transaction(p_reservation_id);
@@ -2364,7 +2362,7 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_get_history(p_user_id uuid, p_limit integer, p_before bigint DEFAULT NULL::bigint, p_type text DEFAULT NULL::text, p_from timestamp with time zone DEFAULT NULL::timestamp with time zone, p_to timestamp with time zone DEFAULT NULL::timestamp with time zone)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO ''
@@ -2372,10 +2370,6 @@ CREATE OR REPLACE FUNCTION public.credits_get_history(p_user_id uuid, p_limit in
  SET enable_sort TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
-declare
-  v_page jsonb;
-  v_last bigint;
-  v_more boolean;
 begin
   if p_limit is null or p_limit not between 1 and 200 then
     perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "limit", "expected": "1 to 200"}');
@@ -2389,22 +2383,41 @@ begin
     perform credits_private.fail(404, 'ACCOUNT_NOT_FOUND', jsonb_build_object('userId', p_user_id));
   end if;
 
-  select coalesce(jsonb_agg(credits_private.transaction_json(x.t)) filter (where x.n <= p_limit), '[]'),
-         min((x.t).version) filter (where x.n <= p_limit),
-         count(*) > p_limit
-  into v_page, v_last, v_more
-  from (
-    select t, row_number() over (order by t.version desc) as n
-    from public.credit_transactions t
-    where t.account_id = p_user_id
-      and t.version < coalesce(p_before, 9223372036854775807)
-      and (p_type is null or t.type = p_type)
-      and (p_from is null or t.created_at >= p_from)
-      and (p_to is null or t.created_at < p_to)
-    order by t.version desc
-    limit p_limit + 1
-  ) x;
-  return jsonb_build_object('data', v_page, 'nextBefore', case when v_more then v_last end);
+  return (
+    select json_build_object(
+      -- As transaction_json says it, without a call for every row.
+      'data', coalesce(json_agg(json_build_object(
+        'id', t.id,
+        'userId', t.user_id,
+        'version', t.version,
+        'type', t.type,
+        'source', t.source,
+        'amount', t.amount::text,
+        'balanceAfter', t.balance_after::text,
+        'uncollected', t.uncollected::text,
+        'reservationId', t.reservation_id,
+        'reversesId', t.reverses_id,
+        'feature', t.feature,
+        'model', t.model,
+        'inputTokens', t.input_tokens,
+        'outputTokens', t.output_tokens,
+        'estimated', t.estimated,
+        'late', t.late,
+        'reason', t.reason,
+        'metadata', t.metadata,
+        'createdAt', t.created_at)) filter (where t.n <= p_limit), '[]'),
+      'nextBefore', case when count(*) > p_limit then min(t.version) filter (where t.n <= p_limit) end)
+    from (
+      select x.*, row_number() over (order by x.version desc) as n
+      from public.credit_transactions x
+      where x.account_id = p_user_id
+        and x.version < coalesce(p_before, 9223372036854775807)
+        and (p_type is null or x.type = p_type)
+        and (p_from is null or x.created_at >= p_from)
+        and (p_to is null or x.created_at < p_to)
+      order by x.version desc
+      limit p_limit + 1
+    ) t);
 end;
 $function$
 ;
@@ -2712,9 +2725,7 @@ CREATE OR REPLACE FUNCTION public.credits_reserve(p_reservation_id uuid, p_user_
  SET lock_timeout TO '800ms'
 AS $function$
 declare
-  p credits_private.posting;
   v_minimum numeric := coalesce(p_minimum_amount, p_amount);
-  v_held numeric := p_amount;
   v_now timestamptz := clock_timestamp();
   v_expires_at timestamptz;
   v_answer json;
@@ -2732,8 +2743,19 @@ begin
   if p_ttl_seconds is null then select s.reservation_ttl_seconds into p_ttl_seconds from public.credit_settings s; end if;
   v_expires_at := v_now + make_interval(secs => p_ttl_seconds);
 
-  -- The fast path: check and change in one statement, so no two callers can both see the last credit. It answers as
-  -- reservation_json and balance_json would.
+  -- The account comes last, so that callers of a busy one wait for each other as shortly as can be.
+  insert into public.credit_reservations
+    (id, account_id, user_id, held, requested, minimum, feature, model, rate_id, margin_id, metadata, created_at, expires_at)
+  values
+    (p_reservation_id, p_user_id, p_user_id, p_amount, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id,
+     coalesce(p_metadata, '{}'), v_now, v_expires_at)
+  on conflict (id) do nothing;
+  if not found then
+    return credits_private.repeat_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id, p_metadata);
+  end if;
+
+  -- Check and change in one statement, so no two callers can both see the last credit. It answers as reservation_json
+  -- and balance_json would.
   update public.credit_balances a
   set reserved = a.reserved + p_amount,
       open_reservations = a.open_reservations + 1,
@@ -2759,33 +2781,7 @@ begin
     a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved, coalesce(to_json(a.plan_period_ends_at), 'null'), a.version)
   into v_answer;
 
-  if v_answer is null then
-    p := credits_private.reserve_slowly(p_user_id, p_reservation_id, p_amount, v_minimum, p_ttl_seconds);
-    if (p.r).id is not null then
-      return credits_private.repeat_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id, p_metadata);
-    end if;
-    v_held := (p.r).held;
-    v_now := (p.r).created_at;
-    v_expires_at := (p.r).expires_at;
-  end if;
-
-  insert into public.credit_reservations
-    (id, account_id, user_id, held, requested, minimum, feature, model, rate_id, margin_id, metadata, created_at, expires_at)
-  values
-    (p_reservation_id, p_user_id, p_user_id, v_held, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id,
-     coalesce(p_metadata, '{}'), v_now, v_expires_at)
-  on conflict (id) do nothing;
-  if not found then
-    -- A repeated call: give back what was just taken.
-    update public.credit_balances a
-    set reserved = a.reserved - v_held, open_reservations = a.open_reservations - 1
-    where a.account_id = p_user_id;
-    return credits_private.repeat_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id, p_metadata);
-  end if;
-  if v_answer is null then
-    select credits_private.reservation_json(r) || jsonb_build_object('replayed', false, 'balance', credits_private.balance_json(p.b))
-    into v_answer from public.credit_reservations r where r.id = p_reservation_id;
-  end if;
+  if v_answer is null then return credits_private.reserve_slowly(p_reservation_id, p_user_id, p_amount, v_minimum); end if;
   return v_answer;
 end;
 $function$
@@ -3011,7 +3007,7 @@ begin
   -- reservation's lock finds it closed: Postgres looks again at a row that was changed meanwhile.
   update public.credit_reservations r
   set state = 'settled', captured = r.captured + v_amount, closed_at = v_now
-  where r.id = p_reservation_id and r.state = 'active'
+  where r.id = p_reservation_id and r.state = 'active' and r.user_id = coalesce(p_user_id, r.user_id)
   returning r.account_id, r.user_id, r.held, coalesce(v."feature", r.feature), coalesce(v."model", r.model),
     coalesce(nullif(v."metadata", 'null'), r.metadata),
     format('"reservationId": "%s", "userId": "%s", "state": "settled", "amount": "0", "captured": "%s", "uncollected": "%s", '

@@ -5,27 +5,21 @@ set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
 create or replace function credits_private.reserve_slowly(
-  p_user_id uuid, p_reservation_id uuid, p_amount numeric, p_minimum numeric, p_ttl_seconds integer)
-returns credits_private.posting
+  p_reservation_id uuid, p_user_id uuid, p_amount numeric, p_minimum numeric)
+returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
   s public.credit_settings;
-  p credits_private.posting;
   b public.credit_balances;
+  r public.credit_reservations;
   v_available numeric;
+  v_held numeric;
+  v_now timestamptz;
 begin
   select * into strict s from public.credit_settings;
-  b := credits_private.open_account(p_user_id);
-  -- A repeated call is answered even when nothing could be reserved now.
-  select r into p.r from public.credit_reservations r where r.id = p_reservation_id;
-  if (p.r).id is not null then
-    p.b := b;
-    return p;
-  end if;
-
-  b := credits_private.apply_due(b);
+  b := credits_private.apply_due(credits_private.open_account(p_user_id));
   v_available := credits_private.available(b);
   perform credits_private.check_may_spend(b, s);
   if v_available < p_minimum then
@@ -38,24 +32,27 @@ begin
     perform credits_private.fail(429, 'LIMIT_EXCEEDED', jsonb_build_object(
       'limit', 'open_reservations', 'maximum', s.max_open_reservations));
   end if;
-  p.r.held := least(p_amount, v_available);
-  if b.reserved + (p.r).held > s.max_reserved_credits then
+  v_held := least(p_amount, v_available);
+  if b.reserved + v_held > s.max_reserved_credits then
     perform credits_private.fail(429, 'LIMIT_EXCEEDED', jsonb_build_object(
       'limit', 'reserved_credits', 'maximum', trim_scale(s.max_reserved_credits)::text));
   end if;
-  p.r.created_at := clock_timestamp();
-  p.r.expires_at := (p.r).created_at + make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds));
-  b.reserved := b.reserved + (p.r).held;
+  -- Its life begins now: a sweep that has just passed must not have passed its end already.
+  v_now := clock_timestamp();
+  update public.credit_reservations x
+  set held = v_held, created_at = v_now, expires_at = v_now + (x.expires_at - x.created_at)
+  where x.id = p_reservation_id
+  returning x.* into r;
+  b.reserved := b.reserved + v_held;
   b.open_reservations := b.open_reservations + 1;
-  b.next_due_at := least(b.next_due_at, (p.r).expires_at);
-  b.swept_until := least(b.swept_until, (p.r).created_at);
+  b.next_due_at := least(b.next_due_at, r.expires_at);
+  b.swept_until := least(b.swept_until, v_now);
   perform credits_private.save_account(b);
-  p.b := b;
-  return p;
+  return credits_private.reservation_json(r) || jsonb_build_object('replayed', false, 'balance', credits_private.balance_json(b));
 end;
 $$;
-comment on function credits_private.reserve_slowly(uuid, uuid, numeric, numeric, integer) is
-  'Reserve when the fast path did not apply: work is due, less than the amount must do, or it has to be refused with the reason.';
+comment on function credits_private.reserve_slowly(uuid, uuid, numeric, numeric) is
+  'Reserve when the fast path did not apply: work is due, less than the amount must do, or it has to be refused with the reason. Its row has been written already and goes with a refusal.';
 
 create or replace function credits_private.check_may_spend(b public.credit_balances, s public.credit_settings)
 returns void
@@ -113,9 +110,7 @@ set search_path = ''
 set lock_timeout = '800ms'
 as $$
 declare
-  p credits_private.posting;
   v_minimum numeric := coalesce(p_minimum_amount, p_amount);
-  v_held numeric := p_amount;
   v_now timestamptz := clock_timestamp();
   v_expires_at timestamptz;
   v_answer json;
@@ -133,8 +128,19 @@ begin
   if p_ttl_seconds is null then select s.reservation_ttl_seconds into p_ttl_seconds from public.credit_settings s; end if;
   v_expires_at := v_now + make_interval(secs => p_ttl_seconds);
 
-  -- The fast path: check and change in one statement, so no two callers can both see the last credit. It answers as
-  -- reservation_json and balance_json would.
+  -- The account comes last, so that callers of a busy one wait for each other as shortly as can be.
+  insert into public.credit_reservations
+    (id, account_id, user_id, held, requested, minimum, feature, model, rate_id, margin_id, metadata, created_at, expires_at)
+  values
+    (p_reservation_id, p_user_id, p_user_id, p_amount, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id,
+     coalesce(p_metadata, '{}'), v_now, v_expires_at)
+  on conflict (id) do nothing;
+  if not found then
+    return credits_private.repeat_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id, p_metadata);
+  end if;
+
+  -- Check and change in one statement, so no two callers can both see the last credit. It answers as reservation_json
+  -- and balance_json would.
   update public.credit_balances a
   set reserved = a.reserved + p_amount,
       open_reservations = a.open_reservations + 1,
@@ -160,33 +166,7 @@ begin
     a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved, coalesce(to_json(a.plan_period_ends_at), 'null'), a.version)
   into v_answer;
 
-  if v_answer is null then
-    p := credits_private.reserve_slowly(p_user_id, p_reservation_id, p_amount, v_minimum, p_ttl_seconds);
-    if (p.r).id is not null then
-      return credits_private.repeat_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id, p_metadata);
-    end if;
-    v_held := (p.r).held;
-    v_now := (p.r).created_at;
-    v_expires_at := (p.r).expires_at;
-  end if;
-
-  insert into public.credit_reservations
-    (id, account_id, user_id, held, requested, minimum, feature, model, rate_id, margin_id, metadata, created_at, expires_at)
-  values
-    (p_reservation_id, p_user_id, p_user_id, v_held, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id,
-     coalesce(p_metadata, '{}'), v_now, v_expires_at)
-  on conflict (id) do nothing;
-  if not found then
-    -- A repeated call: give back what was just taken.
-    update public.credit_balances a
-    set reserved = a.reserved - v_held, open_reservations = a.open_reservations - 1
-    where a.account_id = p_user_id;
-    return credits_private.repeat_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id, p_metadata);
-  end if;
-  if v_answer is null then
-    select credits_private.reservation_json(r) || jsonb_build_object('replayed', false, 'balance', credits_private.balance_json(p.b))
-    into v_answer from public.credit_reservations r where r.id = p_reservation_id;
-  end if;
+  if v_answer is null then return credits_private.reserve_slowly(p_reservation_id, p_user_id, p_amount, v_minimum); end if;
   return v_answer;
 end;
 $$;

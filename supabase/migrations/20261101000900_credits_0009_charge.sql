@@ -227,7 +227,6 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  b public.credit_balances;
   v credits_private.charge_input;
   v_amount numeric := 0.000001;
 begin
@@ -238,8 +237,6 @@ begin
     v := credits_private.read_charge(p_charge);
     v_amount := greatest(v_amount, v."amount");
   end if;
-  b := credits_private.open_account(p_user_id);
-  perform credits_private.apply_due(b);
   -- Over before it began: it holds nothing and is charged like any other that has expired. Whoever was first with
   -- this id is kept: the settle that follows looks at what is there.
   insert into public.credit_reservations
@@ -248,6 +245,7 @@ begin
     (p_reservation_id, p_user_id, p_user_id, 'expired', 0, v_amount, v_amount, v."feature", v."model", v."rateId", v."marginId",
      clock_timestamp(), clock_timestamp(), clock_timestamp())
   on conflict (id) do nothing;
+  if found then perform credits_private.open_account(p_user_id); end if;
 end;
 $$;
 comment on function credits_private.book_late(uuid, jsonb, uuid) is
@@ -266,6 +264,9 @@ begin
     perform credits_private.book_late(p_reservation_id, p_charge, p_user_id);
   end if;
   p := credits_private.lock_reservation(p_reservation_id);
+  if (p.r).user_id <> p_user_id then
+    perform credits_private.fail(404, 'RESERVATION_NOT_FOUND', jsonb_build_object('reservationId', p_reservation_id));
+  end if;
   case (p.r).state
     when 'settled' then
       p.t := credits_private.find_transaction(p_reservation_id);
@@ -333,7 +334,7 @@ begin
   -- reservation's lock finds it closed: Postgres looks again at a row that was changed meanwhile.
   update public.credit_reservations r
   set state = 'settled', captured = r.captured + v_amount, closed_at = v_now
-  where r.id = p_reservation_id and r.state = 'active'
+  where r.id = p_reservation_id and r.state = 'active' and r.user_id = coalesce(p_user_id, r.user_id)
   returning r.account_id, r.user_id, r.held, coalesce(v."feature", r.feature), coalesce(v."model", r.model),
     coalesce(nullif(v."metadata", 'null'), r.metadata),
     format('"reservationId": "%s", "userId": "%s", "state": "settled", "amount": "0", "captured": "%s", "uncollected": "%s", '
