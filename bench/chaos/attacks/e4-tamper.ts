@@ -93,7 +93,7 @@ export const E4: Attack = {
     },
     {
       name: 'the hash leaves out the reason',
-      edits: [{ function: 'credits_private.transaction_hash', from: 't.late, t.reason,', to: 't.late,' }],
+      edits: [{ function: 'credits_private.transaction_hash', from: 't.model, t.reason,', to: 't.model, null::text,' }],
     },
   ],
   run: async (arena) => {
