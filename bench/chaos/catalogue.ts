@@ -30,3 +30,8 @@ export const ATTACKS: readonly Attack[] = [
 
 /** All mutants: too long for every pull request, so only by name or in the release tier. */
 export const ALL_MUTANTS: Attack = L
+
+/** The attack with this id. */
+export function attackCalled(id: string): Attack | undefined {
+  return [...ATTACKS, ALL_MUTANTS].find((attack) => attack.id === id)
+}

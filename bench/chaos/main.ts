@@ -1,12 +1,11 @@
 #!/usr/bin/env node
-/** `pnpm chaos [--seed S] [--only ID,ID] [--tier probe|ci|release] [--prove]`: the fault and race tests. */
+/** `pnpm chaos [--seed S] [--only ID,ID] [--tier probe|ci|release] [--prove] [--lanes N]`: the fault and race tests. */
 import { parseArgs } from 'node:util'
-import { startStack } from '@layers/local-stack'
 import { ALL_MUTANTS, ATTACKS } from './catalogue.ts'
 import type { Attack, Tier } from './harness/attack.ts'
-import { prove } from './harness/prove.ts'
+import { runInLanes } from './harness/lanes.ts'
 import { printOutcome, writeJournal } from './harness/report.ts'
-import { runAttack } from './harness/run.ts'
+import type { Outcome } from './harness/run.ts'
 
 const JOURNALS = '.stack/chaos'
 
@@ -16,6 +15,7 @@ const { values } = parseArgs({
     only: { type: 'string' },
     tier: { type: 'string', default: 'ci' },
     prove: { type: 'boolean', default: false },
+    lanes: { type: 'string', default: '2' },
   },
 })
 
@@ -24,34 +24,28 @@ process.exitCode = await main()
 async function main(): Promise<number> {
   const attacks = chosen(values.only)
   const tier = tierOf(values.tier)
-  if (attacks.length === 0 || tier === undefined) {
-    console.error(`usage: pnpm chaos [--seed S] [--only ${ATTACKS[0]?.id},...] [--tier ci|release] [--prove]`)
+  const lanes = Number(values.lanes)
+  if (attacks.length === 0 || tier === undefined || !(lanes >= 1)) {
+    console.error(
+      `usage: pnpm chaos [--seed S] [--only ${ATTACKS[0]?.id},...] [--tier ci|release] [--prove] [--lanes N]`,
+    )
     return 2
   }
-  const { seed } = values
-  console.log(
-    `chaos · seed ${seed} · tier ${tier} · ${attacks.length} attacks${values.prove ? ' on broken copies' : ''}`,
-  )
-  const stack = await startStack({ ephemeral: true })
+  const { seed, prove } = values
+  console.log(`chaos · seed ${seed} · tier ${tier} · ${attacks.length} attacks${prove ? ' on broken copies' : ''}`)
+  const start = Date.now()
   let passed = 0
   let failed = 0
-  try {
-    for (const attack of attacks) {
-      const outcomes = values.prove
-        ? await prove(attack, { stack, seed })
-        : [await runAttack(attack, { stack, seed, tier })]
-      for (const outcome of outcomes) {
-        printOutcome(outcome)
-        if (outcome.violations.length === 0) passed += 1
-        else {
-          failed += 1
-          console.log(`          ${writeJournal(JOURNALS, seed, outcome)}`)
-        }
-      }
+  const onOutcome = (outcome: Outcome): void => {
+    printOutcome(outcome)
+    if (outcome.violations.length === 0) passed += 1
+    else {
+      failed += 1
+      console.log(`          ${writeJournal(JOURNALS, seed, outcome)}`)
     }
-  } finally {
-    await stack.stop()
   }
+  await runInLanes(attacks, { lanes, order: { seed, tier, prove }, onOutcome })
+  console.log(`${((Date.now() - start) / 1000).toFixed(0)} s`)
   console.log(`${passed} passed, ${failed} failed`)
   return failed === 0 ? 0 : 1
 }

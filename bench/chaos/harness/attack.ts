@@ -15,6 +15,8 @@ export interface Attack {
   faults: readonly string[]
   /** Sabotage that this attack has to notice; see `pnpm chaos --prove`. */
   broken?: readonly Sabotage[]
+  /** It judges how long something takes, so nothing else may run meanwhile. */
+  alone?: boolean
   run(arena: Arena): Promise<void>
 }
 

@@ -28,7 +28,9 @@ export interface Field {
   /** The library's adapter over a pool of its own. */
   store(size?: number, settings?: Record<string, string>): CreditStore
   /** A new auth user with exactly these credits: the signup grant is turned off for it. */
-  user(credits: string): Promise<string>
+  user(credits: string, random?: Random): Promise<string>
+  /** Many of them, in one statement. */
+  users(count: number, credits: string, random?: Random): Promise<string[]>
   /** Checks I1 to I12 now; `remember` also compares with the ledger as it was the last time. */
   invariants(options?: { quiet?: boolean }): Promise<Violation[]>
   close(): Promise<void>
@@ -51,7 +53,6 @@ export async function openField(
   }
   const storeOver = (over: pg.Pool): CreditStore => postgresStore(over, { prepare: true, timeoutMs: 20_000 })
   const store = (size = 8, settings: Record<string, string> = {}): CreditStore => storeOver(pool(size, settings))
-  let granting: CreditStore | undefined
   return {
     database,
     admin,
@@ -59,26 +60,31 @@ export async function openField(
     pool,
     storeOver,
     store,
-    user: async (credits) => {
-      await admin.query('update public.credit_settings set signup_credits = 0 where signup_credits <> 0')
-      const userId = await signUp(admin, random.uuid())
-      granting ??= store(4)
-      const grant = {
-        transactionId: random.uuid(),
-        userId,
-        amount: credits,
-        source: 'purchase',
-        bucket: 'add-on',
-      } as const
-      if (credits !== '0') await granting.grant(grant)
-      return userId
+    user: async (credits, from = random) => {
+      const [id = ''] = await signUpAll(admin, from, 1, credits)
+      return id
     },
+    users: (count, credits, from = random) => signUpAll(admin, from, count, credits),
     invariants: (options) => assertInvariants(database.adminDbUrl, { memory, ...options }),
     close: async () => {
       await Promise.all(pools.map((each) => each.end()))
       await database.drop()
     },
   }
+}
+
+/** Users without a signup grant, who bought these credits instead; all in one round trip. */
+async function signUpAll(admin: pg.Pool, random: Random, count: number, credits: string): Promise<string[]> {
+  const made = Array.from({ length: count }, () => ({ id: random.uuid(), transactionId: random.uuid() }))
+  const list = made.map(({ id, transactionId }) => `('${id}'::uuid, '${transactionId}'::uuid)`).join(', ')
+  const grants = `select public.credits_grant(t, u, ${credits}, 'purchase', 'add-on') from (values ${list}) made (u, t)`
+  await admin.query(
+    `update public.credit_settings set signup_credits = 0 where signup_credits <> 0;
+     insert into auth.users (id, aud, role, email, email_confirmed_at, created_at, updated_at)
+     select u, 'authenticated', 'authenticated', u || '@example.com', now(), now(), now() from (values ${list}) made (u, t);
+     ${credits === '0' ? '' : grants}`,
+  )
+  return made.map(({ id }) => id)
 }
 
 /** What the auth server does when somebody signs up. */

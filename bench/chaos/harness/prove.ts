@@ -11,13 +11,14 @@ export async function prove(attack: Attack, options: Pick<RunOptions, 'stack' | 
   for (const sabotage of attack.broken ?? []) {
     const outcome = await runAttack(attack, { ...options, tier: 'probe', sabotage: [sabotage] }).catch(unusable)
     if (typeof outcome === 'string') {
-      outcomes.push({ ...NOTHING, attack, violations: [{ what: outcome }] })
+      const { id, claim } = attack
+      outcomes.push({ ...NOTHING, id, claim, violations: [{ what: outcome }] })
       continue
     }
     const noticed = outcome.violations[0]
     outcomes.push({
       ...outcome,
-      attack: { ...attack, claim: `notices that ${sabotage.name}` },
+      claim: `notices that ${sabotage.name}`,
       violations: noticed ? [] : [{ what: 'nothing was noticed' }],
       notes: noticed ? [`${outcome.violations.length} times; first: ${noticed.what}`] : [],
     })

@@ -4,12 +4,12 @@ import { styleText } from 'node:util'
 import type { Outcome } from './run.ts'
 
 /** One line an attack: runs, faults reached, violations. */
-export function printOutcome({ attack, runs, faults, violations, notes, milliseconds }: Outcome): void {
+export function printOutcome({ id, claim, runs, faults, violations, notes, milliseconds }: Outcome): void {
   const passed = violations.length === 0
   const verdict = passed ? styleText('green', 'ok  ') : styleText('red', 'FAIL')
   const reached = Object.entries(faults).map(([fault, count]) => `${fault} ${count}`)
   const facts = [`${runs} runs`, ...reached, `${violations.length} violations`, `${(milliseconds / 1000).toFixed(1)} s`]
-  console.log(`${verdict} ${attack.id.padEnd(4)} ${attack.claim}\n          ${facts.join(' · ')}`)
+  console.log(`${verdict} ${id.padEnd(4)} ${claim}\n          ${facts.join(' · ')}`)
   for (const note of notes) console.log(`          ${note}`)
   for (const { what, detail } of violations.slice(0, 8)) {
     console.log(`          ${styleText('red', what)} ${detail === undefined ? '' : textOf(detail).slice(0, 400)}`)
@@ -17,15 +17,16 @@ export function printOutcome({ attack, runs, faults, violations, notes, millisec
 }
 
 /** Everything about a failure, one JSON object a line, for whoever has to find the cause. */
-export function writeJournal(folder: string, seed: string, { attack, violations, faults, runs }: Outcome): string {
+export function writeJournal(folder: string, seed: string, { id, violations, faults, runs }: Outcome): string {
   mkdirSync(folder, { recursive: true })
-  const file = path.join(folder, `${attack.id}-${seed}.jsonl`)
-  const head = { attack: attack.id, seed, runs, faults, replay: `pnpm chaos --seed ${seed} --only ${attack.id}` }
+  const file = path.join(folder, `${id}-${seed}.jsonl`)
+  const head = { attack: id, seed, runs, faults, replay: `pnpm chaos --seed ${seed} --only ${id}` }
   for (const entry of [head, ...violations]) appendFileSync(file, `${textOf(entry)}\n`)
   return file
 }
 
-function textOf(value: unknown): string {
+/** JSON of anything, BigInts and errors included. */
+export function textOf(value: unknown): string {
   const plain = (_key: string, item: unknown): unknown => {
     if (typeof item === 'bigint') return item.toString()
     if (item instanceof Error) return { ...item, name: item.name, message: item.message, cause: item.cause }

@@ -3,9 +3,10 @@ import type { Arena, Attack, Sabotage, Tier, Violation } from './attack.ts'
 import { type Field, openField, SabotageFailed } from './field.ts'
 import { seeded } from './random.ts'
 
-/** What came of one attack. */
+/** What came of one attack; plain data, so that it can pass between processes. */
 export interface Outcome {
-  attack: Attack
+  id: string
+  claim: string
   runs: number
   faults: Record<string, number>
   violations: Violation[]
@@ -34,7 +35,8 @@ const MOST_VIOLATIONS = 50
 /** Runs one attack, checks the invariants of every database it opened, and clears up. */
 export async function runAttack(attack: Attack, options: RunOptions): Promise<Outcome> {
   const start = Date.now()
-  const outcome: Outcome = { attack, runs: 0, faults: {}, violations: [], notes: [], milliseconds: 0 }
+  const { id, claim } = attack
+  const outcome: Outcome = { id, claim, runs: 0, faults: {}, violations: [], notes: [], milliseconds: 0 }
   const fields: Field[] = []
   const undo: (() => unknown)[] = []
   const arena = arenaOf(outcome, { ...options, attack, fields, undo })
