@@ -1,13 +1,17 @@
 import type { Arena, Attack } from '../harness/attack.ts'
 import { throughBarrier } from '../harness/barrier.ts'
 import type { Field } from '../harness/field.ts'
-import { RACES, type Race } from './races.ts'
+import type { Race } from './races.ts'
+import { BRAKING_RACES } from './races-braking.ts'
+import { OPENING_RACES } from './races-opening.ts'
+import { OPERATING_RACES } from './races-operating.ts'
+import { SPENDING_RACES } from './races-spending.ts'
 import { UNLOCKED_ACCOUNTS } from './sabotage.ts'
 
-// Thirty waiting callers show as much as fifty and take half the time.
-const CALLERS = 30
 /** Enough for mutants: every writing function writes one of these. */
 const HOT_TABLES = ['public.credit_balances', 'public.credit_transactions']
+const PROBE_RACES: readonly Race[] = [...SPENDING_RACES, ...OPERATING_RACES, ...OPENING_RACES]
+const RACES: readonly Race[] = [...PROBE_RACES, ...BRAKING_RACES]
 
 /** Runs every race while each table in turn is held, so that all callers decide on the same state. */
 export const A1: Attack = {
@@ -27,12 +31,13 @@ export const A1: Attack = {
   ],
   run: async (arena) => {
     const field = await arena.open()
-    const tables = arena.tier === 'probe' ? HOT_TABLES : await tablesOf(field)
-    const callers = arena.count(CALLERS, 50, 12)
+    const probe = arena.tier === 'probe'
+    const tables = probe ? HOT_TABLES : await tablesOf(field)
+    const callers = arena.count(50, 50, 12)
     const pool = field.pool(callers)
     const store = field.storeOver(pool)
     for (let round = 0; round < arena.count(1, 20, 1); round += 1) {
-      for (const race of RACES) {
+      for (const race of probe ? PROBE_RACES : RACES) {
         const here = race.at && !tables.includes(race.at) ? [...tables, race.at] : tables
         for (const table of here) await run(arena, { field, store, pool, random: arena.random, callers }, table, race)
       }
