@@ -2,45 +2,55 @@ import type { Arena, Attack } from '../harness/attack.ts'
 import type { Field } from '../harness/field.ts'
 import { insist, sleep } from '../harness/operations.ts'
 import type { Random } from '../harness/random.ts'
-import { checkAlive, compareWithHistory, newHistory, traffic } from '../harness/traffic.ts'
+import { checkAlive, compareWithHistory, type History, type Moving, newHistory, traffic } from '../harness/traffic.ts'
 import { letExpire } from './races.ts'
 import { UNLOCKED_ACCOUNTS } from './sabotage.ts'
 
 interface Load {
   workers: number
-  operations: number
+  /** Of each worker, or for how long they work. */
+  operations: number | { milliseconds: number }
   accounts: number
+  /** So many of the accounts at a time; all of them, unless told. */
+  moving?: Moving | undefined
   settings?: Record<string, string>
   /** Called again and again while the workers work. */
   meanwhile?: (field: Field) => Promise<void>
 }
 
 /** Runs workers over shared accounts, then holds the books against what the workers were told. */
-async function load(arena: Arena, field: Field, options: Load): Promise<Record<string, number>> {
-  const accounts: string[] = []
-  for (let count = 0; count < options.accounts; count += 1) accounts.push(await field.user('100'))
-  const store = field.store(options.workers, options.settings)
+async function load(arena: Arena, field: Field, options: Load): Promise<History> {
+  const { workers, moving } = options
+  const accounts = await field.users(options.accounts, '100')
+  const store = field.store(workers, options.settings)
   const history = newHistory()
   let working = true
-  const watching = (async () => {
-    while (working) {
-      await options.meanwhile?.(field)
-      await sleep(100)
-    }
-  })()
+  const watching = watch(() => working, field, options.meanwhile)
   const between = operating(field)
+  const timed = typeof options.operations === 'object' ? Date.now() + options.operations.milliseconds : undefined
+  const operations = typeof options.operations === 'object' ? Number.MAX_SAFE_INTEGER : options.operations
+  const stopped = (): boolean => timed !== undefined && Date.now() > timed
   await Promise.all(
-    Array.from({ length: options.workers }, (_, worker) => {
+    Array.from({ length: workers }, (_, worker) => {
       const random = arena.random.fork(worker)
-      return traffic({ store, accounts, random, history, operations: options.operations, between })
+      return traffic({ store, accounts, moving, random, history, operations, stopped, between })
     }),
   )
   working = false
   await watching
-  arena.ran(options.workers * options.operations)
+  arena.ran(Object.values(history.results).reduce((total, count) => total + count, 0))
   await compareWithHistory(arena, field, history)
   await checkAlive(arena, store, accounts)
-  return history.results
+  return history
+}
+
+/** Looks again and again, but never for more than a fifth of the time: whoever looks takes it from those that work. */
+async function watch(working: () => boolean, field: Field, look: Load['meanwhile']): Promise<void> {
+  while (working()) {
+    const start = Date.now()
+    await look?.(field)
+    await sleep(Math.max(100, 4 * (Date.now() - start)))
+  }
 }
 
 /** What operators and schedulers do at the same time. */
@@ -52,9 +62,16 @@ function operating(field: Field): (userId: string, random: Random) => Promise<un
       ['select public.credits_reconcile(true, 100)', []],
       ['select public.credits_set_margin($1, $2, $3)', ['feature', 'chaos', random.between(-50, 100)]],
       ['select public.credits_freeze_account($1, false)', [userId]],
+      ['select public.credits_set_rates($1)', [JSON.stringify([rateOf(random.between(1, 1000))])]],
     ])
     return random.chance(0.3) ? insist(() => letExpire(field, userId)) : insist(() => pool.query(call[0], call[1]))
   }
+}
+
+/** A price of a model of ours, in millionths of a dollar. */
+function rateOf(input: number): object {
+  const pricing = { input: (input / 1e6).toFixed(6), output: '0.000002' }
+  return { modelId: 'chaos/model', type: 'language', pricing, known: true, source: 'chaos' }
 }
 
 /** A6: who locks in another order than the rest. */
@@ -86,7 +103,11 @@ export const A6: Attack = {
       )
       contended += rows[0].waiting
     }
-    await load(arena, field, { workers: 30, operations: arena.count(200, 40_000, 60), accounts: 4, meanwhile })
+    const probe = arena.tier === 'probe'
+    const operations = probe ? 60 : { milliseconds: arena.count(60_000, 1_200_000) }
+    const moving = { accounts: 4, every: 25 }
+    const history = await load(arena, field, { workers: 30, operations, accounts: probe ? 4 : 160, moving, meanwhile })
+    arena.note(JSON.stringify(history.results))
     arena.reached('contention', contended)
     // Counters arrive with a delay.
     await field.watcher.query('select pg_stat_force_next_flush(), pg_stat_clear_snapshot()')
@@ -104,13 +125,17 @@ export const A7: Attack = {
   claim: 'Under repeatable read and serializable, every failed call can be repeated whole, and the books still add up',
   faults: ['serialization failure'],
   run: async (arena) => {
-    for (const level of ['repeatable\\ read', 'serializable']) {
+    const milliseconds = arena.count(30_000, 600_000)
+    const levels = ['repeatable\\ read', 'serializable'].map(async (level) => {
       const field = await arena.open()
       const counted = counting(field)
       const settings = { default_transaction_isolation: level }
-      await load(arena, field, { workers: 12, operations: arena.count(60, 10_000, 10), accounts: 4, settings })
+      const moving = { accounts: 4, every: 25 }
+      const operations = arena.tier === 'probe' ? 10 : { milliseconds }
+      await load(arena, field, { workers: 12, operations, accounts: 80, moving, settings })
       arena.reached('serialization failure', await counted())
-    }
+    })
+    await Promise.all(levels)
   },
 }
 
@@ -143,10 +168,12 @@ export const A8: Attack = {
       for (const each of await field.invariants({ quiet: false })) arena.violation(each.what, each.detail)
       arena.reached('snapshot')
     }
-    const results = await load(arena, field, {
+    const probe = arena.tier === 'probe'
+    const { results } = await load(arena, field, {
       workers: 16,
-      operations: arena.count(800, 125_000, 60),
-      accounts: 8,
+      operations: arena.count(3125, 125_000, 60),
+      accounts: probe ? 8 : 416,
+      moving: { accounts: 8, every: 60 },
       meanwhile,
     })
     arena.note(JSON.stringify(results))

@@ -41,7 +41,7 @@ export async function openField(
   database: ClonedDatabase,
   { random, sabotage }: { random: Random; sabotage: readonly Sabotage[] },
 ): Promise<Field> {
-  const admin = makePool(database.adminDbUrl, 12, {})
+  const admin = makePool(database.adminDbUrl, 50, {})
   const watcher = makePool(database.adminDbUrl, 2, {})
   const pools: pg.Pool[] = [admin, watcher]
   for (const fault of sabotage) await commit(admin, fault)

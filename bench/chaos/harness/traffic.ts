@@ -3,6 +3,7 @@ import type { Arena } from './attack.ts'
 import type { Field } from './field.ts'
 import { type Answer, amountOf, chargeOf, insist, micros } from './operations.ts'
 import type { Random } from './random.ts'
+import { sideBySide } from './side-by-side.ts'
 
 /** What callers were told: the truth that the books have to agree with afterwards. */
 export interface History {
@@ -16,17 +17,29 @@ export interface History {
   refused: Set<string>
   /** How often each result came. */
   results: Record<string, number>
+  /** Calls with all their repetitions, and the most that one operation took. */
+  attempts: { total: number; most: number }
 }
 
 /** An empty history. */
 export function newHistory(): History {
-  return { acked: new Map(), reservations: new Set(), unknown: new Set(), refused: new Set(), results: {} }
+  const attempts = { total: 0, most: 0 }
+  return { acked: new Map(), reservations: new Set(), unknown: new Set(), refused: new Set(), results: {}, attempts }
+}
+
+/** A crowd that moves on from account to account. */
+export interface Moving {
+  accounts: number
+  /** Calls of one worker. */
+  every: number
 }
 
 /** How to make traffic. */
 export interface TrafficOptions {
   store: CreditStore
   accounts: readonly string[]
+  /** Only so many accounts at a time, and the next ones after so many calls: as crowded, but with a short past each. */
+  moving?: Moving | undefined
   random: Random
   history: History
   /** Calls of this worker. */
@@ -49,11 +62,19 @@ export async function traffic(options: TrafficOptions): Promise<void> {
   const worker: Worker = { ...options, open: [], charged: [] }
   for (let count = 0; count < options.operations; count += 1) {
     if (options.stopped?.()) return
-    const userId = options.random.pick(options.accounts)
+    const userId = options.random.pick(crowded(options, count))
     const step = STEPS[worker.random.pick(MIX)]
     await step(worker, userId)
     if (options.between && options.random.chance(0.05)) await options.between(userId, options.random)
   }
+}
+
+/** Where the workers are when one of them has made so many calls; after the last accounts come the first again. */
+function crowded({ accounts, moving }: TrafficOptions, calls: number): readonly string[] {
+  if (!moving) return accounts
+  const crowds = Math.ceil(accounts.length / moving.accounts)
+  const start = (Math.floor(calls / moving.every) % crowds) * moving.accounts
+  return accounts.slice(start, start + moving.accounts)
 }
 
 type Step = (worker: Worker, userId: string) => Promise<unknown>
@@ -153,8 +174,15 @@ function some(random: Random, most: number): string {
 }
 
 async function note<Value>(worker: Worker, id: string | undefined, call: () => Promise<Value>): Promise<Answer<Value>> {
-  const answer = await insist(call, worker.attempts)
-  const { results, unknown, refused } = worker.history
+  let tries = 0
+  const counted = (): Promise<Value> => {
+    tries += 1
+    return call()
+  }
+  const answer = await insist(counted, worker.attempts)
+  const { results, unknown, refused, attempts } = worker.history
+  attempts.total += tries
+  attempts.most = Math.max(attempts.most, tries)
   const name = answer.ok ? 'ok' : answer.code
   results[name] = (results[name] ?? 0) + 1
   if (id !== undefined && !answer.ok && ['OUTCOME_UNKNOWN', 'STORE_UNAVAILABLE', 'STORE_BUSY'].includes(answer.code)) {
@@ -213,21 +241,22 @@ export async function compareWithHistory(arena: Arena, field: Field, history: Hi
 
 /** I14: every account can reserve and settle again, and nothing is left active past its time. */
 export async function checkAlive(arena: Arena, store: CreditStore, accounts: readonly string[]): Promise<void> {
-  for (const userId of accounts) {
-    const { random } = arena
+  const { random } = arena
+  await sideBySide({ random, times: accounts.length, width: 8 }, async (own, index) => {
+    const userId = accounts[index] ?? ''
     const input = {
-      transactionId: random.uuid(),
+      transactionId: own.uuid(),
       userId,
       amount: '1000',
       source: 'purchase',
       bucket: 'add-on',
     } as const
-    const reservationId = random.uuid()
+    const reservationId = own.uuid()
     const answer = await insist(async () => {
       await store.grant(input)
       await store.reserve({ reservationId, userId, amount: '1', ttlSeconds: 60 })
       return store.settle({ reservationId, charge: chargeOf('1') })
     })
     arena.check(answer.ok, 'I14 an account is stuck', { userId, code: answer.ok ? 'ok' : answer.code })
-  }
+  })
 }
