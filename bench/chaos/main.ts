@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 import { ALL_MUTANTS, ATTACKS } from './catalogue.ts'
 import type { Attack, Tier } from './harness/attack.ts'
 import { runInLanes } from './harness/lanes.ts'
-import { printOutcome, writeJournal } from './harness/report.ts'
+import { printOutcome, printSummary, writeJournal } from './harness/report.ts'
 import type { Outcome } from './harness/run.ts'
 
 const JOURNALS = '.stack/chaos'
@@ -34,20 +34,23 @@ async function main(): Promise<number> {
   const { seed, prove } = values
   console.log(`chaos · seed ${seed} · tier ${tier} · ${attacks.length} attacks${prove ? ' on broken copies' : ''}`)
   const start = Date.now()
-  let passed = 0
-  let failed = 0
+  const outcomes: Outcome[] = []
   const onOutcome = (outcome: Outcome): void => {
+    outcomes.push(outcome)
     printOutcome(outcome)
-    if (outcome.violations.length === 0) passed += 1
-    else {
-      failed += 1
-      console.log(`          ${writeJournal(JOURNALS, seed, outcome)}`)
-    }
+    if (outcome.violations.length > 0) console.log(`          ${writeJournal(JOURNALS, seed, outcome)}`)
   }
   await runInLanes(attacks, { lanes, order: { seed, tier, prove }, onOutcome })
+  if (!prove) printSummary(outcomes.toSorted(byCatalogue), tier)
+  const failed = outcomes.filter(({ violations }) => violations.length > 0).length
   console.log(`${((Date.now() - start) / 1000).toFixed(0)} s`)
-  console.log(`${passed} passed, ${failed} failed`)
+  console.log(`${outcomes.length - failed} passed, ${failed} failed`)
   return failed === 0 ? 0 : 1
+}
+
+function byCatalogue(a: Outcome, b: Outcome): number {
+  const place = ({ id }: Outcome): number => ATTACKS.findIndex((attack) => attack.id === id)
+  return place(a) - place(b)
 }
 
 function chosen(only: string | undefined): readonly Attack[] {

@@ -40,8 +40,10 @@ export interface Arena {
   readonly tier: Tier
   readonly random: Random
   readonly stack: Stack
-  /** How many: by tier. A probe does a twentieth of CI unless it is told. */
+  /** How many: by tier. A probe does a twentieth of CI unless it is told. For what the catalogue numbers: `goal`. */
   count(ci: number, release: number, probe?: number): number
+  /** The number of the catalogue that this fault counts towards, in this tier; see numbers.ts. */
+  goal(fault: string, probe?: number): number
   /** Counts attempts. */
   ran(times?: number): void
   /** Counts a fault that really happened. */

@@ -1,7 +1,8 @@
 import { appendFileSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { styleText } from 'node:util'
-import type { Outcome } from './run.ts'
+import type { Tier } from './attack.ts'
+import { type Outcome, reckon } from './run.ts'
 
 /** One line an attack: runs, faults reached, violations. */
 export function printOutcome({ id, claim, runs, faults, violations, notes, milliseconds }: Outcome): void {
@@ -13,6 +14,18 @@ export function printOutcome({ id, claim, runs, faults, violations, notes, milli
   for (const note of notes) console.log(`          ${note}`)
   for (const { what, detail } of violations.slice(0, 8)) {
     console.log(`          ${styleText('red', what)} ${detail === undefined ? '' : textOf(detail).slice(0, 400)}`)
+  }
+}
+
+/** At the end: what each attack did, beside the catalogue's number, and how long it took. */
+export function printSummary(outcomes: readonly Outcome[], tier: Tier): void {
+  console.log('')
+  for (const outcome of outcomes) {
+    const goals = reckon(outcome, tier).map(({ what, done, wanted }) => `${done} of ${wanted} ${what}`)
+    const { id, runs, violations, milliseconds } = outcome
+    const findings = violations.length === 0 ? '' : styleText('red', ` · ${violations.length} violations`)
+    const duration = `${(milliseconds / 1000).toFixed(0)} s`.padStart(6)
+    console.log(`${id.padEnd(4)} ${duration}  ${String(runs).padStart(8)} runs  ${goals.join(', ')}${findings}`)
   }
 }
 

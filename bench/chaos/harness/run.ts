@@ -1,4 +1,5 @@
 import { type Stack, StackError } from '@layers/local-stack'
+import { type Goal, NUMBERS } from '../numbers.ts'
 import type { Arena, Attack, Sabotage, Tier, Violation } from './attack.ts'
 import { type Field, openField, SabotageFailed } from './field.ts'
 import { seeded } from './random.ts'
@@ -57,9 +58,28 @@ export async function runAttack(attack: Attack, options: RunOptions): Promise<Ou
     for (const fault of attack.faults) {
       if (!outcome.faults[fault]) arena.violation(`the fault "${fault}" was never reached: nothing was proved`)
     }
+    for (const { what, done, wanted } of reckon(outcome, options.tier)) {
+      arena.check(done >= wanted, `${done} ${what}, the catalogue wants ${wanted}`)
+    }
   }
   outcome.milliseconds = Date.now() - start
   return outcome
+}
+
+/** What was attempted, beside what the catalogue asks for. */
+export function reckon({ id, faults }: Outcome, tier: Tier): { what: string; done: number; wanted: number }[] {
+  return goalsOf(id).map((goal) => {
+    const done = goal.faults.reduce((total, fault) => total + (faults[fault] ?? 0), 0)
+    return { what: goal.what, done, wanted: numberOf(goal, tier) }
+  })
+}
+
+function goalsOf(id: string): readonly Goal[] {
+  return NUMBERS[id] ?? []
+}
+
+function numberOf({ ci, release }: Goal, tier: Tier, probe = Math.max(1, Math.ceil(ci / 20))): number {
+  return { ci, release, probe }[tier]
 }
 
 interface ArenaParts extends RunOptions {
@@ -83,6 +103,11 @@ function arenaOf(
     stack,
     violation,
     count: (ci, release, probe = Math.max(1, Math.ceil(ci / 20))) => ({ ci, release, probe })[tier],
+    goal: (fault, probe) => {
+      const goal = goalsOf(attack.id).find(({ faults }) => faults.includes(fault))
+      if (!goal) throw new RangeError(`${attack.id} has no number for "${fault}"`)
+      return numberOf(goal, tier, probe)
+    },
     ran: (times = 1) => {
       outcome.runs += times
     },
