@@ -47,7 +47,7 @@ export const A3: Attack = {
   run: async (arena) => {
     const field = await arena.open({ api: true })
     const sockets = 50
-    for (let round = 0; round < arena.count(20, 1000, 1); round += 1) {
+    for (let round = 0; round < arena.goal('synchronised', 1); round += 1) {
       const userId = await field.user('5')
       const held = await Promise.all(
         Array.from({ length: sockets }, () => {
@@ -99,7 +99,7 @@ export const A4: Attack = {
   run: async (arena) => {
     const field = await arena.open()
     const store = field.store(50)
-    for (let round = 0; round < arena.count(10, 500, 1); round += 1) {
+    for (let round = 0; round < arena.goal('mismatch', 1); round += 1) {
       const userId = await field.user('1000')
       const input = { reservationId: arena.random.uuid(), userId, amount: '3', ttlSeconds: 300 }
       const calls = arena.count(200, 200, 40)
@@ -127,7 +127,7 @@ export const A9: Attack = {
   run: async (arena) => {
     const field = await arena.open()
     const store = field.store(50)
-    for (let round = 0; round < arena.count(50, 1000, 2); round += 1) {
+    for (let round = 0; round < arena.goal('first use', 2); round += 1) {
       const userId = await missedSignup({ field, random: arena.random })
       const answers: Answer<unknown>[] = await Promise.all(
         Array.from({ length: 50 }, (_, index) => {
@@ -156,6 +156,7 @@ export const A10: Attack = {
   id: 'A10',
   claim: 'One account can neither hoard nor starve others: limits hold, and a neighbour is served within a second',
   faults: ['limit', 'blocked account'],
+  alone: true,
   run: async (arena) => {
     const field = await arena.open({ api: true })
     const store = field.store(20)
@@ -171,7 +172,7 @@ export const A10: Attack = {
     arena.reached('limit', limited)
     await tooMuch(arena, store, await field.user('5000000'))
     const rest = restStore(arena.stack, field.database.url, { retries: 0 })
-    for (let round = 0; round < arena.count(3, 200, 1); round += 1) await starve(arena, field, rest)
+    for (let round = 0; round < arena.goal('blocked account', 1); round += 1) await starve(arena, field, rest)
   },
 }
 

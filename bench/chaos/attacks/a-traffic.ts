@@ -104,10 +104,12 @@ export const A6: Attack = {
       contended += rows[0].waiting
     }
     const probe = arena.tier === 'probe'
-    const operations = probe ? 60 : { milliseconds: arena.count(60_000, 1_200_000) }
+    const milliseconds = 1000 * arena.goal('second')
+    const operations = probe ? 60 : { milliseconds }
     const moving = { accounts: 4, every: 25 }
     const history = await load(arena, field, { workers: 30, operations, accounts: probe ? 4 : 160, moving, meanwhile })
     arena.note(JSON.stringify(history.results))
+    arena.reached('second', Math.floor(milliseconds / 1000))
     arena.reached('contention', contended)
     // Counters arrive with a delay.
     await field.watcher.query('select pg_stat_force_next_flush(), pg_stat_clear_snapshot()')
@@ -125,17 +127,18 @@ export const A7: Attack = {
   claim: 'Under repeatable read and serializable, every failed call can be repeated whole, and the books still add up',
   faults: ['serialization failure'],
   run: async (arena) => {
-    const milliseconds = arena.count(30_000, 600_000)
+    const seconds = arena.goal('second')
     const levels = ['repeatable\\ read', 'serializable'].map(async (level) => {
       const field = await arena.open()
       const counted = counting(field)
       const settings = { default_transaction_isolation: level }
       const moving = { accounts: 4, every: 25 }
-      const operations = arena.tier === 'probe' ? 10 : { milliseconds }
+      const operations = arena.tier === 'probe' ? 10 : { milliseconds: 1000 * seconds }
       await load(arena, field, { workers: 12, operations, accounts: 80, moving, settings })
       arena.reached('serialization failure', await counted())
     })
     await Promise.all(levels)
+    arena.reached('second', seconds)
   },
 }
 
@@ -171,11 +174,15 @@ export const A8: Attack = {
     const probe = arena.tier === 'probe'
     const { results } = await load(arena, field, {
       workers: 16,
-      operations: arena.count(3125, 125_000, 60),
+      operations: probe ? 60 : arena.goal('operation') / 16,
       accounts: probe ? 8 : 416,
       moving: { accounts: 8, every: 60 },
       meanwhile,
     })
+    arena.reached(
+      'operation',
+      Object.values(results).reduce((total, count) => total + count, 0),
+    )
     arena.note(JSON.stringify(results))
   },
 }

@@ -36,11 +36,12 @@ export const A1: Attack = {
     const callers = arena.count(50, 50, 12)
     const pool = field.pool(callers)
     const store = field.storeOver(pool)
-    for (let round = 0; round < arena.count(1, 20, 1); round += 1) {
+    for (let round = 0; round < arena.goal('round', 1); round += 1) {
       for (const race of probe ? PROBE_RACES : RACES) {
         const here = race.at && !tables.includes(race.at) ? [...tables, race.at] : tables
         for (const table of here) await run(arena, { field, store, pool, random: arena.random, callers }, table, race)
       }
+      arena.reached('round')
     }
     if (arena.tier !== 'ci') return
     arena.note(`${tables.length} tables x ${RACES.length} races x ${callers} callers`)

@@ -52,6 +52,10 @@ const ENDINGS: readonly Ending[] = [
   },
 ]
 
+// So many reservations wait behind one barrier, with twenty callers each.
+const AT_ONCE = 5
+const CALLERS = 20
+
 const CODES = new Set(['RESERVATION_CLOSED'])
 
 /** A5: every ordered pair of endings on one reservation, many callers, through the barrier. */
@@ -68,35 +72,64 @@ export const A5: Attack = {
   ],
   run: async (arena) => {
     const field = await arena.open()
-    const store = field.store(20)
+    const store = field.store(AT_ONCE * CALLERS)
     const endings = arena.tier === 'probe' ? ENDINGS.slice(0, 4) : ENDINGS
-    for (let round = 0; round < arena.count(1, 50, 1); round += 1) {
-      for (const first of endings) for (const second of endings) await collide(arena, field, store, first, second)
+    const pairs = endings.flatMap((first) => endings.map((second): Pair => [first, second]))
+    for (let round = 0; round < arena.goal('round', 1); round += 1) {
+      for (let start = 0; start < pairs.length; start += AT_ONCE) {
+        await collide(arena, field, store, pairs.slice(start, start + AT_ONCE))
+      }
+      arena.reached('round')
     }
-    arena.note(`${ENDINGS.length ** 2} ordered pairs x 20 callers`)
+    arena.note(`${pairs.length} ordered pairs x ${CALLERS} callers`)
   },
 }
 
-async function collide(arena: Arena, field: Field, store: CreditStore, first: Ending, second: Ending): Promise<void> {
-  const userId = await field.user('10')
-  const reservationId = arena.random.uuid()
-  await store.reserve({ reservationId, userId, amount: '5', ttlSeconds: 300 })
-  const calls = Array.from({ length: 20 }, (_, index) => () => {
-    const parts = { store, field, reservationId, userId, key: arena.random.uuid() }
-    return (index < 10 ? first : second).call(parts)
-  })
+type Pair = readonly [first: Ending, second: Ending]
+
+/** Each pair on a reservation of its own. */
+async function collide(arena: Arena, field: Field, store: CreditStore, pairs: readonly Pair[]): Promise<void> {
+  const users = await field.users(pairs.length, '10')
+  const held = await Promise.all(
+    users.map(async (userId) => {
+      const reservationId = arena.random.uuid()
+      await store.reserve({ reservationId, userId, amount: '5', ttlSeconds: 300 })
+      return { userId, reservationId }
+    }),
+  )
+  const calls = held.flatMap((each, which) =>
+    Array.from({ length: CALLERS }, (_, index) => () => {
+      const parts = { store, field, key: arena.random.uuid(), ...each }
+      const [first, second] = pairs[which] as Pair
+      return (index < CALLERS / 2 ? first : second).call(parts)
+    }),
+  )
   const { values, waiting } = await throughBarrier(field, 'public.credit_reservations', calls)
   arena.ran(calls.length)
   if (waiting > 1) arena.reached('barrier')
-  const pair = `${first.name}, ${second.name}`
-  const strange = values.filter((answer) => !answer.ok && !CODES.has(answer.code))
-  arena.check(strange.length === 0, `${pair}: a refusal that is no answer`, tally(strange))
-  const { rows } = await field.admin.query<{ charges: number; state: string }>(
-    `select r.state, (select count(*)::int from public.credit_transactions t where t.id = r.id) as charges
-     from public.credit_reservations r where r.id = $1`,
-    [reservationId],
+  const ids = held.map(({ reservationId }) => reservationId)
+  const { rows } = await field.admin.query<Ended>(
+    `select r.id, r.state, (select count(*)::int from public.credit_transactions t where t.id = r.id) as charges
+     from public.credit_reservations r where r.id = any ($1)`,
+    [ids],
   )
-  const { state, charges } = rows[0] ?? { state: 'missing', charges: 0 }
+  for (const [which, [first, second]] of pairs.entries()) {
+    const answers = values.slice(which * CALLERS, (which + 1) * CALLERS)
+    const ended = rows.find(({ id }) => id === ids[which])
+    judge(arena, `${first.name}, ${second.name}`, answers, ended)
+  }
+}
+
+interface Ended {
+  id: string
+  state: string
+  charges: number
+}
+
+function judge(arena: Arena, pair: string, answers: readonly Answer<unknown>[], ended: Ended | undefined): void {
+  const strange = answers.filter((answer) => !answer.ok && !CODES.has(answer.code))
+  arena.check(strange.length === 0, `${pair}: a refusal that is no answer`, tally(strange))
+  const { state, charges } = ended ?? { state: 'missing', charges: 0 }
   arena.check(charges <= 1, `${pair}: charged ${charges} times by settle`)
   arena.check(state !== 'released' || charges === 0, `${pair}: released, and charged by settle`)
 }
