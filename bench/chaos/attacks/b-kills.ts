@@ -22,8 +22,12 @@ export const B1: Attack = {
   ],
   run: async (arena) => {
     // A process that is killed leaves the page cache behind: this proves crash recovery, not power loss.
-    await killAgainAndAgain(arena, '/dev/shm', 'kill on tmpfs', arena.count(30, 1500, 8))
-    if (arena.tier !== 'probe') await killAgainAndAgain(arena, tmpdir(), 'kill on disk', arena.count(20, 1500))
+    const kills = arena.goal('kill on tmpfs', 16) / 2
+    // Side by side: while one server recovers, the other one works.
+    await Promise.all([
+      killAgainAndAgain(arena, '/dev/shm', 'kill on tmpfs', kills),
+      arena.tier === 'probe' || killAgainAndAgain(arena, tmpdir(), 'kill on disk', kills),
+    ])
     arena.note('kill -9 proves crash recovery; only pulled power would prove the disk')
   },
 }
@@ -70,8 +74,7 @@ async function underLoad(
   workers: number,
   durable: Record<string, string> = {},
 ): Promise<Running> {
-  const accounts: string[] = []
-  for (let count = 0; count < 6; count += 1) accounts.push(await field.user('1000'))
+  const accounts = await field.users(6, '1000')
   const history = newHistory()
   let stopped = false
   // The shared server commits asynchronously, which is a loss of its own when a backend is killed.
@@ -130,8 +133,8 @@ export const B2: Attack = {
     const field = await arena.open()
     const { accounts, history, stop } = await underLoad(arena, field, 10, { synchronous_commit: 'on' })
     const met = new Map<string, number>()
-    const shots = arena.count(500, 10_000, 20)
-    for (let count = 0; count < shots; count += 1) {
+    const shots = arena.goal('terminated', 20)
+    for (let count = 0; count < shots; ) {
       await sleep(arena.random.between(0, 20))
       const { rows } = await field.watcher.query<{ pid: number; query: string }>(
         `select pid, query from pg_stat_activity where datname = current_database() and state = 'active'
@@ -139,7 +142,8 @@ export const B2: Attack = {
       )
       const victim = rows[0]
       if (!victim) continue
-      await shoot(arena, field, victim.pid, count, shots)
+      if (!(await shoot(arena, field, victim.pid, count, shots))) continue
+      count += 1
       const name = /public\.(\w+)/.exec(victim.query)?.[1] ?? ''
       met.set(name, (met.get(name) ?? 0) + 1)
       arena.ran()
@@ -151,16 +155,18 @@ export const B2: Attack = {
   },
 }
 
-async function shoot(arena: Arena, field: Field, pid: number, count: number, shots: number): Promise<void> {
+async function shoot(arena: Arena, field: Field, pid: number, count: number, shots: number): Promise<boolean> {
   // A killed backend takes the whole server through recovery: only now and then.
   if (count > 0 && count % Math.ceil(shots / 6) === 0) {
     process.kill(pid, 'SIGKILL')
     arena.reached('killed')
     await sleep(700)
-    return
+    return true
   }
   const how = arena.random.pick(['terminated', 'cancelled'] as const)
   const name = how === 'terminated' ? 'pg_terminate_backend' : 'pg_cancel_backend'
   const { rows } = await field.watcher.query<{ hit: boolean }>(`select ${name}($1) as hit`, [pid])
-  if (rows[0]?.hit) arena.reached(how)
+  if (!rows[0]?.hit) return false
+  arena.reached(how)
+  return true
 }

@@ -7,8 +7,9 @@ import { faultyProxy, replayingProxy, type WireProxy } from '../harness/proxy.ts
 import { restStore } from '../harness/rest.ts'
 import { checkAlive, compareWithHistory, newHistory, traffic } from '../harness/traffic.ts'
 
-const WORKERS = 8
+const WORKERS = 16
 // Short, so that a stalled connection costs the attack half a second and not five.
+const ATTEMPTS = 60
 const PATIENCE = { timeoutMs: 400, retries: 2 }
 
 /** B5: a network that loses, cuts, delays and drips. */
@@ -21,25 +22,35 @@ export const B5: Attack = {
     const toPostgres = await harmful(arena, Number(new URL(direct.database.dbUrl).port))
     const pool = through(direct, toPostgres)
     arena.cleanup(() => pool.end())
-    await roughWeather(arena, direct, postgresStore(pool, PATIENCE), toPostgres)
+    const cuts = Math.ceil(arena.goal('cut', 40) / 2)
+    await roughWeather(arena, direct, postgresStore(pool, PATIENCE), toPostgres, cuts)
 
     const served = await arena.open({ api: true })
     const toRest = await harmful(arena, Number(new URL(served.database.url).port))
     const store = restStore(arena.stack, `http://127.0.0.1:${toRest.port}`, PATIENCE)
-    await roughWeather(arena, served, store, toRest)
+    await roughWeather(arena, served, store, toRest, cuts)
   },
 }
 
-async function harmful(arena: Arena, targetPort: number): Promise<WireProxy> {
+async function harmful(arena: Arena, targetPort: number): Promise<HarmfulProxy> {
+  let cuts = 0
   const proxy = await faultyProxy({
     targetPort,
     random: arena.random.fork(`proxy ${targetPort}`),
     probability: 0.08,
     stallMs: 800,
-    onFault: (fault) => arena.reached(fault),
+    onFault: (fault) => {
+      cuts += 1
+      arena.reached(fault)
+    },
   })
   arena.cleanup(() => proxy.close())
-  return proxy
+  return { ...proxy, cuts: () => cuts }
+}
+
+interface HarmfulProxy extends WireProxy {
+  /** How often it has done harm. */
+  cuts(): number
 }
 
 function through(field: Field, proxy: WireProxy): pg.Pool {
@@ -55,16 +66,27 @@ function through(field: Field, proxy: WireProxy): pg.Pool {
   return pool
 }
 
-async function roughWeather(arena: Arena, field: Field, store: CreditStore, proxy: WireProxy): Promise<void> {
-  const accounts = [await field.user('1000'), await field.user('1000'), await field.user('1000')]
+async function roughWeather(
+  arena: Arena,
+  field: Field,
+  store: CreditStore,
+  proxy: HarmfulProxy,
+  cuts: number,
+): Promise<void> {
+  const accounts = await field.users(6, '1000')
   const history = newHistory()
-  const operations = arena.count(250, 3000, 5)
+  const stopped = (): boolean => proxy.cuts() >= cuts
+  const operations = Number.MAX_SAFE_INTEGER
   await Promise.all(
     Array.from({ length: WORKERS }, (_, worker) =>
-      traffic({ store, accounts, random: arena.random.fork(worker), history, operations, attempts: 60 }),
+      traffic({ store, accounts, random: arena.random.fork(worker), history, operations, stopped, attempts: ATTEMPTS }),
     ),
   )
-  arena.ran(WORKERS * operations)
+  const { total, most } = history.attempts
+  const operated = Object.values(history.results).reduce((sum, count) => sum + count, 0)
+  arena.ran(operated)
+  arena.note(`${operated} operations took ${total} calls, one of them ${most}`)
+  arena.check(most < ATTEMPTS, `an operation was not over after ${most} calls`)
   proxy.calm()
   await compareWithHistory(arena, field, history)
   await checkAlive(arena, store, accounts)
@@ -88,21 +110,23 @@ export const B6: Attack = {
       target: field.database.url,
       random: arena.random.fork('proxy'),
       probability: 0.1,
-      withinMs: arena.count(3000, 60_000, 500),
+      withinMs: arena.count(60_000, 60_000, 500),
       onReplay: () => arena.reached('replay'),
     })
     arena.cleanup(() => proxy.close())
     const store = restStore(arena.stack, `http://127.0.0.1:${proxy.port}`)
-    const accounts = [await field.user('1000'), await field.user('1000'), await field.user('1000')]
+    const accounts = await field.users(12, '1000')
     const history = newHistory()
-    const operations = arena.count(350, 8000, 40)
+    const replays = arena.goal('replay', 40)
+    const stopped = (): boolean => proxy.planned() >= replays
+    const operations = Number.MAX_SAFE_INTEGER
     await Promise.all(
       Array.from({ length: WORKERS }, (_, worker) =>
-        traffic({ store, accounts, random: arena.random.fork(worker), history, operations }),
+        traffic({ store, accounts, random: arena.random.fork(worker), history, operations, stopped }),
       ),
     )
     await proxy.drained()
-    arena.ran(WORKERS * operations)
+    arena.ran(Object.values(history.results).reduce((total, count) => total + count, 0))
     // Documented: what was refused may succeed when the very same call comes again after a top-up.
     for (const id of history.refused) history.unknown.add(id)
     await compareWithHistory(arena, field, history)

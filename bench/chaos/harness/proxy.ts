@@ -110,11 +110,18 @@ export interface ReplayingProxyOptions {
   onReplay: () => void
 }
 
+/** One that delivers again. */
+export interface ReplayingProxy extends WireProxy {
+  /** Repetitions so far, those still to come included. */
+  planned(): number
+  /** When every repetition has been delivered. */
+  drained(): Promise<void>
+}
+
 /** An HTTP proxy that delivers some requests again, later and out of order, as networks and queues do. */
-export async function replayingProxy(
-  options: ReplayingProxyOptions,
-): Promise<WireProxy & { drained(): Promise<void> }> {
+export async function replayingProxy(options: ReplayingProxyOptions): Promise<ReplayingProxy> {
   const late = new Set<Promise<unknown>>()
+  let planned = 0
   const server = createHttpServer(async (incoming, outgoing) => {
     const body = await collect(incoming)
     const again = (): Promise<Forwarded> => forward(options.target, incoming, body)
@@ -124,6 +131,7 @@ export async function replayingProxy(
         .then(options.onReplay, () => undefined)
         .finally(() => late.delete(replay))
       late.add(replay)
+      planned += 1
     }
     const { status, headers, data } = await again()
     outgoing.writeHead(status, headers).end(data)
@@ -132,6 +140,7 @@ export async function replayingProxy(
   return {
     port,
     calm: () => undefined,
+    planned: () => planned,
     drained: async () => {
       await Promise.all(late)
     },
