@@ -1,5 +1,7 @@
 import type { Arena, Attack } from '../harness/attack.ts'
+import type { Random } from '../harness/random.ts'
 import { rest } from '../harness/rest.ts'
+import { sideBySide } from '../harness/side-by-side.ts'
 import { castOf, type Presence } from './e-actors.ts'
 
 const OWNED = [
@@ -39,8 +41,8 @@ export const E2: Attack = {
       [b.userId],
     )
     const theirs = [b.userId ?? '', ...rows.map(({ id }) => id)]
-    for (let count = 0; count < arena.count(1500, 100_000, 150); count += 1) {
-      const query = queryFor(arena, theirs)
+    await sideBySide({ random: arena.random, times: arena.goal('query', 150), width: 12 }, async (random) => {
+      const query = queryFor(random, theirs)
       const { status, body, headers } = await rest(field, query, {
         ...(a.token ? { token: a.token } : {}),
         headers: COUNT,
@@ -53,12 +55,12 @@ export const E2: Attack = {
       const about = /\/(\d+)$/.exec(headers.get('content-range') ?? '')?.[1]
       const aimed = /^[a-z_]+\?(account_id|user_id)=eq\./.test(query)
       arena.check(!(aimed && about !== undefined && about !== '0'), `${about} rows are counted by ${query}`)
-    }
+    })
     await sameSilence(arena, field, a, theirs[1] ?? '')
   },
 }
 
-function queryFor({ random }: Arena, theirs: readonly string[]): string {
+function queryFor(random: Random, theirs: readonly string[]): string {
   const table = random.pick(OWNED)
   const id = random.pick(theirs)
   const key = table === 'profiles' ? 'user_id' : random.pick(['account_id', 'user_id', 'id'])
@@ -194,6 +196,16 @@ const SHADOWS: readonly string[] = [
   'create function pg_temp.never(numeric, numeric) returns boolean language sql as $$select false$$',
   'create operator pg_temp.>= (leftarg = numeric, rightarg = numeric, function = pg_temp.never)',
   'create domain pg_temp.uuid as text',
+  ...[
+    ...['credit_transactions', 'credit_reservations', 'credit_lots', 'credit_plans', 'credit_rates', 'margin_config'],
+    ...['credit_transaction_costs', 'margin_audit_log', 'credit_audit_log', 'profiles', 'users', 'secrets'],
+  ].map((name) => `create temp table ${name} (account_id uuid)`),
+  ...['available', 'fail', 'check_amount', 'lock_account', 'reservation_json'].map(
+    (name) => `create function pg_temp.${name}(numeric) returns numeric language sql as $$select 1e12$$`,
+  ),
+  ...['greatest', 'coalesce_text', 'trim_scale', 'abs', 'round'].map(
+    (name) => `create function pg_temp.${name}(numeric) returns numeric language sql as $$select 1e12$$`,
+  ),
   'set search_path = pg_temp, public',
 ]
 

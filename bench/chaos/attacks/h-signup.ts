@@ -223,7 +223,7 @@ export const H6: Attack = {
   faults: ['signup'],
   run: async (arena) => {
     const field = await giving(arena)
-    const many = arena.count(2000, 10_000, 50)
+    const many = arena.goal('signup', 50)
     await field.admin.query(
       `insert into auth.users (id, email, email_confirmed_at) select gen_random_uuid(), n || '@bulk.example', now() from generate_series(1, ${many}) n`,
     )
