@@ -26,9 +26,11 @@ export const B4: Attack = {
   faults: [...FAILPOINTS.filter((point) => point !== 'never'), 'random time', 'late settle'],
   run: async (arena) => {
     const field = await arena.open()
-    const userId = await field.user('1000')
+    // Several, because orphans count towards the limit of open reservations until they expire.
+    const users = await field.users(10, '1000')
     const orders: { call: Call; order: WorkerOrder }[] = []
     const add = (fault: string, more: Pick<WorkerOrder, 'failpoint' | 'dieAfterMs'>): void => {
+      const userId = users[orders.length % users.length] ?? ''
       const call = { callId: `chaos-${arena.random.uuid()}`, userId, fault }
       const { gatewayUrl, gatewayApiKey } = arena.stack
       orders.push({ call, order: { dbUrl: field.database.dbUrl, gatewayUrl, gatewayApiKey, ...call, ...more } })
@@ -86,8 +88,10 @@ async function judge(arena: Arena, field: Field, calls: readonly Call[]): Promis
   const answer = await fetch(`${arena.stack.gatewayUrl}/_dev/journal`)
   const { entries } = (await answer.json()) as { entries: { user: string | null }[] }
   const store = field.store(2)
-  if (calls[0]) await letExpire(field, calls[0].userId)
-  await store.getBalance({ userId: calls[0]?.userId ?? '' })
+  for (const userId of new Set(calls.map((call) => call.userId))) {
+    await letExpire(field, userId)
+    await store.getBalance({ userId })
+  }
   for (const { callId, fault } of calls) {
     const served = entries.filter(({ user }) => user === callId).length
     const { rows } = await field.admin.query<Reservation>(

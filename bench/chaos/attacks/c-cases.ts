@@ -1,12 +1,16 @@
 import fc from 'fast-check'
 import { recomputeCharge } from '../../../packages/credits/src/core/charge.ts'
 import { createCredits } from '../../../packages/credits/src/credits.ts'
-import type { CreditStore } from '../../../packages/credits/src/store/port.ts'
 import type { Arena, Attack } from '../harness/attack.ts'
 import type { Field } from '../harness/field.ts'
 import { amountOf, ask, chargeOf, insist, micros, tally } from '../harness/operations.ts'
+import { holdsFor } from '../harness/properties.ts'
+import type { Random } from '../harness/random.ts'
+import { sideBySide } from '../harness/side-by-side.ts'
 import { letExpire } from './races.ts'
 import { altered } from './sabotage.ts'
+
+const WIDTH = 8
 
 const least = (a: bigint, b: bigint): bigint => (a < b ? a : b)
 const credits = fc.bigInt({ min: 1n, max: 20_000_000n })
@@ -27,7 +31,7 @@ export const C1: Attack = {
   ],
   run: async (arena) => {
     const field = await arena.open()
-    const store = field.store(2)
+    const store = field.store(WIDTH)
     const property = fc.asyncProperty(
       credits,
       credits,
@@ -47,7 +51,7 @@ export const C1: Attack = {
         arena.ran()
         arena.reached(late ? 'late settle' : 'settle')
         const balance = await store.getBalance({ userId })
-        const facts = {
+        const ended = {
           charged: settled.transaction?.amount === amountOf(-charged),
           uncollected: settled.transaction?.uncollected === amountOf(cost - charged),
           late: settled.late === late,
@@ -55,26 +59,18 @@ export const C1: Attack = {
             again.replayed && again.captured === settled.captured && released.replayed && released.state === 'settled',
           left: micros(balance.available) === spare + hold - charged && balance.reserved === amountOf(other),
         }
+        await store.release({ reservationId: beside })
+        const closed = await ask(() => store.settle({ reservationId: beside, charge: chargeOf(amountOf(cost)) }))
+        const facts = {
+          ...ended,
+          closed: !closed.ok && closed.code === 'RESERVATION_CLOSED',
+        }
         const wrong = Object.entries(facts).filter(([, right]) => !right)
         if (wrong.length > 0) throw new Error(`wrong: ${wrong.map(([name]) => name)}`)
       },
     )
-    const result = await fc.check(property, {
-      numRuns: arena.count(400, 100_000),
-      seed: arena.random.integer(),
-      endOnFailure: arena.tier === 'probe',
-    })
-    if (result.failed) arena.violation(String(result.errorInstance), { spareHoldOtherCostLate: result.counterexample })
-    await afterRelease(arena, store, await field.user('5'))
+    await holdsFor(arena, property, { times: arena.goal('settle'), width: WIDTH })
   },
-}
-
-async function afterRelease(arena: Arena, store: CreditStore, userId: string): Promise<void> {
-  const reservationId = arena.random.uuid()
-  await store.reserve({ reservationId, userId, amount: '5', ttlSeconds: 300 })
-  await store.release({ reservationId })
-  const answer = await ask(() => store.settle({ reservationId, charge: chargeOf('1') }))
-  arena.check(!answer.ok && answer.code === 'RESERVATION_CLOSED', 'a released reservation was settled', answer)
 }
 
 /** C5 and C10: answers that must not tell, and a key that may try again. */
@@ -87,7 +83,7 @@ export const C5: Attack = {
     const field = await arena.open()
     const store = field.store(2)
     const charge = chargeOf('1')
-    for (let count = 0; count < arena.count(50, 500); count += 1) {
+    for (let count = 0; count < arena.goal('top-up'); count += 1) {
       const reservationId = arena.random.uuid()
       const more = { reservationId, ttlSeconds: 300, amount: '1' }
       const answers = await Promise.all([
@@ -130,8 +126,6 @@ export const C5: Attack = {
   },
 }
 
-const MODEL = 'chaos/model'
-
 /** C6: prices that change between reserve and settle. */
 export const C6: Attack = {
   id: 'C6',
@@ -140,11 +134,11 @@ export const C6: Attack = {
   faults: ['price change'],
   run: async (arena) => {
     const field = await arena.open()
-    const store = field.store(2)
-    const pool = field.pool(1)
-    const setRate = (input: number): Promise<unknown> => {
+    const store = field.store(WIDTH)
+    const pool = field.pool(WIDTH)
+    const setRate = (model: string, input: number): Promise<unknown> => {
       const rate = {
-        modelId: MODEL,
+        modelId: model,
         type: 'language',
         pricing: { input: (input / 1e6).toFixed(6), output: '0.000002' },
         known: true,
@@ -152,18 +146,18 @@ export const C6: Attack = {
       }
       return pool.query('select public.credits_set_rates($1)', [JSON.stringify([rate])])
     }
-    await setRate(1)
-    const userId = await field.user('100000')
-    for (let count = 1; count <= arena.count(60, 5000); count += 1) {
+    // Every case reads all prices in force, several times: those of other models say nothing here.
+    await field.admin.query(
+      `begin; set local session_replication_role = replica; delete from public.credit_rates; commit`,
+    )
+    const usage = { inputTokens: 1000, outputTokens: 10 }
+    const change = async (random: Random, userId: string, model: string, input: number): Promise<void> => {
       const instance = createCredits({ store, pricingTtlSeconds: 0 })
-      const before = await instance.price({ model: MODEL, userId, usage: { inputTokens: 1000, outputTokens: 10 } })
-      const { reservationId } = await instance.reserve({ userId, model: MODEL, amount: '10' })
-      await setRate(1 + count)
-      await store.setMargin({ scope: 'model', target: MODEL, marginPercent: String(arena.random.between(-50, 500)) })
-      const settled = await createCredits({ store }).settle({
-        reservationId,
-        usage: { inputTokens: 1000, outputTokens: 10 },
-      })
+      const before = await instance.price({ model, userId, usage })
+      const { reservationId } = await instance.reserve({ userId, model, amount: '10' })
+      await setRate(model, input)
+      await store.setMargin({ scope: 'model', target: model, marginPercent: String(random.between(-50, 500)) })
+      const settled = await createCredits({ store }).settle({ reservationId, usage })
       arena.ran()
       arena.reached('price change')
       arena.check(
@@ -171,6 +165,14 @@ export const C6: Attack = {
         `charged ${settled.transaction?.amount}, frozen was ${before.amount}`,
       )
     }
+    const users = await field.users(WIDTH, '1000000')
+    const each = Math.ceil(arena.goal('price change') / WIDTH)
+    await sideBySide({ random: arena.random, times: WIDTH, width: WIDTH }, async (random, index) => {
+      // A model of its own: a price that somebody else changes meanwhile is another story.
+      const model = `chaos/model-${index}`
+      await setRate(model, 1)
+      for (let count = 1; count <= each; count += 1) await change(random, users[index] ?? '', model, 1 + count)
+    })
     await recompute(arena, field)
   },
 }
@@ -186,7 +188,23 @@ async function recompute(arena: Arena, field: Field): Promise<void> {
   }
 }
 
-const NONSENSE = ['-101', '-100', '1e9', 'NaN', 'Infinity', '-Infinity', '10000.0001', '60.00001']
+const NONSENSE: readonly string[] = [
+  ...['-101', '-100', '1e9', 'NaN', 'Infinity', '-Infinity', '10000.0001', '60.00001'],
+  ...['60 %', '', 'ten', '1e400', 'null', '１', '--1', '1,5'],
+]
+
+/** A margin that is too low, too high, too fine or no number. */
+function nonsense({ between, pick }: Random): string {
+  const fraction = String(between(1, 9999)).padStart(4, '0')
+  return pick([
+    () => `-${between(100, 1_000_000_000)}`,
+    () => `${between(10_000, 1_000_000_000)}.${fraction}`,
+    () => `${between(-99, 9999)}.${fraction}${between(1, 9)}`,
+    () => `${between(1, 9)}e${between(5, 300)}`,
+    () => `${between(0, 99)}${pick(['%', 'x', ' 1', '..', '-'])}`,
+    () => pick(NONSENSE),
+  ])()
+}
 
 /** C7: margins that make no sense. */
 export const C7: Attack = {
@@ -202,7 +220,8 @@ export const C7: Attack = {
   run: async (arena) => {
     const field = await arena.open()
     const pool = field.pool(1)
-    for (const margin of NONSENSE) {
+    for (let count = 0; count < arena.goal('nonsense', NONSENSE.length); count += 1) {
+      const margin = NONSENSE[count] ?? nonsense(arena.random)
       const call = await ask(() => pool.query(`select public.credits_set_margin('model', 'm', $1)`, [margin]))
       arena.check(
         !call.ok && /^PT422|^22/.test(call.code),
@@ -212,11 +231,12 @@ export const C7: Attack = {
       const row = await ask(() =>
         field.admin.query(
           `insert into public.margin_config (scope, target, margin_percent, version) values ('model', $2, $1, 1)`,
-          [margin, margin],
+          [margin, `${count}`],
         ),
       )
       // The column rounds to four places, which is not nonsense.
-      arena.check(!row.ok || margin === '60.00001', `the table takes ${margin}`)
+      const tooFine = /^-?\d{1,4}\.\d{5}$/.test(margin)
+      arena.check(!row.ok || tooFine, `the table takes ${margin}`)
       arena.ran(2)
       arena.reached('nonsense')
     }
@@ -242,7 +262,7 @@ export const C8: Attack = {
   run: async (arena) => {
     const field = await arena.open()
     const store = field.store(20)
-    for (let round = 0; round < arena.count(20, 1000); round += 1) {
+    for (let round = 0; round < arena.goal('refund race'); round += 1) {
       const userId = await field.user('10')
       const originalId = arena.random.uuid()
       await store.reserve({ reservationId: originalId, userId, amount: '10', ttlSeconds: 300 })
@@ -273,7 +293,7 @@ export const C11: Attack = {
   faults: ['limit'],
   run: async (arena) => {
     const field = await arena.open()
-    const store = field.store(1)
+    const store = field.store(WIDTH)
     const max = 1_000_000_000_000n * 1_000_000n
     const edges = [
       0n,
@@ -289,11 +309,15 @@ export const C11: Attack = {
       max * 10n,
       -1n,
     ]
-    for (const edge of edges) {
-      const userId = await field.user('0')
+    const times = arena.goal('limit', edges.length)
+    const users = await field.users(times, '0')
+    await sideBySide({ random: arena.random, times, width: WIDTH }, async (random, index) => {
+      const userId = users[index] ?? ''
+      // First the edges themselves, then what is near them.
+      const edge = edges[index] ?? random.pick(edges) + BigInt(random.between(-1000, 1000))
       const amount = amountOf(edge)
       const grant = { userId, amount, source: 'purchase', bucket: 'add-on' } as const
-      const answer = await ask(() => store.grant({ ...grant, transactionId: arena.random.uuid() }))
+      const answer = await ask(() => store.grant({ ...grant, transactionId: random.uuid() }))
       const fits = edge > 0n && edge <= max
       const { addOnCredits } = await store.getBalance({ userId })
       arena.check(
@@ -303,7 +327,7 @@ export const C11: Attack = {
       )
       arena.ran()
       arena.reached('limit')
-    }
+    })
     const userId = await field.user('0')
     let balance = 0n
     for (let count = 0; count < 12; count += 1) {

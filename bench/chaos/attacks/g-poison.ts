@@ -4,90 +4,32 @@ import type { Credits } from '../../../packages/credits/src/credits-types.ts'
 import type { Arena, Attack } from '../harness/attack.ts'
 import type { Field } from '../harness/field.ts'
 import { ask } from '../harness/operations.ts'
+import type { Random } from '../harness/random.ts'
 import { rest } from '../harness/rest.ts'
+import { sideBySide } from '../harness/side-by-side.ts'
+import { knockInProcess, PROCESS_DOORS } from './g-process.ts'
+import { METHODS, poison, REFUSALS } from './g-values.ts'
 
-/** Values that break parsers, comparisons, encodings and filters. */
-const POISON: readonly unknown[] = [
-  ...[Number.NaN, Infinity, -Infinity, -0, -1, 2 ** 53 + 1, 1.5],
-  ...[
-    'NaN',
-    'Infinity',
-    '-Infinity',
-    '-0',
-    '-1',
-    '1e5',
-    '1e309',
-    '1e-400',
-    '0x10',
-    '１',
-    ' 5',
-    '5 ',
-    '',
-    '+1',
-    '1,5',
-    '.5',
-    '5.',
-    '00',
-    '1_000',
-    '9007199254740993.000001',
-    '99999999999999999999',
-    '0.0000001',
-  ],
-  ...[null, undefined, [], {}, [1], { amount: '1' }, true, new Date(0)],
-  ...['\u0000', '\ud800', '\u202e', 'é', 'e\u0301', 'x'.repeat(256), 'x'.repeat(100_000)],
-  ...[
-    "'; drop table credit_balances; --",
-    "' or 1=1 --",
-    '$1',
-    '\u0024{x}',
-    'eq.5',
-    'in.(1,2)',
-    ')',
-    '*',
-    '__proto__',
-    'constructor',
-    'toString',
-    '../..',
-    '%00',
-  ],
-]
+const WIDTH = 12
 
-const poison = fc.oneof(
-  { weight: 3, arbitrary: fc.constantFrom(...POISON) },
-  { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 300 }) },
-)
+/** Knocks once. Its chance is its own: many knock at once. */
+type Door = (arena: Arena, knock: Knock) => Promise<void>
 
-/** A code of ours, or the one answer of PostgREST to a call that matches no function. */
-const REFUSALS =
-  /^(INVALID_INPUT|ACCOUNT_NOT_FOUND|RESERVATION_NOT_FOUND|TRANSACTION_NOT_FOUND|IDEMPOTENCY_MISMATCH|INSUFFICIENT_CREDITS|RESERVATION_CLOSED|VERSION_CONFLICT|UNKNOWN_MODEL|LIMIT_EXCEEDED|REFUND_EXCEEDS_ORIGINAL|NOT_FOUND)$/
-
-type Door = (arena: Arena, field: Field, victim: string, value: unknown, other: unknown) => Promise<void>
-
-const METHODS: readonly (keyof Credits)[] = [
-  'reserve',
-  'extend',
-  'capture',
-  'settle',
-  'release',
-  'getReservation',
-  'grant',
-  'refund',
-  'adjust',
-  'getBalance',
-  'getHistory',
-  'setMargin',
-  'removeMargin',
-  'price',
-  'estimate',
-]
+interface Knock {
+  field: Field
+  victim: string
+  value: unknown
+  other: unknown
+  random: Random
+}
 
 function sdkDoor(credits: Credits): Door {
-  return async (arena, _field, victim, value, other) => {
-    const method = arena.random.pick(METHODS)
+  return async (arena, { victim, value, other, random }) => {
+    const method = random.pick(METHODS)
     const honest = {
       userId: victim,
-      reservationId: arena.random.uuid(),
-      transactionId: arena.random.uuid(),
+      reservationId: random.uuid(),
+      transactionId: random.uuid(),
       amount: '1',
       reason: 'x',
       source: 'promo',
@@ -98,7 +40,7 @@ function sdkDoor(credits: Credits): Door {
       target: 'm',
       marginPercent: '5',
     }
-    const key = arena.random.pick([
+    const key = random.pick([
       ...Object.keys(honest),
       'minimumAmount',
       'ttlSeconds',
@@ -107,7 +49,7 @@ function sdkDoor(credits: Credits): Door {
       'limit',
       'cursor',
     ])
-    const input = { ...honest, [key]: value, ...(arena.random.chance(0.2) ? { metadata: other } : {}) }
+    const input = { ...honest, [key]: value, ...(random.chance(0.2) ? { metadata: other } : {}) }
     const answer = await ask(() => (credits[method] as (input: unknown) => Promise<unknown>)(input))
     arena.check(answer.ok || REFUSALS.test(answer.code), `${method} with ${key}: ${answer.ok ? '' : answer.code}`, {
       value,
@@ -130,9 +72,9 @@ async function signatures(field: Field): Promise<Signature[]> {
   return rows
 }
 
-function honestArgument(name: string, victim: string, arena: Arena): unknown {
+function honestArgument(name: string, victim: string, random: Random): unknown {
   if (name === 'p_user_id') return victim
-  if (/_id$/.test(name)) return arena.random.uuid()
+  if (/_id$/.test(name)) return random.uuid()
   return {
     p_amount: '1',
     p_limit: 10,
@@ -151,12 +93,12 @@ function honestArgument(name: string, victim: string, arena: Arena): unknown {
 }
 
 function httpDoor(list: readonly Signature[]): Door {
-  return async (arena, field, victim, value, other) => {
-    const { name, parameters } = arena.random.pick(list)
-    const poisoned = arena.random.pick(parameters)
-    const args = Object.fromEntries(parameters.map((each) => [each, honestArgument(each, victim, arena)]))
+  return async (arena, { field, victim, value, other, random }) => {
+    const { name, parameters } = random.pick(list)
+    const poisoned = random.pick(parameters)
+    const args = Object.fromEntries(parameters.map((each) => [each, honestArgument(each, victim, random)]))
     args[poisoned] = value
-    if (parameters.includes('p_metadata') && arena.random.chance(0.3)) args.p_metadata = other
+    if (parameters.includes('p_metadata') && random.chance(0.3)) args.p_metadata = other
     const { status, body } = await rest(field, `rpc/${name}`, {
       token: arena.stack.serviceRoleKey,
       method: 'POST',
@@ -168,11 +110,11 @@ function httpDoor(list: readonly Signature[]): Door {
 }
 
 function sqlDoor(list: readonly Signature[]): Door {
-  return async (arena, field, victim, value, other) => {
-    const { name, parameters } = arena.random.pick(list)
-    const poisoned = arena.random.pick(parameters)
+  return async (arena, { field, victim, value, other, random }) => {
+    const { name, parameters } = random.pick(list)
+    const poisoned = random.pick(parameters)
     const args = parameters.map((each) => {
-      const argument = each === poisoned ? value : honestArgument(each, victim, arena)
+      const argument = each === poisoned ? value : honestArgument(each, victim, random)
       return argument === undefined || argument === null
         ? null
         : typeof argument === 'object'
@@ -191,28 +133,30 @@ function sqlDoor(list: readonly Signature[]): Door {
   }
 }
 
-/** G: input poison at three doors. */
+/** G: input poison at every door. */
 export const G: Attack = {
   id: 'G',
   claim:
-    'Poisoned input at the library, PostgREST and SQL is refused with a code: no server error, no effect that breaks the books',
-  faults: ['SDK', 'PostgREST', 'SQL'],
+    'Poisoned input at the library, the route handlers, PostgREST and SQL is refused with a code: no server error, no effect that breaks the books',
+  faults: ['SDK', 'PostgREST', 'SQL', ...Object.keys(PROCESS_DOORS)],
   run: async (arena) => {
     const field = await arena.open({ api: true })
     const list = await signatures(field)
-    const credits = createCredits({ store: field.store(4), retries: 0 })
-    await knock(arena, field, 'SDK', sdkDoor(credits), arena.count(2500, 1_000_000))
-    await knock(arena, field, 'PostgREST', httpDoor(list), arena.count(2500, 200_000))
+    const credits = createCredits({ store: field.store(WIDTH), retries: 0 })
+    await knock(arena, field, 'SDK', sdkDoor(credits), arena.count(4000, 1_000_000))
+    await knock(arena, field, 'PostgREST', httpDoor(list), arena.goal('PostgREST'))
     await knock(arena, field, 'SQL', sqlDoor(list), arena.count(4000, 1_000_000))
+    await knockInProcess(arena, arena.goal('pricing'))
   },
 }
 
 async function knock(arena: Arena, field: Field, name: string, door: Door, times: number): Promise<void> {
   const victim = await field.user('1000')
   const values = fc.sample(fc.tuple(poison, poison), { numRuns: times, seed: arena.random.integer() })
-  for (const [value, other] of values) {
-    await door(arena, field, victim, value, other)
+  await sideBySide({ random: arena.random, times, width: WIDTH }, async (random, index) => {
+    const [value, other] = values[index] ?? []
+    await door(arena, { field, victim, value, other, random })
     arena.ran()
     arena.reached(name)
-  }
+  })
 }
