@@ -115,14 +115,16 @@ export const B6: Attack = {
     })
     arena.cleanup(() => proxy.close())
     const store = restStore(arena.stack, `http://127.0.0.1:${proxy.port}`)
-    const accounts = await field.users(12, '1000')
+    // So many that what the workers leave open stays far below the limit of open reservations.
+    const accounts = await field.users(120, '1000')
     const history = newHistory()
     const replays = arena.goal('replay', 40)
+    const moving = { accounts: 6, every: 60 }
     const stopped = (): boolean => proxy.planned() >= replays
     const operations = Number.MAX_SAFE_INTEGER
     await Promise.all(
       Array.from({ length: WORKERS }, (_, worker) =>
-        traffic({ store, accounts, random: arena.random.fork(worker), history, operations, stopped }),
+        traffic({ store, accounts, moving, random: arena.random.fork(worker), history, operations, stopped }),
       ),
     )
     await proxy.drained()
