@@ -74,8 +74,9 @@ export const ACCOUNT_CHECKS: readonly BookCheck[] = [
         select coalesce(sum((value ->> 'amount')::numeric), 0) as added from jsonb_each(coalesce(r.extensions, '{}'))
       ) e
       where r.held > r.requested + e.added
-        -- A settle of a reservation that was lost makes one that never held anything.
-        or (not r.late and r.expires_at > r.created_at and r.minimum = r.requested and r.held + r.captured + r.uncollected < r.requested + e.added)`,
+        -- A settle of a reservation that was lost makes one that never held anything: it ends as it begins, give or take
+        -- the microseconds between two readings of the clock.
+        or (not r.late and r.expires_at > r.created_at + interval '1 millisecond' and r.minimum = r.requested and r.held + r.captured + r.uncollected < r.requested + e.added)`,
   },
   {
     what: 'I7 the versions of an account have a gap, or its running balance does',
