@@ -208,24 +208,31 @@ export interface CostUnits {
   places: number
 }
 
-function isFractional({ seconds }: Usage): boolean {
-  return seconds !== undefined && !Number.isInteger(seconds)
-}
-
-/** Seconds are the one fractional quantity; counted to the microsecond, still as an integer. */
-function countOf(amount: number, fractional: boolean): bigint {
-  return fractional ? toUnits(amount.toFixed(SECOND_PLACES), SECOND_PLACES) : BigInt(amount)
-}
-
-/** Multiplies and adds up: the only place where a cost is made. */
-export function costOf({ units, prices, places }: UnitPrices, usage: Usage): CostUnits {
-  const fractional = isFractional(usage)
+/**
+ * Multiplies and adds up: the only place where a cost is made.
+ * @param items takes the lines of the charge, where somebody wants to see them
+ */
+export function costOf(at: UnitPrices, usage: Usage, items?: ChargeItem[]): CostUnits {
+  const { units, texts, prices } = at
+  // Seconds are the one fractional quantity; counted to the microsecond, still as an integer.
+  const fractional = usage.seconds !== undefined && !Number.isInteger(usage.seconds)
+  const places = at.places + (fractional ? SECOND_PLACES : 0)
   let total = 0n
   for (let index = 0; index < units.length; index++) {
-    const amount = quantityOf(units[index] as ChargeUnit, usage)
-    if (amount !== 0) total += (prices[index] as bigint) * countOf(amount, fractional)
+    const unit = units[index] as ChargeUnit
+    const amount = quantityOf(unit, usage)
+    if (amount === 0) continue
+    const count = fractional ? toUnits(amount.toFixed(SECOND_PLACES), SECOND_PLACES) : BigInt(amount)
+    const cost = (prices[index] as bigint) * count
+    total += cost
+    items?.push({
+      unit,
+      quantity: fractional ? fromUnits(count, SECOND_PLACES) : String(amount),
+      unitPriceUsd: texts[index] as string,
+      costUsd: fromUnits(cost, places),
+    })
   }
-  return { units: total, places: places + (fractional ? SECOND_PLACES : 0) }
+  return { units: total, places }
 }
 
 /** A cost as the ledger keeps it: rounded in the rare case that it has more than 12 places. */
@@ -236,28 +243,13 @@ export function usdOf({ units, places }: CostUnits): { costUsd: string; rounded:
   return { costUsd: fromUnits(kept, USD_PLACES), rounded: true }
 }
 
-function itemsOf({ units, texts, prices, places }: UnitPrices, usage: Usage): ChargeItem[] {
-  const fractional = isFractional(usage)
-  return units.flatMap((unit, index) => {
-    const amount = quantityOf(unit, usage)
-    if (amount === 0) return []
-    const count = countOf(amount, fractional)
-    return {
-      unit,
-      quantity: fractional ? fromUnits(count, SECOND_PLACES) : String(amount),
-      unitPriceUsd: texts[index] as string,
-      costUsd: fromUnits((prices[index] as bigint) * count, places + (fractional ? SECOND_PLACES : 0)),
-    }
-  })
-}
-
 /** The charge of a priced usage, itemised and rounded. */
 export function chargeFrom({ prices, usage, marginPercent, pricing, flags }: PricedUsage): Charge {
-  const cost = costOf(prices, usage)
+  const items: ChargeItem[] = []
+  const cost = costOf(prices, usage, items)
   const { credits, exactCredits, rounding } = creditsOfUnits(cost.units, cost.places, marginPercent, 'half-up')
   const { costUsd, rounded } = usdOf(cost)
   if (rounded) flags.push('cost_rounded')
-  const items = itemsOf(prices, usage)
   return { credits, costUsd, exactCredits, marginPercent, items, pricing, flags, rounding }
 }
 
