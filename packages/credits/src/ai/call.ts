@@ -1,4 +1,6 @@
 import type { UsageInput } from '../core/normalize-usage.ts'
+import { type Soon, soon } from '../core/soon.ts'
+import { isoTime } from '../core/time.ts'
 import type { ChargeRecord } from '../store/port.ts'
 import { chargeOf, generationIdOf } from './charge.ts'
 import { rateIdOf, report } from './context.ts'
@@ -27,12 +29,11 @@ export class ProviderCall {
   readonly params: CallParams
   readonly #model: string
   readonly #demand: Demand
-  readonly #startedAt = new Date().toISOString()
+  readonly #startedAt = Date.now()
   #generationId: string | undefined
   #over = false
 
-  private constructor(run: Run, call: { funds: Funds; modality: Modality; params: CallParams }) {
-    const { funds, modality, params } = call
+  private constructor(run: Run, funds: Funds, modality: Modality, params: CallParams) {
     const { operation } = run
     this.run = run
     this.operation = operation
@@ -44,15 +45,17 @@ export class ProviderCall {
     this.params = funds.clamped ? { ...params, maxOutputTokens: funds.maxOutputTokens } : params
   }
 
-  /** @throws CreditError when the call cannot be paid or priced; then nothing was called */
-  static async begin(run: Run, model: AnyModel, modality: Modality, params: CallParams): Promise<ProviderCall> {
+  /** @throws CreditError when the call cannot be paid or priced, at once or later; then nothing was called */
+  static begin(run: Run, model: AnyModel, modality: Modality, params: CallParams): Soon<ProviderCall> {
     const { operation } = run
     const { context } = operation
     const rate = rateIdOf(context, model)
     const demand = demandOf(context, modality, rate, params)
-    const quote = covering(operation.quote, rate, demand) ?? (await quoteFor(context, rate, demand))
-    const funds = await operation.begin(quote)
-    return new ProviderCall(run, { funds, modality, params })
+    const quote = covering(operation.quote, rate, demand) ?? quoteFor(operation, rate, demand)
+    return soon(
+      soon(quote, (known) => operation.begin(known)),
+      (funds) => new ProviderCall(run, funds, modality, params),
+    )
   }
 
   /** Metadata of any part: the generation id comes with the first, the cost with the last. */
@@ -61,59 +64,72 @@ export class ProviderCall {
   }
 
   /** The provider answered. Never throws. */
-  async complete(usage: UsageInput | undefined, providerMetadata: unknown): Promise<void> {
-    await this.#charge(usage, providerMetadata)
+  complete(usage: UsageInput | undefined, providerMetadata: unknown): Soon<void> {
+    return this.#charge(usage, providerMetadata)
   }
 
   /**
    * The call ended without a result. What was generated is charged by estimate; a call that failed before it
    * generated anything costs nothing, one that was aborted has used its input.
    */
-  async lose(loss: Loss): Promise<void> {
+  lose(loss: Loss): Soon<void> {
     const worked = loss === 'aborted' || !this.output.empty
-    if (worked) await this.#charge(undefined, undefined)
-    else await this.#finish(undefined)
+    return worked ? this.#charge(undefined, undefined) : this.#finish(undefined)
   }
 
   /** More funds for an output that has outgrown the present ones; false when there are none. */
   async stretch(): Promise<boolean> {
     const { funds, operation } = this
+    const { context, desk } = operation
     const maxOutputTokens = Math.max(2 * funds.maxOutputTokens, funds.quote.maxOutputTokens)
     // As much as may be needed, but content with what makes the round trip worth while.
-    const context = { ...operation.context, minOutputTokens: funds.maxOutputTokens + WORTH_A_ROUND_TRIP }
-    const quote = await quoteFor(context, this.#model, { ...this.#demand, maxOutputTokens })
-    return operation.stretch(funds, quote)
+    const minOutputTokens = funds.maxOutputTokens + WORTH_A_ROUND_TRIP
+    const payer = { desk, context: { ...context, minOutputTokens } }
+    return operation.stretch(funds, await quoteFor(payer, this.#model, { ...this.#demand, maxOutputTokens }))
   }
 
-  async #charge(usage: UsageInput | undefined, providerMetadata: unknown): Promise<void> {
+  #charge(usage: UsageInput | undefined, providerMetadata: unknown): Soon<void> {
     if (this.#over) return
-    await this.#finish((await this.#price(usage, providerMetadata)) ?? (await this.#price(undefined, undefined)))
+    return soon(this.#price(usage, providerMetadata), (charge) =>
+      // What cannot be priced as it was reported is priced as it was seen.
+      charge === undefined
+        ? soon(this.#price(undefined, undefined), (estimate) => this.#finish(estimate))
+        : this.#finish(charge),
+    )
   }
 
-  async #price(usage: UsageInput | undefined, providerMetadata: unknown): Promise<ChargeRecord | undefined> {
+  /** Undefined, and reported, when there is no price. */
+  #price(usage: UsageInput | undefined, providerMetadata: unknown): Soon<ChargeRecord | undefined> {
     const { operation, funds, params } = this
-    try {
-      return await chargeOf(
-        operation.context,
-        {
-          model: this.#model,
-          demand: this.#demand,
-          frozen: operation.frozenFor(this.#model),
-          providerOptions: params.providerOptions,
-          attempt: funds.attempt,
-          startedAt: this.#startedAt,
-        },
-        { usage, outputTokens: this.output.likely, providerMetadata, generationId: this.#generationId },
-      )
-    } catch (error) {
+    const failed = (error: unknown) => {
       report(operation.context, error, { operation: 'price', reservationId: operation.reservationId })
       return undefined
     }
+    const call = {
+      model: this.#model,
+      demand: this.#demand,
+      frozen: operation.frozenFor(this.#model),
+      providerOptions: params.providerOptions,
+      attempt: funds.attempt,
+      startedAt: isoTime(this.#startedAt),
+    }
+    const outcome = {
+      usage,
+      outputTokens: this.output.likely,
+      providerMetadata,
+      generationId: this.#generationId,
+    }
+    try {
+      const charge = chargeOf(operation, call, outcome)
+      return charge instanceof Promise ? charge.catch(failed) : charge
+    } catch (error) {
+      return failed(error)
+    }
   }
 
-  async #finish(charge: ChargeRecord | undefined): Promise<void> {
+  #finish(charge: ChargeRecord | undefined): Soon<void> {
     if (this.#over) return
     this.#over = true
-    await this.operation.finish(this.funds, charge)
+    return this.operation.finish(this.funds, charge)
   }
 }

@@ -4,7 +4,7 @@ const LOOKS = 4
 
 /**
  * Notices when nothing happens any more. Costs the hot path one increment: it compares a counter now and then
- * instead of setting a timer anew with every part. Holds no timer unless it is started.
+ * instead of setting a timer anew with every part. Holds no timer until it is started.
  */
 export class Idle {
   /** Count what happens here. */
@@ -15,7 +15,6 @@ export class Idle {
   readonly #onIdle: () => void
   readonly #onLook: (() => void) | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
-  #watched = false
 
   /** @param onLook called now and then while it is not idle */
   constructor(seconds: number | undefined, onIdle: () => void, onLook?: () => void) {
@@ -24,13 +23,8 @@ export class Idle {
     this.#onLook = onLook
   }
 
-  /** From now on {@link start} has an effect: for calls whose end may never be told. */
-  watch(): void {
-    this.#watched = true
-  }
-
   start(): void {
-    if (!this.#watched || this.#timer !== undefined) return
+    if (this.#timer !== undefined) return
     this.activity++
     this.#look(this.activity, 0)
   }

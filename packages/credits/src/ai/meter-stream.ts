@@ -46,7 +46,6 @@ class StreamMeter {
       () => void this.#abandon(),
       () => void operation.keepAlive(),
     )
-    this.#idle.watch()
     this.#idle.start()
     this.stream = new ReadableStream<Part>(
       {

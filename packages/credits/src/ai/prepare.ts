@@ -7,8 +7,8 @@ import { quoteFor } from './quote.ts'
 import type { Run, RunPlan } from './run.ts'
 import type { AnyModel, FunctionKind } from './sdk.ts'
 import { traced } from './spans.ts'
-import { observed } from './telemetry.ts'
-import { hasTools, steered } from './text-options.ts'
+import { observe } from './telemetry.ts'
+import { hasTools, steer } from './text-options.ts'
 
 type Options = Readonly<Record<string, unknown>>
 
@@ -35,15 +35,18 @@ export function planOf({ kind, options }: WrappedCall, owns: boolean): RunPlan {
 export async function reserve(operation: Operation, model: AnyModel, call: WrappedCall): Promise<void> {
   const { kind, context, options } = call
   const rate = rateIdOf(context, model)
-  const params = await callParamsOf(kind.modality, options)
-  await operation.open(await quoteFor(context, rate, demandOf(context, kind.modality, rate, params)))
+  const known = callParamsOf(kind.modality, options)
+  const params = known instanceof Promise ? await known : known
+  const quoted = quoteFor(operation, rate, demandOf(context, kind.modality, rate, params))
+  await operation.open(quoted instanceof Promise ? await quoted : quoted)
   traced(operation)
 }
 
 /** The options to go on with: the model metered, the loop steered, the telemetry told. */
 export function prepare({ kind, options }: WrappedCall, run: Run, model: AnyModel): Options {
   const wrap = (inner: AnyModel) => meter(inner, () => run, true)
-  const metered = { ...options, model: wrap(model) }
-  const text = kind.modality === 'language' ? steered(metered, { run, kind, wrap }) : metered
-  return observed(text, run.operation)
+  const prepared: Record<string, unknown> = { ...options, model: wrap(model) }
+  if (kind.modality === 'language') steer(prepared, { run, kind, wrap })
+  observe(prepared, run.operation)
+  return prepared
 }

@@ -1,4 +1,7 @@
 import { fromUnits, toUnits } from '../core/money.ts'
+import { type Soon, soon } from '../core/soon.ts'
+import type { Desk, DeskBound } from '../credits/desk.ts'
+import type { EstimateUsage } from '../credits-types.ts'
 import type { CreditsContext } from './context.ts'
 import type { Demand } from './demand.ts'
 
@@ -38,6 +41,8 @@ export interface Quote {
   minOutputTokens: number
   /** The provider keeps to `maxOutputTokens` unasked, because it is what the call says or the model's own limit. */
   kept: boolean
+  /** The rate and margin it was computed with, where they are known here. */
+  rows: DeskBound['rows']
 }
 
 /** The quote of an earlier demand that covers this one, so that it need not be priced again. */
@@ -56,38 +61,37 @@ export function covering(quote: Quote | undefined, model: string, demand: Demand
 /** Answers shorter than this are not worth paying the prompt for. */
 const MIN_OUTPUT_TOKENS = 64
 
-/**
- * Prices a demand at its bound.
- * @throws CreditError `UNKNOWN_MODEL` when there is no price
- */
-export async function quoteFor(context: CreditsContext, model: string, demand: Demand): Promise<Quote> {
-  const { inputTokens, usage, cacheWrite } = demand
-  const scope = { model, feature: context.feature, userId: context.userId, inputTokens, cacheWrite }
-  const wanted = demand.maxOutputTokens ?? context.maxOutputTokens
-  const full = await context.credits.estimate({ ...scope, maxOutputTokens: wanted, usage })
-  const { maxOutputTokens } = full
-  const kept =
-    demand.maxOutputTokens !== undefined ||
-    (wanted === undefined && full.rateId !== null && (await hasLimit(context, model)))
-  const quote = { model, demand, full: micros(full.amount), maxOutputTokens, kept }
-  const minOutputTokens = demand.clampable
-    ? Math.min(maxOutputTokens, context.minOutputTokens ?? MIN_OUTPUT_TOKENS)
-    : maxOutputTokens
-  if (minOutputTokens === maxOutputTokens && demand.leastUsage === undefined) {
-    return { ...quote, least: quote.full, minOutputTokens }
-  }
-  const { amount } = await context.credits.estimate({
-    ...scope,
-    maxOutputTokens: minOutputTokens,
-    usage: demand.leastUsage ?? usage,
-  })
-  return { ...quote, least: micros(amount), minOutputTokens }
+/** Who pays, and where prices and books are asked for. */
+export interface Payer {
+  context: CreditsContext
+  desk: Desk
 }
 
-/** The rate knows the model's own output limit, so the estimate was made for that. */
-async function hasLimit(context: CreditsContext, model: string): Promise<boolean> {
-  const pricing = await context.credits.pricing()
-  return pricing.find({ model, feature: context.feature }).rate.maxOutputTokens !== null
+/**
+ * Prices a demand at its bound.
+ * @throws CreditError `UNKNOWN_MODEL` when there is no price; at once or later
+ */
+export function quoteFor({ context, desk }: Payer, model: string, demand: Demand): Soon<Quote> {
+  const wanted = demand.maxOutputTokens ?? context.maxOutputTokens
+  return soon(desk.bound(context, model, usageOf(demand, wanted, demand.usage)), (full) => {
+    const { maxOutputTokens, rows } = full
+    const kept = demand.maxOutputTokens !== undefined || full.limited
+    const minOutputTokens = demand.clampable
+      ? Math.min(maxOutputTokens, context.minOutputTokens ?? MIN_OUTPUT_TOKENS)
+      : maxOutputTokens
+    const quote = { model, demand, full: full.micros, maxOutputTokens, least: full.micros, minOutputTokens, kept, rows }
+    if (minOutputTokens === maxOutputTokens && demand.leastUsage === undefined) return quote
+    const least = desk.bound(context, model, usageOf(demand, minOutputTokens, demand.leastUsage ?? demand.usage), rows)
+    return soon(least, ({ micros: amount }) => {
+      quote.least = amount
+      return quote
+    })
+  })
+}
+
+function usageOf(demand: Demand, maxOutputTokens: number | undefined, usage: EstimateUsage['usage']): EstimateUsage {
+  const { inputTokens, cacheWrite } = demand
+  return { inputTokens, maxOutputTokens, usage, cacheWrite }
 }
 
 /**

@@ -18,11 +18,11 @@ export async function answering(run: Run, invoke: () => unknown): Promise<unknow
 export async function streaming(run: Run, invoke: () => unknown): Promise<unknown> {
   const { operation } = run
   const { owns } = run.plan
-  if (owns) operation.idle.watch()
+  if (owns) operation.watch()
   try {
     const result = await inside(operation, invoke)
     remember(result, operation)
-    if (owns) operation.idle.start()
+    if (owns) operation.rest()
     return result
   } catch (error) {
     if (owns) await operation.end()

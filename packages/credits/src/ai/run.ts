@@ -1,4 +1,5 @@
 import { CreditError } from '../core/errors.ts'
+import type { Soon } from '../core/soon.ts'
 import { isRetryable } from './errors.ts'
 import type { Operation } from './operation.ts'
 
@@ -33,23 +34,22 @@ export class Run {
    * A provider call was answered, in the end of a stream or in a whole result.
    * @param how its finish reason, or how its stream ended without one
    */
-  async answered(how: string): Promise<void> {
+  answered(how: string): Soon<void> {
     this.answers++
     this.#failures = 0
     const { owns, streams, single, retriesStreams } = this.plan
     if (!owns || !streams) return
     const failed = how === 'error' || how === 'cancelled' || how === 'ended' || how === 'broken'
-    if (failed) {
-      if (!retriesStreams && (single || how === 'cancelled')) await this.operation.end()
-    } else if (single) await this.operation.end()
-    else if (how !== 'tool-calls') await this.operation.pause()
+    if (failed) return !retriesStreams && (single || how === 'cancelled') ? this.operation.end() : undefined
+    if (single) return this.operation.end()
+    return how === 'tool-calls' ? undefined : this.operation.pause()
   }
 
   /** A provider call was refused; the SDK may call again. */
-  async rejected(error: unknown): Promise<void> {
+  rejected(error: unknown): Soon<void> {
     const { owns, streams, single, maxRetries } = this.plan
     if (!owns || !streams || !single) return
-    if (!isRetryable(error) || ++this.#failures > maxRetries) await this.operation.end()
+    if (!isRetryable(error) || ++this.#failures > maxRetries) return this.operation.end()
   }
 
   /** Whether the answer so far may stand, because it is the next step that cannot be paid. */

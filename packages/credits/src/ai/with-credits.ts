@@ -63,7 +63,7 @@ export function withCredits(wrapped: unknown, context: CreditsContext): unknown 
 function functionWithCredits(fn: CallFunction & { [WRAPPED]?: CallFunction }, context: CreditsContext): CallFunction {
   const bare = fn[WRAPPED] ?? fn
   const kind = kindOf(bare)
-  const wrapped: CallFunction = async (options, ...rest) =>
+  const wrapped: CallFunction = (options, ...rest) =>
     runFunction({ kind, context, options: options ?? {} }, (prepared) => bare(prepared, ...rest))
   return Object.assign(wrapped, { [WRAPPED]: bare })
 }

@@ -14,7 +14,7 @@ import {
 import { type Band, bandFor, type CompiledRate, compileRate, type RateInput, unknownModel } from './compile-rate.ts'
 import { imagePrice, mediaLines } from './media-prices.ts'
 import { CREDIT_PLACES, creditsPerUsd, fromUnits, microsOfUnits, mul } from './money.ts'
-import { type NormalizedUsage, normalizeUsage, type UsageInput } from './normalize-usage.ts'
+import { normalizeUsage, type UsageInput } from './normalize-usage.ts'
 import { flagBand, inputTotal, type TokenSet, tokenLines } from './token-prices.ts'
 import type { Usage } from './usage.ts'
 
@@ -156,8 +156,9 @@ function countsSomething(usage: Usage): boolean {
 /** Finds the prices of a usage: the rate's own where nothing special was counted or served. */
 function pricedUsage(
   rate: CompiledRate,
-  { usage, flags: assumed }: NormalizedUsage,
+  usage: Usage,
   marginPercent: string,
+  assumed: readonly string[] = [],
 ): PricedUsage {
   const flags = [...(assumed as ChargeFlag[]), ...rate.flags]
   if (!rate.plain || !isPlain(usage)) return pricedAnyhow(rate, usage, marginPercent, flags)
@@ -187,7 +188,8 @@ export function calculateCredits(usage: UsageInput, options: PriceOptions): Char
   const { marginPercent } = options
   creditsPerUsd(marginPercent)
   const rate = compileRate(options.rate)
-  return chargeFrom(pricedUsage(rate, normalizeUsage(usage), marginPercent))
+  const { usage: counted, flags } = normalizeUsage(usage)
+  return chargeFrom(pricedUsage(rate, counted, marginPercent, flags))
 }
 
 /**
@@ -195,12 +197,11 @@ export function calculateCredits(usage: UsageInput, options: PriceOptions): Char
  * @throws CreditError `UNKNOWN_MODEL` when there is no price for what was used
  */
 export function calculateTotals(
-  usage: NormalizedUsage,
-  options: PriceOptions,
+  usage: Usage,
+  { rate, marginPercent }: PriceOptions,
 ): Pick<Charge, 'credits' | 'costUsd' | 'pricing'> {
-  const { marginPercent } = options
-  const { prices, pricing } = pricedUsage(compileRate(options.rate), usage, marginPercent)
-  const cost = costOf(prices, usage.usage)
+  const { prices, pricing } = pricedUsage(compileRate(rate), usage, marginPercent)
+  const cost = costOf(prices, usage)
   const micros = microsOfUnits(cost.units, cost.places, marginPercent, 'half-up')
   return { credits: fromUnits(micros, CREDIT_PLACES), costUsd: usdOf(cost).costUsd, pricing }
 }

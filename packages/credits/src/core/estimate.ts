@@ -1,6 +1,6 @@
-import { calculateTotals } from './calculate.ts'
+import { calculateTotals, type PriceOptions } from './calculate.ts'
 import type { CostUnits } from './charge.ts'
-import { type Band, type CompiledRate, compileRate, type RateInput, unknownModel } from './compile-rate.ts'
+import { type Band, type CompiledRate, compileRate, unknownModel } from './compile-rate.ts'
 import { imagePrice } from './media-prices.ts'
 import {
   add,
@@ -27,12 +27,7 @@ const MAX_TOKENS = 1_000_000_000_000
 type CacheWrite = 'none' | '5m' | '1h'
 
 /** What is known of a call before it is made. */
-export interface EstimateOptions extends Beforehand {
-  rate: RateInput
-  marginPercent: string
-}
-
-interface Beforehand {
+export interface CallBeforehand {
   /** Upper bound of the input, see `boundInputTokens`. Default 0. */
   inputTokens?: number | undefined
   /** The call's clamp. Default: the rate's own limit, else {@link DEFAULT_MAX_OUTPUT_TOKENS}. */
@@ -45,6 +40,9 @@ interface Beforehand {
   /** The dearest cache write that the prompt asks for. Default `'1h'`: nothing is ruled out. */
   cacheWrite?: CacheWrite | undefined
 }
+
+/** What {@link estimateCharge} works with. */
+export interface EstimateOptions extends CallBeforehand, PriceOptions {}
 
 /** An upper bound of a charge. */
 export interface Estimate {
@@ -109,7 +107,7 @@ interface Bounds {
 // Most calls say nothing beforehand that would change a price: those of a rate are compared once.
 const PLAIN_BOUNDS = new WeakMap<CompiledRate, Map<CacheWrite, Bounds>>()
 
-function boundsOf(rate: CompiledRate, { usage, cacheWrite = '1h' }: Beforehand): Bounds {
+function boundsOf(rate: CompiledRate, { usage, cacheWrite = '1h' }: CallBeforehand): Bounds {
   if (usage !== undefined) return pricedBounds(rate, usage, cacheWrite)
   const plain = PLAIN_BOUNDS.get(rate) ?? new Map<CacheWrite, Bounds>()
   const known = plain.get(cacheWrite)
@@ -150,10 +148,9 @@ function inputUnits({ input, end }: PricedBand, inputTokens: number): bigint {
 }
 
 /** What is priced by the piece, second, character or search on top of, or instead of, tokens. */
-function extrasUsd(rate: CompiledRate, options: EstimateOptions): string {
-  const { usage } = options
+function extrasUsd(rate: CompiledRate, usage: Usage | undefined, options: PriceOptions): string {
   if (usage === undefined) return '0'
-  if (rate.kind !== 'tokens') return calculateTotals(normalizeUsage(usage), options).costUsd
+  if (rate.kind !== 'tokens') return calculateTotals(normalizeUsage(usage).usage, options).costUsd
   const { web_search: web = '0', maps_search: maps = '0' } = rate.pricing
   let total = add(
     mul(mul(web, '0.001'), String(tokens(usage.webSearches, 'usage.webSearches') ?? 0)),
@@ -170,14 +167,14 @@ interface Prepared extends Bounds {
   limit: number | undefined
 }
 
-function prepare(options: EstimateOptions): Prepared {
+function prepare(call: CallBeforehand, options: PriceOptions): Prepared {
   const rate = compileRate(options.rate)
-  const inputTokens = tokens(options.inputTokens, 'inputTokens') ?? 0
+  const inputTokens = tokens(call.inputTokens, 'inputTokens') ?? 0
   const limit = (options.rate as { maxOutputTokens?: unknown }).maxOutputTokens
-  const { bands, places } = boundsOf(rate, options)
-  const extras = extrasUsd(rate, options)
+  const { bands, places } = boundsOf(rate, call)
+  const extras = extrasUsd(rate, call.usage, options)
   const lowest = bands[0]?.min ?? Number.POSITIVE_INFINITY
-  if (options.usage === undefined && lowest > inputTokens) {
+  if (call.usage === undefined && lowest > inputTokens) {
     throw unknownModel(rate.modelId, 'this model is not billed by tokens: say how much')
   }
   return { bands, places, extras, inputTokens, limit: typeof limit === 'number' ? limit : undefined }
@@ -192,9 +189,9 @@ export interface Bound extends CostUnits {
 }
 
 /** {@link estimateCharge} as integers, for callers that go on calculating. */
-export function boundCharge(options: EstimateOptions): Bound {
-  const { bands, extras, inputTokens, limit, places } = prepare(options)
-  const asked = tokens(options.maxOutputTokens, 'maxOutputTokens')
+export function boundCharge(call: CallBeforehand, options: PriceOptions): Bound {
+  const { bands, extras, inputTokens, limit, places } = prepare(call, options)
+  const asked = tokens(call.maxOutputTokens, 'maxOutputTokens')
   const maxOutputTokens = asked ?? limit ?? DEFAULT_MAX_OUTPUT_TOKENS
   let units = 0n
   for (const band of bands) {
@@ -217,7 +214,7 @@ export function boundCharge(options: EstimateOptions): Bound {
  * @example estimateCharge({ rate, marginPercent: '60', inputTokens: 2000, maxOutputTokens: 1000 }).credits
  */
 export function estimateCharge(options: EstimateOptions): Estimate {
-  const { units, places, inputTokens, maxOutputTokens } = boundCharge(options)
+  const { units, places, inputTokens, maxOutputTokens } = boundCharge(options, options)
   const credits = fromUnits(microsOfUnits(units, places, options.marginPercent, 'up'), CREDIT_PLACES)
   return { credits, costUsd: fromUnits(units, places), inputTokens, maxOutputTokens }
 }
@@ -228,7 +225,7 @@ export function estimateCharge(options: EstimateOptions): Estimate {
  * @example maxAffordableOutputTokens({ rate, marginPercent: '60', inputTokens: 2000, credits: '5' })
  */
 export function maxAffordableOutputTokens(options: EstimateOptions & { credits: string }): number {
-  const { bands, extras, inputTokens, places } = prepare(options)
+  const { bands, extras, inputTokens, places } = prepare(options, options)
   const perUsd = creditsPerUsd(options.marginPercent)
   const scale = Math.max(places, placesOf(extras))
   const fine = powerOfTen(scale - places)

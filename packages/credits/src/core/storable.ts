@@ -18,3 +18,10 @@ export function isStorableJson(value: unknown, mostBytes: number): boolean {
     return false
   }
 }
+
+/** Whether a value is an object of fields, of whichever realm: no array, no instance of a class. */
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.hasOwn(prototype as object, 'isPrototypeOf')
+}

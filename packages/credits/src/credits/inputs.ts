@@ -88,6 +88,9 @@ const marginTarget = z.enum(['provider', 'model', 'feature', 'plan'])
 const marginFields = { expectedVersion: z.int().min(0).optional(), actorId: id.optional(), reason: reason.optional() }
 
 export const inputs = {
+  id,
+  label: text(255),
+  terms: z.strictObject({ metadata, ttlSeconds }),
   options: z.strictObject({
     upgradeUrl: z.string().min(1).optional(),
     pricingTtlSeconds: z.number().min(0).max(86_400).default(60),
