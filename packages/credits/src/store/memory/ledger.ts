@@ -1,4 +1,4 @@
-import type { ChargeRecord, Transaction } from '../port.ts'
+import type { Transaction } from '../port.ts'
 import { decimal, least, type Micros } from './amounts.ts'
 import { type Account, iso, type Lot, NEVER, type Piece, worth } from './state.ts'
 
@@ -7,14 +7,14 @@ export type Entry = Pick<Transaction, 'type' | 'source'> &
   Partial<Omit<Transaction, 'id'>> & { id?: string | undefined; change: Micros }
 
 /** Writes one row. Call it after the account's figures have changed: the row holds the balance after it. */
-export function append(account: Account, now: number, { change, ...entry }: Entry): Transaction {
+export function append(account: Account, now: number, entry: Entry): Transaction {
   const transaction: Transaction = {
     id: entry.id ?? crypto.randomUUID(),
     userId: account.userId,
     version: account.ledger.length + 1,
     type: entry.type,
     source: entry.source,
-    amount: decimal(change),
+    amount: decimal(entry.change),
     balanceAfter: decimal(worth(account)),
     uncollected: entry.uncollected ?? '0',
     reservationId: entry.reservationId ?? null,
@@ -31,18 +31,6 @@ export function append(account: Account, now: number, { change, ...entry }: Entr
   }
   account.ledger.push(transaction)
   return transaction
-}
-
-/** The part of a usage row that comes from its charge. */
-export function usageOf(charge: ChargeRecord): Partial<Transaction> {
-  return {
-    feature: charge.feature,
-    model: charge.model,
-    inputTokens: charge.inputTokens,
-    outputTokens: charge.outputTokens,
-    estimated: charge.costSource === 'estimate',
-    metadata: charge.metadata,
-  }
 }
 
 /** Plan before add-on, then priority, soonest expiry, oldest. */

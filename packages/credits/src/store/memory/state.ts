@@ -32,13 +32,22 @@ export interface Piece {
   amount: Micros
 }
 
+/** How much to hold, and for how long. */
+export interface Asked {
+  amount: Micros
+  /** Be content with this. */
+  minimum: Micros
+  /** In milliseconds. */
+  life: number
+}
+
 /** One reservation. Times are milliseconds of the store's clock. */
 export interface Held {
   reservationId: string
   userId: string
   state: ReservationState
-  /** What the caller asked for: a repeat must ask for the same. */
-  asked: string
+  /** What the caller asked for: a repeat must ask for the same. Null when nobody ever asked. */
+  asked: Asked | null
   amount: Micros
   captured: Micros
   uncollected: Micros
@@ -72,8 +81,6 @@ export interface Account {
   /** In burn-down order. */
   lots: Lot[]
   lotsMade: number
-  /** By usage transaction. */
-  taken: Map<string, Piece[]>
   planCredits: Micros
   addOnCredits: Micros
   debt: Micros
