@@ -1,8 +1,15 @@
 import { CreditError } from '../core/errors.ts'
-import type { DeskBound } from '../credits/desk.ts'
-import type { CaptureResult, ChargeRecord, ExtendResult, ReservationResult, Transaction } from '../store/port.ts'
+import type { DeskRows } from '../credits/desk.ts'
+import type {
+  CaptureResult,
+  ChargeRecord,
+  ExtendResult,
+  ReservationResult,
+  SettleResult,
+  Transaction,
+} from '../store/port.ts'
 import { type CreditsProblem, report } from './context.ts'
-import { creditsOf, type Micros, micros, type Payer, type Quote, smaller } from './quote.ts'
+import { creditsOf, type Micros, micros, type Payer, smaller } from './quote.ts'
 
 /** A charge on its way into the books. */
 export interface Due {
@@ -11,6 +18,12 @@ export interface Due {
   amount: Micros
   /** The number of the call: makes the idempotency key within the reservation. */
   attempt: number
+}
+
+/** What was asked for, as text and in millionths: what is given is often the same. */
+interface Asked {
+  text: string
+  micros: Micros
 }
 
 /** More credits asked for in the same round trip. */
@@ -31,7 +44,7 @@ export class Books {
   readonly reservationId: string
   readonly frozen: { model: string; rateId: string; marginId: string } | undefined
   /** The rows that the reservation froze, where they are at hand. */
-  readonly rows: DeskBound['rows']
+  readonly rows: DeskRows
   /** Credits held. */
   held: Micros
   /** Credits the user had left at the last answer, beside what is held. As text: few ask. */
@@ -42,26 +55,15 @@ export class Books {
   /** When the hold ends, by our clock; found out when somebody asks. */
   #endsAt: number | undefined
 
-  private constructor(payer: Payer, result: ReservationResult, held: Micros, rows: DeskBound['rows']) {
-    const { reservationId, model, rateId, marginId, balance } = result
+  constructor(payer: Payer, result: ReservationResult, asked: Asked, rows: DeskRows) {
+    const { reservationId, amount, model, rateId, marginId, balance } = result
     this.#payer = payer
     this.#opening = result
     this.reservationId = reservationId
     this.frozen = model !== null && rateId !== null && marginId !== null ? { model, rateId, marginId } : undefined
     this.rows = rows?.rate?.id === rateId && rows?.margin.id === marginId ? rows : undefined
-    this.held = held
+    this.held = amount === asked.text ? asked.micros : micros(amount)
     this.available = balance.available
-  }
-
-  /** @throws CreditError as `credits.reserve` does: `INSUFFICIENT_CREDITS` before anything was called */
-  static async open(payer: Payer, quote: Quote): Promise<Books> {
-    const { userId, feature, metadata, ttlSeconds } = payer.context
-    const { full, least, model, rows } = quote
-    const amount = creditsOf(full)
-    const minimumAmount = least === full ? amount : creditsOf(least > 0n ? least : smaller(full, 1n))
-    const order = { userId, model, amount, minimumAmount, feature, metadata, ttlSeconds }
-    const result = await payer.desk.reserve(order, rows)
-    return new Books(payer, result, result.amount === amount ? full : micros(result.amount), rows)
   }
 
   /**
@@ -74,7 +76,7 @@ export class Books {
     try {
       const order = { userId, amount: charge.amount, minimumAmount: SMALLEST, feature, metadata, ttlSeconds }
       const result = await payer.desk.reserve(order, undefined)
-      return new Books(payer, result, micros(result.amount), undefined)
+      return new Books(payer, result, { text: charge.amount, micros: amount }, undefined)
     } catch (error) {
       report(payer.context, error, { operation: 'reserve', reservationId: undefined, charge })
       return undefined
@@ -105,41 +107,54 @@ export class Books {
   }
 
   /** Holds more; false when nothing was granted. */
-  async extend(more: More): Promise<boolean> {
+  extend(more: More): Promise<boolean> {
     const { reservationId } = this
     const { credits, ttlSeconds } = this.#payer.context
     const order = { reservationId, idempotencyKey: crypto.randomUUID(), ttlSeconds, ...amounts(more) }
-    const result = await this.#write('extend', () => credits.extend(order))
-    return result !== undefined && this.#grown(result, result.extension.granted)
+    return this.#write(
+      'extend',
+      async () => credits.extend(order),
+      (result) => this.#grown(result, result?.extension.granted),
+    )
   }
 
   /** Charges one provider call, and holds more in the same round trip; false when nothing more was granted. */
-  async capture({ charge, attempt }: Due, more?: More): Promise<boolean> {
+  capture({ charge, attempt }: Due, more?: More): Promise<boolean> {
     const { reservationId } = this
     const { credits, ttlSeconds } = this.#payer.context
     const extend = more && { ...amounts(more), ttlSeconds }
     const order = { reservationId, charge, idempotencyKey: `call-${attempt}`, extend }
-    const result = await this.#write('capture', () => credits.capture(order), charge)
-    if (result !== undefined) this.#estimated(charge, result.transaction)
-    return result !== undefined && this.#grown(result, result.extension?.granted ?? false)
+    const done = (result: CaptureResult | undefined) => {
+      if (result !== undefined) this.#estimated(charge, result.transaction)
+      return this.#grown(result, result?.extension?.granted)
+    }
+    return this.#write('capture', async () => credits.capture(order), done, charge)
   }
 
-  /** The last charge, if there is one, and the end: what is left of the hold goes back. */
-  async settle(due: Due | undefined): Promise<void> {
+  /**
+   * The last charge, if there is one, and the end: what is left of the hold goes back.
+   * @param closed called when it is written, or could not be
+   */
+  settle(due: Due | undefined, closed: () => void): Promise<void> {
     const { reservationId } = this
     const charge = due?.charge
-    const result = await this.#write('settle', () => this.#payer.desk.settle(reservationId, charge), charge)
-    if (result === undefined) return
-    this.#learn(result)
-    if (charge !== undefined && result.transaction) this.#estimated(charge, result.transaction)
+    const done = (result: SettleResult | undefined) => {
+      if (result !== undefined) this.#learn(result)
+      if (charge !== undefined && result?.transaction) this.#estimated(charge, result.transaction)
+      closed()
+    }
+    return this.#write('settle', () => this.#payer.desk.settle(reservationId, charge), done, charge)
   }
 
-  /** The end without a charge. */
-  async release(): Promise<void> {
+  /** The end without a charge. @param closed as for {@link settle} */
+  release(closed: () => void): Promise<void> {
     const { reservationId } = this
     const { credits } = this.#payer.context
-    const result = await this.#write('release', () => credits.release({ reservationId }))
-    if (result !== undefined) this.#learn(result)
+    const done = (result: ReservationResult | undefined) => {
+      if (result !== undefined) this.#learn(result)
+      closed()
+    }
+    return this.#write('release', async () => credits.release({ reservationId }), done)
   }
 
   /** What `reconcileEstimates` will need, for those who keep it. */
@@ -158,30 +173,41 @@ export class Books {
     this.available = result.balance.available
   }
 
-  #grown(result: CaptureResult | ExtendResult, granted: boolean): boolean {
+  #grown(result: CaptureResult | ExtendResult | undefined, granted = false): boolean {
+    if (result === undefined) return false
     this.#learn(result)
     if (granted) this.#endsAt = this.#ours(result.expiresAt)
     return granted
   }
 
-  async #write<Result>(
+  /** @param done given undefined when it could not be written */
+  #write<Result, Answer>(
     operation: CreditsProblem['operation'],
     write: () => Promise<Result>,
+    done: (result: Result | undefined) => Answer,
     charge?: ChargeRecord,
-  ): Promise<Result | undefined> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await write()
-      } catch (error) {
-        const wait = RETRY_AFTER_MS[attempt]
-        if (wait === undefined || !CreditError.isInstance(error) || !error.retryable) {
-          report(this.#payer.context, error, { operation, reservationId: this.reservationId, charge })
-          return undefined
-        }
-        await new Promise((resolve) => setTimeout(resolve, wait))
-      }
+  ): Promise<Answer> {
+    const failed = (error: unknown) => {
+      report(this.#payer.context, error, { operation, reservationId: this.reservationId, charge })
+      return done(undefined)
+    }
+    return write().then(done, (error: unknown) => again(error, write).then(done, failed))
+  }
+}
+
+/** Tries again what may succeed then. */
+async function again<Result>(failure: unknown, write: () => Promise<Result>): Promise<Result> {
+  let error = failure
+  for (const wait of RETRY_AFTER_MS) {
+    if (!CreditError.isInstance(error) || !error.retryable) break
+    await new Promise((resolve) => setTimeout(resolve, wait))
+    try {
+      return await write()
+    } catch (next) {
+      error = next
     }
   }
+  throw error
 }
 
 function amounts({ amount, least }: More): { amount: string; minimumAmount: string } {

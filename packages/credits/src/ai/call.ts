@@ -7,7 +7,7 @@ import { rateIdOf, report } from './context.ts'
 import { type CallParams, type Demand, demandOf } from './demand.ts'
 import type { Funds } from './funds.ts'
 import type { Operation } from './operation.ts'
-import { covering, quoteFor } from './quote.ts'
+import { covers, quoteFor } from './quote.ts'
 import type { Run } from './run.ts'
 import type { AnyModel, Modality } from './sdk.ts'
 import { OutputTally } from './tokens.ts'
@@ -27,21 +27,21 @@ export class ProviderCall {
   readonly modality: Modality
   /** The call's options, with the output clamped to the funds. */
   readonly params: CallParams
+  readonly demand: Demand
   readonly #model: string
-  readonly #demand: Demand
   readonly #startedAt = Date.now()
   #generationId: string | undefined
   #over = false
 
-  private constructor(run: Run, funds: Funds, modality: Modality, params: CallParams) {
+  private constructor(run: Run, funds: Funds, demand: Demand, modality: Modality, params: CallParams) {
     const { operation } = run
     this.run = run
     this.operation = operation
     this.funds = funds
     this.modality = modality
     this.output = new OutputTally(operation.context.countTokens)
+    this.demand = demand
     this.#model = funds.quote.model
-    this.#demand = funds.quote.demand
     this.params = funds.clamped ? { ...params, maxOutputTokens: funds.maxOutputTokens } : params
   }
 
@@ -51,10 +51,11 @@ export class ProviderCall {
     const { context } = operation
     const rate = rateIdOf(context, model)
     const demand = demandOf(context, modality, rate, params)
-    const quote = covering(operation.quote, rate, demand) ?? quoteFor(operation, rate, demand)
+    const earlier = operation.quote
+    const quote = earlier !== undefined && covers(earlier, rate, demand) ? earlier : quoteFor(operation, rate, demand)
     return soon(
       soon(quote, (known) => operation.begin(known)),
-      (funds) => new ProviderCall(run, funds, modality, params),
+      (funds) => new ProviderCall(run, funds, demand, modality, params),
     )
   }
 
@@ -85,7 +86,7 @@ export class ProviderCall {
     // As much as may be needed, but content with what makes the round trip worth while.
     const minOutputTokens = funds.maxOutputTokens + WORTH_A_ROUND_TRIP
     const payer = { desk, context: { ...context, minOutputTokens } }
-    return operation.stretch(funds, await quoteFor(payer, this.#model, { ...this.#demand, maxOutputTokens }))
+    return operation.stretch(funds, await quoteFor(payer, this.#model, { ...this.demand, maxOutputTokens }))
   }
 
   #charge(usage: UsageInput | undefined, providerMetadata: unknown): Soon<void> {
@@ -107,7 +108,7 @@ export class ProviderCall {
     }
     const call = {
       model: this.#model,
-      demand: this.#demand,
+      demand: this.demand,
       frozen: operation.frozenFor(this.#model),
       providerOptions: params.providerOptions,
       attempt: funds.attempt,

@@ -7,7 +7,7 @@ interface Ended {
   readonly receipt: CreditsReceipt
 }
 
-/** The one moment at which a call is over, for all who wait for it. Holds nothing that nobody asked for. */
+/** The one moment at which a call is over, for all who wait for it. */
 export class Ending {
   readonly #call: Ended
   #told = false

@@ -130,8 +130,7 @@ class StreamMeter {
     }
     this.#stop('credits have run out')
     await this.#call.lose('aborted')
-    const { demand } = funds.quote
-    const { inputTokens } = demand.likely(0)
+    const { inputTokens } = this.#call.demand.likely(0)
     const usage = { output: this.#call.output.likely, ...(inputTokens !== undefined && { input: inputTokens }) }
     this.#ready.push(part, ...this.#blocks.ends())
     await this.#call.run.answered('length')

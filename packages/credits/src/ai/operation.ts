@@ -34,6 +34,7 @@ export class Operation {
   #calls = 0
   #inFlight = 0
   #ended = false
+  #opening: Promise<void> | undefined
   #closing: Promise<void> | undefined
   readonly #turns = new Turns()
   #reservationId: string | undefined
@@ -102,10 +103,12 @@ export class Operation {
   }
 
   /** Reserves before anything is called. @throws CreditError `INSUFFICIENT_CREDITS` and all that `reserve` throws */
-  async open(quote: Quote): Promise<void> {
+  open(quote: Quote): Promise<unknown> {
     this.quote = quote
     // An agent's own `prepareCall` may have made a call, and so a reservation, before.
-    await this.#turns.take<unknown>(() => (this.#books === undefined ? this.#reserve(quote) : this.#fund(quote)))
+    if (this.#attempts > 0) return this.#turns.take(() => this.#fund(quote))
+    this.#opening = this.#reserve(quote)
+    return this.#opening
   }
 
   /**
@@ -223,6 +226,7 @@ export class Operation {
     if (this.#closing !== undefined) await this.#reopen()
     // The hold ran out while the call went on: charge what is due, late, and hold anew.
     if (this.#books?.lapsed) await this.#write()
+    if (this.#books === undefined) await this.#opening
     if (this.#books === undefined) await this.#reserve(quote)
     let free = this.#free
     if (free < quote.full && !this.#exhausted) {
@@ -244,16 +248,23 @@ export class Operation {
     return more !== undefined && books.extend(more)
   }
 
-  async #reserve(quote: Quote): Promise<void> {
+  #reserve(quote: Quote): Promise<void> {
+    const { full, least, model, rows } = quote
     // A model that costs nothing needs no hold.
-    if (quote.full === 0n) return
-    const books = await Books.open(this, quote)
-    this.#books = books
-    this.#exhausted = books.held < quote.full
-    if (this.#reservationId === undefined) this.context.waitUntil?.(this.settled)
-    this.#reservationId = books.reservationId
-    this.#frozen = books.frozen
-    this.#rows = books.rows
+    if (full === 0n) return Promise.resolve()
+    const { userId, feature, metadata, ttlSeconds } = this.context
+    const amount = creditsOf(full)
+    const minimumAmount = least === full ? amount : creditsOf(least > 0n ? least : smaller(full, 1n))
+    const order = { userId, model, amount, minimumAmount, feature, metadata, ttlSeconds }
+    return this.desk.reserve(order, rows).then((result) => {
+      const books = new Books(this, result, { text: amount, micros: full }, rows)
+      this.#books = books
+      this.#exhausted = books.held < full
+      if (this.#reservationId === undefined) this.context.waitUntil?.(this.settled)
+      this.#reservationId = books.reservationId
+      this.#frozen = books.frozen
+      this.#rows = books.rows
+    })
   }
 
   async #reopen(): Promise<void> {
@@ -290,25 +301,37 @@ export class Operation {
     return this.over ? this.#close() : undefined
   }
 
-  async #close(): Promise<void> {
+  #close(): Promise<void> {
     this.#idle?.stop()
-    this.#closing ??= this.#turns.take(() => this.#write())
-    await this.#closing
-    if (this.over) this.#ending.tell()
+    if (this.#closing !== undefined) return this.#closing.then(() => this.#tellIfOver())
+    // Whoever comes now waits for the end of it, whether or not it has a turn.
+    this.#closing = this.#turns.free ? this.#write() : this.#turns.take(() => this.#write())
+    return this.#closing
   }
 
   /** Writes the last charge and closes the reservation, or releases it when nothing was charged. */
-  async #write(): Promise<void> {
+  #write(): Promise<void> {
     const due = this.#due
+    const books = this.#books
     this.#due = undefined
-    const books = this.#books ?? (due === undefined ? undefined : await Books.openFor(this, due))
     this.#books = undefined
-    if (books === undefined) return
+    if (books !== undefined) return this.#end(books, due)
+    const late = due === undefined ? Promise.resolve(undefined) : Books.openFor(this, due)
+    return late.then((opened) => (opened === undefined ? this.#tellIfOver() : this.#end(opened, due)))
+  }
+
+  #end(books: Books, due: Due | undefined): Promise<void> {
     this.#reservationId = books.reservationId
-    if (due === undefined && this.#charged === 0n) await books.release()
-    else await books.settle(due)
-    this.#available = books.available
-    this.#exhausted = false
+    const closed = () => {
+      this.#available = books.available
+      this.#exhausted = false
+      this.#tellIfOver()
+    }
+    return due === undefined && this.#charged === 0n ? books.release(closed) : books.settle(due, closed)
+  }
+
+  #tellIfOver(): void {
+    if (this.over) this.#ending.tell()
   }
 
   #limit(reason: StopReason['reason'], required: Micros, available: Micros): void {

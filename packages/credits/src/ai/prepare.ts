@@ -1,3 +1,4 @@
+import { type Soon, soon } from '../core/soon.ts'
 import { type CreditsContext, rateIdOf } from './context.ts'
 import { demandOf } from './demand.ts'
 import { meter } from './meter.ts'
@@ -6,7 +7,6 @@ import { callParamsOf } from './options.ts'
 import { quoteFor } from './quote.ts'
 import type { Run, RunPlan } from './run.ts'
 import type { AnyModel, FunctionKind } from './sdk.ts'
-import { traced } from './spans.ts'
 import { observe } from './telemetry.ts'
 import { hasTools, steer } from './text-options.ts'
 
@@ -31,15 +31,15 @@ export function planOf({ kind, options }: WrappedCall, owns: boolean): RunPlan {
   }
 }
 
-/** Holds for the first provider call. @throws CreditError as `credits.reserve` does */
-export async function reserve(operation: Operation, model: AnyModel, call: WrappedCall): Promise<void> {
+/** Holds for the first provider call. @throws CreditError as `credits.reserve` does, at once or later */
+export function reserve(operation: Operation, model: AnyModel, call: WrappedCall): Soon<unknown> {
   const { kind, context, options } = call
   const rate = rateIdOf(context, model)
-  const known = callParamsOf(kind.modality, options)
-  const params = known instanceof Promise ? await known : known
-  const quoted = quoteFor(operation, rate, demandOf(context, kind.modality, rate, params))
-  await operation.open(quoted instanceof Promise ? await quoted : quoted)
-  traced(operation)
+  const demand = soon(callParamsOf(kind.modality, options), (params) => demandOf(context, kind.modality, rate, params))
+  return soon(
+    soon(demand, (known) => quoteFor(operation, rate, known)),
+    (quote) => operation.open(quote),
+  )
 }
 
 /** The options to go on with: the model metered, the loop steered, the telemetry told. */

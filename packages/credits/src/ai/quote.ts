@@ -1,6 +1,6 @@
 import { fromUnits, toUnits } from '../core/money.ts'
 import { type Soon, soon } from '../core/soon.ts'
-import type { Desk, DeskBound } from '../credits/desk.ts'
+import type { Desk, DeskRows } from '../credits/desk.ts'
 import type { EstimateUsage } from '../credits-types.ts'
 import type { CreditsContext } from './context.ts'
 import type { Demand } from './demand.ts'
@@ -42,20 +42,20 @@ export interface Quote {
   /** The provider keeps to `maxOutputTokens` unasked, because it is what the call says or the model's own limit. */
   kept: boolean
   /** The rate and margin it was computed with, where they are known here. */
-  rows: DeskBound['rows']
+  rows: DeskRows
 }
 
-/** The quote of an earlier demand that covers this one, so that it need not be priced again. */
-export function covering(quote: Quote | undefined, model: string, demand: Demand): Quote | undefined {
-  if (quote === undefined || quote.model !== model) return undefined
+/** Whether the quote of an earlier demand covers this one, so that it need not be priced again. */
+export function covers(quote: Quote, model: string, demand: Demand): boolean {
   const { inputTokens, maxOutputTokens, usage, cacheWrite } = quote.demand
-  const covers =
+  return (
+    quote.model === model &&
     demand.inputTokens <= inputTokens &&
     demand.maxOutputTokens === maxOutputTokens &&
     demand.usage === undefined &&
     usage === undefined &&
     (cacheWrite === '1h' || demand.cacheWrite === 'none')
-  return covers ? { ...quote, demand } : undefined
+  )
 }
 
 /** Answers shorter than this are not worth paying the prompt for. */
@@ -71,25 +71,32 @@ export interface Payer {
  * Prices a demand at its bound.
  * @throws CreditError `UNKNOWN_MODEL` when there is no price; at once or later
  */
-export function quoteFor({ context, desk }: Payer, model: string, demand: Demand): Soon<Quote> {
-  const wanted = demand.maxOutputTokens ?? context.maxOutputTokens
-  return soon(desk.bound(context, model, usageOf(demand, wanted, demand.usage)), (full) => {
-    const { maxOutputTokens, rows } = full
-    const kept = demand.maxOutputTokens !== undefined || full.limited
-    const minOutputTokens = demand.clampable
-      ? Math.min(maxOutputTokens, context.minOutputTokens ?? MIN_OUTPUT_TOKENS)
-      : maxOutputTokens
-    const quote = { model, demand, full: full.micros, maxOutputTokens, least: full.micros, minOutputTokens, kept, rows }
-    if (minOutputTokens === maxOutputTokens && demand.leastUsage === undefined) return quote
-    const least = desk.bound(context, model, usageOf(demand, minOutputTokens, demand.leastUsage ?? demand.usage), rows)
-    return soon(least, ({ micros: amount }) => {
-      quote.least = amount
-      return quote
-    })
-  })
+export function quoteFor(payer: Payer, model: string, demand: Demand): Soon<Quote> {
+  return soon(payer.desk.rows(payer.context, model), (rows) => quoteWith(payer, model, demand, rows))
 }
 
-function usageOf(demand: Demand, maxOutputTokens: number | undefined, usage: EstimateUsage['usage']): EstimateUsage {
+function quoteWith({ context, desk }: Payer, model: string, demand: Demand, rows: DeskRows): Soon<Quote> {
+  const { clampable, usage, leastUsage = usage } = demand
+  const wanted = demand.maxOutputTokens ?? context.maxOutputTokens
+  return soon(
+    desk.bound(context, model, callOf(demand, wanted, usage), rows),
+    ({ micros: full, maxOutputTokens, limited }) => {
+      const kept = demand.maxOutputTokens !== undefined || limited
+      const minOutputTokens = clampable
+        ? Math.min(maxOutputTokens, context.minOutputTokens ?? MIN_OUTPUT_TOKENS)
+        : maxOutputTokens
+      const quote = { model, demand, full, maxOutputTokens, least: full, minOutputTokens, kept, rows }
+      if (minOutputTokens === maxOutputTokens && leastUsage === usage) return quote
+      const least = desk.bound(context, model, callOf(demand, minOutputTokens, leastUsage), rows)
+      return soon(least, (bound) => {
+        quote.least = bound.micros
+        return quote
+      })
+    },
+  )
+}
+
+function callOf(demand: Demand, maxOutputTokens: number | undefined, usage: Demand['usage']): EstimateUsage {
   const { inputTokens, cacheWrite } = demand
   return { inputTokens, maxOutputTokens, usage, cacheWrite }
 }

@@ -13,8 +13,8 @@ export class Turns {
    * @param work must not take a turn itself
    */
   take<Result>(work: () => Promise<Result>): Promise<Result> {
-    this.#line++
     const result = this.#last === undefined ? work() : this.#last.then(work)
+    this.#line++
     const done = () => {
       if (--this.#line === 0) this.#last = undefined
     }

@@ -5,7 +5,7 @@ import { modelWithCredits } from './model.ts'
 import { Operation } from './operation.ts'
 import { planOf, prepare, reserve, type WrappedCall } from './prepare.ts'
 import { Run } from './run.ts'
-import { answering, streaming } from './run-function.ts'
+import { conclude } from './run-function.ts'
 import { enclosing } from './scope.ts'
 import { type AnyModel, isModel, kindOf, resolveModel } from './sdk.ts'
 
@@ -63,21 +63,27 @@ export function withCredits(wrapped: unknown, context: CreditsContext): unknown 
 function functionWithCredits(fn: CallFunction & { [WRAPPED]?: CallFunction }, context: CreditsContext): CallFunction {
   const bare = fn[WRAPPED] ?? fn
   const kind = kindOf(bare)
-  const wrapped: CallFunction = (options, ...rest) =>
-    runFunction({ kind, context, options: options ?? {} }, (prepared) => bare(prepared, ...rest))
+  const wrapped: CallFunction = (options, ...rest) => {
+    try {
+      return runFunction({ kind, context, options: options ?? {} }, (prepared) => bare(prepared, ...rest))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
   return Object.assign(wrapped, { [WRAPPED]: bare })
 }
 
 /** Runs one call: joins the operation it is nested in, or opens one of its own. */
-async function runFunction(call: WrappedCall, invoke: (options: Options) => unknown): Promise<unknown> {
+function runFunction(call: WrappedCall, invoke: (options: Options) => unknown): Promise<unknown> {
   const { kind, context, options } = call
   const model = resolveModel(options.model, kind.modality)
   // Nothing to meter: the SDK reports the mistake. Metered for one call already: an enclosing wrapper pays.
-  if (model === undefined || meteredOf(model)?.bound) return invoke(options)
+  if (model === undefined || meteredOf(model)?.bound) return Promise.resolve(invoke(options))
   const parent = enclosing(context)
   const operation = parent ?? new Operation(context)
   const run = new Run(operation, planOf(call, parent === undefined))
-  if (parent === undefined) await reserve(operation, model, call)
-  const prepared = prepare(call, run, model)
-  return kind.delivery === 'stream' ? streaming(run, () => invoke(prepared)) : answering(run, () => invoke(prepared))
+  return conclude(run, {
+    reserve: parent === undefined ? () => reserve(operation, model, call) : undefined,
+    invoke: () => invoke(prepare(call, run, model)),
+  })
 }

@@ -180,30 +180,36 @@ function prepare(call: CallBeforehand, options: PriceOptions): Prepared {
   return { bands, places, extras, inputTokens, limit: typeof limit === 'number' ? limit : undefined }
 }
 
-/** {@link estimateCharge} before it is rounded and written as text. */
+/** {@link estimateCharge} as integers. */
 export interface Bound extends CostUnits {
+  /** Millionths of a credit, rounded up. */
+  micros: bigint
   inputTokens: number
   maxOutputTokens: number
   /** The clamp is the rate's own limit, so the provider keeps to it unasked. */
   limited: boolean
 }
 
-/** {@link estimateCharge} as integers, for callers that go on calculating. */
+/** {@link estimateCharge} for callers that go on calculating. */
 export function boundCharge(call: CallBeforehand, options: PriceOptions): Bound {
-  const { bands, extras, inputTokens, limit, places } = prepare(call, options)
+  const prepared = prepare(call, options)
+  const { bands, extras, inputTokens, limit } = prepared
   const asked = tokens(call.maxOutputTokens, 'maxOutputTokens')
   const maxOutputTokens = asked ?? limit ?? DEFAULT_MAX_OUTPUT_TOKENS
+  let { places } = prepared
   let units = 0n
   for (const band of bands) {
     if (band.min > inputTokens) continue
     const cost = inputUnits(band, inputTokens) + band.output * BigInt(maxOutputTokens)
     if (cost > units) units = cost
   }
+  if (extras !== '0') {
+    places = Math.max(places, placesOf(extras))
+    units = units * powerOfTen(places - prepared.places) + toUnits(extras, places)
+  }
+  const micros = microsOfUnits(units, places, options.marginPercent, 'up')
   const limited = asked === undefined && limit !== undefined
-  if (extras === '0') return { units, places, inputTokens, maxOutputTokens, limited }
-  const scale = Math.max(places, placesOf(extras))
-  const total = units * powerOfTen(scale - places) + toUnits(extras, scale)
-  return { units: total, places: scale, inputTokens, maxOutputTokens, limited }
+  return { units, places, micros, inputTokens, maxOutputTokens, limited }
 }
 
 /**
@@ -214,8 +220,8 @@ export function boundCharge(call: CallBeforehand, options: PriceOptions): Bound 
  * @example estimateCharge({ rate, marginPercent: '60', inputTokens: 2000, maxOutputTokens: 1000 }).credits
  */
 export function estimateCharge(options: EstimateOptions): Estimate {
-  const { units, places, inputTokens, maxOutputTokens } = boundCharge(options, options)
-  const credits = fromUnits(microsOfUnits(units, places, options.marginPercent, 'up'), CREDIT_PLACES)
+  const { units, places, micros, inputTokens, maxOutputTokens } = boundCharge(options, options)
+  const credits = fromUnits(micros, CREDIT_PLACES)
   return { credits, costUsd: fromUnits(units, places), inputTokens, maxOutputTokens }
 }
 

@@ -16,15 +16,23 @@ export function toMicros(time: string, path = 'at'): number {
 }
 
 // Writing a date costs a microsecond, and within a second only three digits of it change.
-let secondOf = Number.NaN
-let second = ''
+const SECONDS = 64
+const seconds = new Float64Array(SECONDS).fill(Number.NaN)
+const beginnings: string[] = []
 
-/** `new Date(time).toISOString()`, for times that come one after the other. @param time whole milliseconds since 1970 */
-export function isoTime(time: number): string {
+/**
+ * `new Date(time).toISOString()`, for times that lie close together.
+ * @param time whole milliseconds since 1970
+ * @param end for more digits than a `Date` knows of
+ */
+export function isoTime(time: number, end = 'Z'): string {
   const milliseconds = time % 1000
-  if (time - milliseconds !== secondOf) {
-    second = new Date(time).toISOString().slice(0, -4)
-    secondOf = time - milliseconds
+  const second = time - milliseconds
+  const slot = (second / 1000) % SECONDS
+  if (seconds[slot] !== second) {
+    beginnings[slot] = new Date(time).toISOString().slice(0, -4)
+    seconds[slot] = second
   }
-  return `${second}${String(milliseconds).padStart(3, '0')}Z`
+  const zeros = milliseconds < 10 ? '00' : milliseconds < 100 ? '0' : ''
+  return `${beginnings[slot]}${zeros}${milliseconds}${end}`
 }

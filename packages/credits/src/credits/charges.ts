@@ -1,14 +1,13 @@
 import { calculateTotals } from '../core/calculate.ts'
 import type { CostUnits } from '../core/charge.ts'
 import { CreditError } from '../core/errors.ts'
-import { boundCharge } from '../core/estimate.ts'
+import { type Bound, boundCharge } from '../core/estimate.ts'
 import {
   CREDIT_PLACES,
   creditsOfUsd,
   creditsPerUsd,
   divideRounded,
   fromUnits,
-  microsOfUnits,
   toUnits,
   USD_PLACES,
 } from '../core/money.ts'
@@ -101,15 +100,9 @@ function unknownModel(model: string): CreditError {
 }
 
 /** An upper bound as integers: {@link EstimateResult} before it is written. */
-export interface CallBound {
-  /** Millionths of a credit, rounded up. */
-  micros: bigint
-  maxOutputTokens: number
-  /** The clamp is the model's own limit, so the provider keeps to it unasked. */
-  limited: boolean
-  /** False: no price is known, and this is the ceiling. */
-  priced: boolean
-  cost: CostUnits
+export interface CallBound extends Omit<Bound, 'inputTokens'> {
+  /** No price is known, and this is the ceiling. */
+  ceiling?: true
 }
 
 /** The upper bound of a call, priced with these rows; the ceiling where they have no price for it. */
@@ -117,29 +110,24 @@ export function boundWith(model: string, call: EstimateUsage, pricing: CallPrici
   const { rate, marginPercent, ceilingCredits } = pricing
   try {
     if (rate === undefined) throw unknownModel(model)
-    const cost = boundCharge(call, { rate, marginPercent })
-    const micros = microsOfUnits(cost.units, cost.places, marginPercent, 'up')
-    return { micros, maxOutputTokens: cost.maxOutputTokens, limited: cost.limited, priced: true, cost }
+    return boundCharge(call, { rate, marginPercent })
   } catch (error) {
     if (ceilingCredits === undefined || !CreditError.isInstance(error) || error.code !== 'UNKNOWN_MODEL') throw error
-    return {
-      micros: toUnits(ceilingCredits, CREDIT_PLACES),
-      maxOutputTokens: call.maxOutputTokens ?? UNKNOWN_OUTPUT_TOKENS,
-      limited: false,
-      priced: false,
-      cost: costOfCredits(ceilingCredits, marginPercent),
-    }
+    const micros = toUnits(ceilingCredits, CREDIT_PLACES)
+    const maxOutputTokens = call.maxOutputTokens ?? UNKNOWN_OUTPUT_TOKENS
+    const cost = costOfCredits(ceilingCredits, marginPercent)
+    return { ...cost, micros, maxOutputTokens, limited: false, ceiling: true }
   }
 }
 
 /** {@link boundWith} as text. */
 export function estimateWith(model: string, call: EstimateUsage, pricing: CallPricing): EstimateResult {
-  const { micros, maxOutputTokens, priced, cost } = boundWith(model, call, pricing)
+  const { micros, units, places, maxOutputTokens, ceiling } = boundWith(model, call, pricing)
   return {
     amount: fromUnits(micros, CREDIT_PLACES),
-    costUsd: fromUnits(cost.units, cost.places),
+    costUsd: fromUnits(units, places),
     maxOutputTokens,
-    rateId: priced ? (pricing.rate?.id ?? null) : null,
+    rateId: ceiling ? null : (pricing.rate?.id ?? null),
     marginId: pricing.margin.id,
     marginPercent: pricing.marginPercent,
   }

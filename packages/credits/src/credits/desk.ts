@@ -16,11 +16,11 @@ export interface Caller {
   feature?: string | undefined
 }
 
-/** An upper bound of a call, in millionths of a credit. */
-export interface DeskBound extends Pick<CallBound, 'micros' | 'maxOutputTokens' | 'limited'> {
-  /** The rows it was computed with, to be handed in again: then nothing is looked up twice. */
-  rows: CallPricing | undefined
-}
+/** An upper bound of a call. */
+export type DeskBound = Pick<CallBound, 'micros' | 'maxOutputTokens' | 'limited'>
+
+/** Rate and margin of a call, looked up once and handed in again; undefined where somebody else does the pricing. */
+export type DeskRows = CallPricing | undefined
 
 /** A call to price, with its usage normalised. */
 export interface DeskPrice extends Omit<PriceInput, 'usage' | 'planId' | 'userId'>, Caller {
@@ -28,16 +28,19 @@ export interface DeskPrice extends Omit<PriceInput, 'usage' | 'planId' | 'userId
 }
 
 /**
- * The four use cases of a wrapped call. What `ai/` hands in was computed there, or is the same for a thousand calls, so
+ * The use cases of a wrapped call. What `ai/` hands in was computed there, or is the same for a thousand calls, so
  * it is not parsed again for each of them, amounts that are calculated with are integers, and what is known already is
  * not waited for. The public methods do the same with everything checked.
  */
 export interface Desk {
   /** @throws CreditError as `estimate` does, at once or later */
-  bound(caller: Caller, model: string, call: EstimateUsage, rows?: CallPricing): Soon<DeskBound>
+  rows(caller: Caller, model: string): Soon<DeskRows>
+  /** @throws CreditError as `estimate` does, at once or later */
+  bound(caller: Caller, model: string, call: EstimateUsage, rows: DeskRows): Soon<DeskBound>
   /** @throws CreditError as `price` does, at once or later */
-  price(input: DeskPrice, rows: CallPricing | undefined): Soon<ChargeRecord>
-  reserve(input: ReserveInput & { amount: string }, rows: CallPricing | undefined): Promise<ReserveResult>
+  price(input: DeskPrice, rows: DeskRows): Soon<ChargeRecord>
+  /** @throws CreditError as `reserve` does, at once or later */
+  reserve(input: ReserveInput & { amount: string }, rows: DeskRows): Promise<ReserveResult>
   settle(reservationId: string, charge: ChargeRecord | undefined): Promise<SettleResult>
 }
 
@@ -69,13 +72,14 @@ export function deskOf(credits: Credits): Desk {
 // Async, so that whatever thenable a replaced method returns is a promise here.
 function publicDesk(credits: Credits): Desk {
   return {
+    rows: () => undefined,
     async bound({ userId, feature }, model, call) {
       const { amount, maxOutputTokens, rateId } = await credits.estimate({ model, feature, userId, ...call })
       const limited =
         call.maxOutputTokens === undefined &&
         rateId !== null &&
         (await credits.pricing()).find({ model, feature }).rate.maxOutputTokens !== null
-      return { micros: toUnits(amount, CREDIT_PLACES), maxOutputTokens, limited, rows: undefined }
+      return { micros: toUnits(amount, CREDIT_PLACES), maxOutputTokens, limited }
     },
     price: async (input) => credits.price(input),
     reserve: async (input) => credits.reserve(input),
@@ -94,12 +98,9 @@ function ownDesk(context: SpendContext): Desk {
     userId: idOf(userId),
   })
   return {
-    bound(caller, model, call, rows) {
-      return soon(rows ?? prices.find(scopeOf(caller, model)), (found) => {
-        const { micros, maxOutputTokens, limited } = boundWith(model, call, found)
-        return { micros, maxOutputTokens, limited, rows: found }
-      })
-    },
+    rows: (caller, model) => prices.find(scopeOf(caller, model)),
+    bound: (caller, model, call, rows) =>
+      soon(rows ?? prices.find(scopeOf(caller, model)), (found) => boundWith(model, call, found)),
     price(input, rows) {
       const { model, rateId, marginId, reported } = input
       const scope = scopeOf(input, model)
@@ -108,11 +109,12 @@ function ownDesk(context: SpendContext): Desk {
       const found = rows ?? (frozen ? prices.frozen(rateId, marginId) : prices.find(scope, reported !== undefined))
       return soon(found, (late) => priced(chargeRecord(input, late)))
     },
-    async reserve(input, rows) {
+    reserve(input, rows) {
       const { feature, metadata, ttlSeconds } = input
       if (feature !== undefined) labelOf(feature)
-      const terms = metadata === undefined && ttlSeconds === undefined ? undefined : { metadata, ttlSeconds }
-      const order = { ...input, userId: idOf(input.userId), ...(terms && parseOrThrow(inputs.terms, terms)) }
+      const order = { ...input, userId: idOf(input.userId) }
+      const terms = metadata !== undefined || ttlSeconds !== undefined
+      if (terms) Object.assign(order, parseOrThrow(inputs.terms, { metadata, ttlSeconds }))
       return hold(context, order, rows)
     },
     settle: (reservationId, charge) => close(context, reservationId, charge),

@@ -12,7 +12,7 @@ import type {
   StoreReserveInput,
 } from '../store/port.ts'
 import { estimateWith } from './charges.ts'
-import { unlessBusy, withDetails } from './errors.ts'
+import { againIfBusy, unlessBusy, withDetails } from './errors.ts'
 import type { FailOpen } from './fail-open.ts'
 import { inputs } from './inputs.ts'
 import type { CallPricing, Prices } from './prices.ts'
@@ -95,7 +95,8 @@ export async function hold(
   const request = reserveRequest(context, order, reservationId, rows)
   let result: ReserveResult
   try {
-    result = Object.assign(await context.store.reserve(request), { failedOpen: false })
+    result = (await context.store.reserve(request)) as ReserveResult
+    result.failedOpen = false
   } catch (error) {
     result = (await repeated(context, order, request, error)) ?? promised(context, request, error)
   }
@@ -112,9 +113,10 @@ export async function close(
   const request = { reservationId, charge, userId: failOpen?.userOf(reservationId) }
   let result: SettleResult
   try {
-    result = await unlessBusy(retries, () => store.settle(request))
+    result = await store.settle(request)
   } catch (error) {
-    return explain({ reservationId })(error)
+    const again = againIfBusy(error, retries, () => store.settle(request))
+    result = await again.catch(explain({ reservationId }))
   }
   failOpen?.kept(reservationId)
   prices.forget(reservationId)
@@ -122,8 +124,8 @@ export async function close(
 }
 
 function reserveRequest(
-  { ttlSeconds }: SpendContext,
-  { userId, model, feature, amount, minimumAmount, metadata, estimate, ...rest }: ReserveInput,
+  context: SpendContext,
+  { userId, model, feature, amount, minimumAmount, metadata, estimate, ttlSeconds = context.ttlSeconds }: ReserveInput,
   reservationId: string,
   rows: CallPricing | undefined,
 ): StoreReserveInput {
@@ -133,7 +135,7 @@ function reserveRequest(
     // The schema asks for one of the two, and for a model beside an estimate.
     amount: amount ?? (model && rows ? estimateWith(model, estimate ?? {}, rows).amount : '0'),
     minimumAmount,
-    ttlSeconds: rest.ttlSeconds ?? ttlSeconds,
+    ttlSeconds,
     feature,
     model,
     rateId: rows?.rate?.id,

@@ -45,10 +45,26 @@ function long(field: string, text: string): Micros {
   return match[1] === '-' ? -size : size
 }
 
+// Within an operation the same amounts are written again and again: what is held, what is left.
+let recent = 0n
+let recentText = '0'
+let older = 0n
+let olderText = '0'
+
 /** The canonical decimal string: no exponent, no trailing zeros, never "-0". */
 export function decimal(value: Micros): string {
   if (value === 0n) return '0'
   if (value < 0n) return `-${decimal(-value)}`
+  if (value === recent) return recentText
+  const text = value === older ? olderText : written(value)
+  older = recent
+  olderText = recentText
+  recent = value
+  recentText = text
+  return text
+}
+
+function written(value: Micros): string {
   const digits = value.toString()
   const point = digits.length - 6
   let end = digits.length

@@ -66,7 +66,7 @@ function place(account: Account, lot: Lot): void {
 
 /** Takes credits in burn-down order; what no lot covers becomes debt. The caller has checked that it may. */
 export function burn(account: Account, amount: Micros): Piece[] {
-  const pieces: Piece[] = []
+  let pieces: Piece[] = []
   let left = amount
   while (left > 0n) {
     const lot = account.lots[0]
@@ -74,7 +74,9 @@ export function burn(account: Account, amount: Micros): Piece[] {
     const taken = least(left, lot.remaining)
     lot.remaining -= taken
     shift(account, lot.bucket, -taken)
-    pieces.push({ lot, amount: taken })
+    // Nearly always one lot is enough, and an array that is grown keeps room for many.
+    if (left === amount) pieces = [{ lot, amount: taken }]
+    else pieces.push({ lot, amount: taken })
     left -= taken
     if (lot.remaining === 0n) account.lots.shift()
   }

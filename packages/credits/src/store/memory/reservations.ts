@@ -92,14 +92,15 @@ export function capture(bank: Bank, input: StoreCaptureInput): CaptureResult {
   const cost = micros('charge.amount', input.charge.amount, 0n)
   if (input.captureId === input.reservationId) throw invalidInput('captureId', 'must be an id of its own')
   const more = input.extend && askedOf(input.extend)
-  const { account, held, now } = open(bank, input.reservationId)
+  const opened = open(bank, input.reservationId)
+  const { account, held, now } = opened
   const asked = `capture ${cost} ${input.charge.costUsd}`
   const done = stepOf(held, input.captureId, asked)
   if (done?.transaction) {
     return { ...answer(account, held, true), transaction: { ...done.transaction }, extension: done.extension }
   }
   if (held.state === 'settled' || held.state === 'released') throw closed(held)
-  const transaction = charge(bank, { account, held, now }, cost, input.charge, input.captureId)
+  const transaction = charge(bank, opened, cost, input.charge, input.captureId)
   const mayGrow = held.state === 'active' && account.status === 'active' && !bank.spendingFrozen
   let extension: Extension | null = null
   if (more !== undefined) extension = mayGrow ? grow(account, held, more, now) : NOTHING
@@ -110,11 +111,12 @@ export function capture(bank: Bank, input: StoreCaptureInput): CaptureResult {
 export function settle(bank: Bank, input: StoreSettleInput): SettleResult {
   const cost = input.charge === undefined ? 0n : micros('charge.amount', input.charge.amount, 0n)
   if (input.userId !== undefined) bookLate(bank, input.reservationId, input.userId, input.charge)
-  const { account, held, now } = open(bank, input.reservationId)
+  const opened = open(bank, input.reservationId)
+  const { account, held, now } = opened
   if (held.state === 'released') throw closed(held)
   if (held.state === 'settled') return settled(account, held, true)
   if (input.charge !== undefined) {
-    held.settlement = charge(bank, { account, held, now }, cost, input.charge, undefined)
+    held.settlement = charge(bank, opened, cost, input.charge, undefined)
   }
   closeHold(account, held, 'settled', now)
   return settled(account, held, false)
@@ -236,12 +238,16 @@ function repeatedReserve(bank: Bank, held: Held, input: StoreReserveInput, asked
 }
 
 function answer(account: Account, held: Held, replayed: boolean): ReservationResult {
-  return { ...reservationOf(held), replayed, balance: balanceOf(account) }
+  const result = reservationOf(held) as ReservationResult
+  result.replayed = replayed
+  result.balance = balanceOf(account)
+  return result
 }
 
 function settled(account: Account, held: Held, replayed: boolean): SettleResult {
-  const transaction = held.settlement === null ? null : { ...held.settlement }
-  return { ...answer(account, held, replayed), transaction }
+  const result = answer(account, held, replayed) as SettleResult
+  result.transaction = held.settlement === null ? null : { ...held.settlement }
+  return result
 }
 
 function stepOf(held: Held, id: string, asked: string): Step | undefined {

@@ -1,3 +1,4 @@
+import { isoTime } from '../../core/time.ts'
 import type { Balance, Extension, Metadata, Reservation, ReservationState, Transaction } from '../port.ts'
 import { decimal, type Micros } from './amounts.ts'
 
@@ -107,19 +108,9 @@ export function worth(account: Account): Micros {
   return account.planCredits + account.addOnCredits - account.debt
 }
 
-const ISO_SLOTS = 64
-const isoTimes = new Float64Array(ISO_SLOTS)
-const isoTexts: string[] = []
-
-/** ISO time with microseconds, as the SQL functions write it. Remembered: the same few moments are asked for often. */
+/** ISO time with microseconds, as the SQL functions write it. */
 export function iso(time: number): string {
-  const slot = time & (ISO_SLOTS - 1)
-  const known = isoTexts[slot]
-  if (known !== undefined && isoTimes[slot] === time) return known
-  const text = `${new Date(time).toISOString().slice(0, -1)}000Z`
-  isoTimes[slot] = time
-  isoTexts[slot] = text
-  return text
+  return isoTime(time, '000Z')
 }
 
 export function balanceOf(account: Account): Balance {
