@@ -30,6 +30,8 @@ class StreamMeter {
   #draining: Promise<void> | undefined
   #failure: { error: unknown } | undefined
   #limit: number
+  /** A part is being read or looked at. */
+  #reading = false
   /** The provider's stream has ended, one way or another. */
   #done = false
   #closed = false
@@ -59,26 +61,44 @@ class StreamMeter {
     )
   }
 
-  // The hot path: one read, one count, one enqueue, and no promise but the read's own.
-  #pull(): Promise<void> {
+  // The hot path: one read, one count, one enqueue, and no promise but the read's own. The stream is not told of that
+  // one: it asks again after every part, as long as somebody waits for more.
+  #pull(): Promise<void> | undefined {
+    if (this.#reading) return undefined
     this.#idle.activity++
     if (this.#done || this.#ready.length > 0 || this.#draining !== undefined) return this.#pullRest()
     this.#idle.waiting = false
-    return this.#reader.read().then(this.#onRead, this.#onBroken)
+    this.#reading = true
+    this.#reader.read().then(this.#onRead, this.#onBroken)
+    return undefined
   }
 
-  readonly #onRead = (read: ReadableStreamReadResult<Part>): void | Promise<void> => {
+  readonly #onRead = (read: ReadableStreamReadResult<Part>): void => {
     this.#idle.waiting = true
-    if (read.done) return this.#ended().then(() => this.#close())
-    const part = this.#see(read.value)
-    if (!(part instanceof Promise)) return this.#give(part)
-    return part.then((late) => (late === undefined ? this.#pull() : this.#give(late)))
+    try {
+      const seen = read.done ? this.#ended() : this.#see(read.value)
+      if (seen instanceof Promise) seen.then(this.#onSeen, this.#onFault)
+      else this.#onSeen(seen)
+    } catch (error) {
+      this.#onFault(error)
+    }
   }
 
-  readonly #onBroken = async (error: unknown): Promise<void> => {
+  /** Hands out a part, or goes on where there is none to hand out. */
+  readonly #onSeen = (part: Part | undefined): void => {
+    this.#reading = false
+    if (part !== undefined) this.#give(part)
+    else this.#pull()?.catch(this.#onFault)
+  }
+
+  readonly #onBroken = (error: unknown): void => {
     this.#idle.waiting = true
-    await this.#broken(error)
-    this.#fail(providerError(error))
+    this.#broken(error).then(() => this.#onFault(providerError(error)), this.#onFault)
+  }
+
+  readonly #onFault = (error: unknown): void => {
+    this.#reading = false
+    this.#fail(error)
   }
 
   /** What is left after the provider: the ends of a stream that was cut off, or what was drained. */
@@ -97,8 +117,8 @@ class StreamMeter {
       case 'reasoning-delta':
       case 'tool-input-delta': {
         const { output } = this.#call
-        if (typeof part.delta === 'string') output.add(part.delta)
-        return output.beyond(this.#limit) ? this.#outgrown(part) : part
+        const most = typeof part.delta === 'string' ? output.add(part.delta) : 0
+        return most > this.#limit && output.beyond(this.#limit) ? this.#outgrown(part) : part
       }
       case 'finish':
         return this.#finish(part)
@@ -113,11 +133,13 @@ class StreamMeter {
 
   async #finish(part: Part): Promise<Part> {
     this.#idle.stop()
-    const { operation, funds } = this.#call
+    const { operation, funds, run } = this.#call
     const reason = reasonOf(part.finishReason)
     if (funds.short && reason === 'length') operation.cutShort(funds)
+    // Known to be the last one, the charge closes the books; nobody need watch for an end that is here.
+    if (run.endsWith(reason)) operation.end()
     await this.#call.complete((part.usage ?? undefined) as UsageInput | undefined, part.providerMetadata)
-    await this.#call.run.answered(reason)
+    await run.answered(reason)
     return part
   }
 
@@ -190,8 +212,8 @@ class StreamMeter {
     await cancelled
   }
 
-  /** The provider's stream ended without a finish part, or after it. */
-  async #ended(): Promise<void> {
+  /** The provider's stream ended without a finish part, or after it: nothing more to hand out. */
+  async #ended(): Promise<undefined> {
     this.#done = true
     this.#idle.stop()
     await this.#call.lose('failed')

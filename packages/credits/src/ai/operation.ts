@@ -205,7 +205,7 @@ export class Operation {
   /** The call has ended: nothing more will be asked of a provider, though calls may still be under way. */
   end(): Soon<void> {
     this.#ended = true
-    return this.#closeIfOver()
+    return this.over ? this.#close() : undefined
   }
 
   /** Closes the books now if no provider call is under way; a later one opens them again. */
@@ -293,12 +293,8 @@ export class Operation {
 
   #landed(): Soon<void> {
     this.#inFlight--
+    if (this.over) return this.#close()
     this.#idle?.start()
-    return this.#closeIfOver()
-  }
-
-  #closeIfOver(): Soon<void> {
-    return this.over ? this.#close() : undefined
   }
 
   #close(): Promise<void> {

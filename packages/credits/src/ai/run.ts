@@ -17,6 +17,9 @@ export interface RunPlan {
   maxRetries: number
 }
 
+/** Ends of a stream that is no answer. */
+const BROKEN: ReadonlySet<string> = new Set(['error', 'cancelled', 'ended', 'broken'])
+
 /** One call of a wrapped function: the operation that pays for it, and what ends it. */
 export class Run {
   readonly operation: Operation
@@ -37,12 +40,16 @@ export class Run {
   answered(how: string): Soon<void> {
     this.answers++
     this.#failures = 0
+    if (this.endsWith(how)) return this.operation.end()
+    const { owns, streams } = this.plan
+    if (owns && streams && !BROKEN.has(how) && how !== 'tool-calls') return this.operation.pause()
+  }
+
+  /** Whether a stream's call is over with this answer. */
+  endsWith(how: string): boolean {
     const { owns, streams, single, retriesStreams } = this.plan
-    if (!owns || !streams) return
-    const failed = how === 'error' || how === 'cancelled' || how === 'ended' || how === 'broken'
-    if (failed) return !retriesStreams && (single || how === 'cancelled') ? this.operation.end() : undefined
-    if (single) return this.operation.end()
-    return how === 'tool-calls' ? undefined : this.operation.pause()
+    if (!owns || !streams) return false
+    return BROKEN.has(how) ? !retriesStreams && (single || how === 'cancelled') : single
   }
 
   /** A provider call was refused; the SDK may call again. */

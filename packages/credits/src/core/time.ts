@@ -16,8 +16,8 @@ export function toMicros(time: string, path = 'at'): number {
 }
 
 // Writing a date costs a microsecond, and within a second only three digits of it change.
-const SECONDS = 64
-const seconds = new Float64Array(SECONDS).fill(Number.NaN)
+const SLOTS = 64
+const seconds = new Float64Array(SLOTS).fill(Number.NaN)
 const beginnings: string[] = []
 
 /**
@@ -26,13 +26,13 @@ const beginnings: string[] = []
  * @param end for more digits than a `Date` knows of
  */
 export function isoTime(time: number, end = 'Z'): string {
-  const milliseconds = time % 1000
-  const second = time - milliseconds
-  const slot = (second / 1000) % SECONDS
+  const second = Math.floor(time / 1000)
+  const slot = second & (SLOTS - 1)
   if (seconds[slot] !== second) {
     beginnings[slot] = new Date(time).toISOString().slice(0, -4)
     seconds[slot] = second
   }
+  const milliseconds = time - second * 1000
   const zeros = milliseconds < 10 ? '00' : milliseconds < 100 ? '0' : ''
   return `${beginnings[slot]}${zeros}${milliseconds}${end}`
 }

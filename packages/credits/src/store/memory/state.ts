@@ -108,9 +108,19 @@ export function worth(account: Account): Micros {
   return account.planCredits + account.addOnCredits - account.debt
 }
 
-/** ISO time with microseconds, as the SQL functions write it. */
+const ISO_SLOTS = 64
+const isoTimes = new Float64Array(ISO_SLOTS)
+const isoTexts: string[] = []
+
+/** ISO time with microseconds, as the SQL functions write it. Remembered: the same few moments are asked for often. */
 export function iso(time: number): string {
-  return isoTime(time, '000Z')
+  const slot = time & (ISO_SLOTS - 1)
+  const known = isoTexts[slot]
+  if (known !== undefined && isoTimes[slot] === time) return known
+  const text = isoTime(time, '000Z')
+  isoTimes[slot] = time
+  isoTexts[slot] = text
+  return text
 }
 
 export function balanceOf(account: Account): Balance {
