@@ -1,9 +1,10 @@
 import type { UsageInput } from '../core/normalize-usage.ts'
 import type { ProviderCall } from './call.ts'
 import { isAbort, providerError } from './errors.ts'
-import { Idle } from './idle.ts'
+import { Idle, type Watched } from './idle.ts'
 import { finishPart, OpenBlocks, type Part } from './parts.ts'
 import type { AnyModel } from './sdk.ts'
+import type { OutputTally } from './tokens.ts'
 
 /**
  * The stream of a provider call, read through a meter: nothing is read before it is asked for, nothing is kept, and
@@ -17,10 +18,15 @@ export function meteredStream<Result extends { stream: ReadableStream<unknown> }
   return { ...result, stream: new StreamMeter(result.stream as ReadableStream<Part>, call, model).stream }
 }
 
-class StreamMeter {
+class StreamMeter implements Watched {
   readonly stream: ReadableStream<Part>
+  /** Parts that were asked for. */
+  activity = 0
+  /** A part is being read or looked at. */
+  busy = false
   readonly #reader: ReadableStreamDefaultReader<Part>
   readonly #call: ProviderCall
+  readonly #output: OutputTally
   readonly #model: AnyModel
   readonly #blocks = new OpenBlocks()
   readonly #idle: Idle
@@ -30,8 +36,6 @@ class StreamMeter {
   #draining: Promise<void> | undefined
   #failure: { error: unknown } | undefined
   #limit: number
-  /** A part is being read or looked at. */
-  #reading = false
   /** The provider's stream has ended, one way or another. */
   #done = false
   #closed = false
@@ -39,15 +43,10 @@ class StreamMeter {
   constructor(source: ReadableStream<Part>, call: ProviderCall, model: AnyModel) {
     this.#reader = source.getReader()
     this.#call = call
+    this.#output = call.output
     this.#model = model
     this.#limit = call.funds.maxOutputTokens
-    const { operation } = call
-    const { idleSeconds } = operation.context.abandoned ?? {}
-    this.#idle = new Idle(
-      idleSeconds,
-      () => void this.#abandon(),
-      () => void operation.keepAlive(),
-    )
+    this.#idle = new Idle(call.operation.context.abandoned?.idleSeconds, this)
     this.#idle.start()
     this.stream = new ReadableStream<Part>(
       {
@@ -61,20 +60,26 @@ class StreamMeter {
     )
   }
 
+  onIdle(): void {
+    this.#abandon()
+  }
+
+  onLook(): void {
+    this.#call.operation.keepAlive()
+  }
+
   // The hot path: one read, one count, one enqueue, and no promise but the read's own. The stream is not told of that
   // one: it asks again after every part, as long as somebody waits for more.
   #pull(): Promise<void> | undefined {
-    if (this.#reading) return undefined
-    this.#idle.activity++
+    if (this.busy) return undefined
+    this.activity++
     if (this.#done || this.#ready.length > 0 || this.#draining !== undefined) return this.#pullRest()
-    this.#idle.waiting = false
-    this.#reading = true
+    this.busy = true
     this.#reader.read().then(this.#onRead, this.#onBroken)
     return undefined
   }
 
   readonly #onRead = (read: ReadableStreamReadResult<Part>): void => {
-    this.#idle.waiting = true
     try {
       const seen = read.done ? this.#ended() : this.#see(read.value)
       if (seen instanceof Promise) seen.then(this.#onSeen, this.#onFault)
@@ -86,18 +91,17 @@ class StreamMeter {
 
   /** Hands out a part, or goes on where there is none to hand out. */
   readonly #onSeen = (part: Part | undefined): void => {
-    this.#reading = false
+    this.busy = false
     if (part !== undefined) this.#give(part)
     else this.#pull()?.catch(this.#onFault)
   }
 
   readonly #onBroken = (error: unknown): void => {
-    this.#idle.waiting = true
     this.#broken(error).then(() => this.#onFault(providerError(error)), this.#onFault)
   }
 
   readonly #onFault = (error: unknown): void => {
-    this.#reading = false
+    this.busy = false
     this.#fail(error)
   }
 
@@ -116,9 +120,8 @@ class StreamMeter {
       case 'text-delta':
       case 'reasoning-delta':
       case 'tool-input-delta': {
-        const { output } = this.#call
-        const most = typeof part.delta === 'string' ? output.add(part.delta) : 0
-        return most > this.#limit && output.beyond(this.#limit) ? this.#outgrown(part) : part
+        const most = typeof part.delta === 'string' ? this.#output.add(part.delta) : 0
+        return most > this.#limit && this.#output.beyond(this.#limit) ? this.#outgrown(part) : part
       }
       case 'finish':
         return this.#finish(part)
@@ -153,7 +156,7 @@ class StreamMeter {
     this.#stop('credits have run out')
     await this.#call.lose('aborted')
     const { inputTokens } = this.#call.demand.likely(0)
-    const usage = { output: this.#call.output.likely, ...(inputTokens !== undefined && { input: inputTokens }) }
+    const usage = { output: this.#output.likely, ...(inputTokens !== undefined && { input: inputTokens }) }
     this.#ready.push(part, ...this.#blocks.ends())
     await this.#call.run.answered('length')
     this.#ready.push(finishPart(this.#call.operation, this.#model, usage))
@@ -172,7 +175,7 @@ class StreamMeter {
     operation.stopped ??= { reason: 'abandoned', required: '0', available: '0' }
     await this.#call.lose('aborted')
     this.#ready.push(...this.#blocks.ends())
-    const usage = { output: this.#call.output.likely }
+    const usage = { output: this.#output.likely }
     this.#ready.push(finishPart(operation, this.#model, usage))
     await operation.end()
   }

@@ -94,7 +94,8 @@ export class Operation {
 
   /** For a call whose end may never be told: it is over when nothing has happened for a while. */
   watch(): void {
-    this.#idle ??= new Idle(this.context.abandoned?.idleSeconds, () => void this.end())
+    const watched = { activity: 0, busy: false, onIdle: () => void this.end() }
+    this.#idle ??= new Idle(this.context.abandoned?.idleSeconds, watched)
   }
 
   /** From now on idle time counts. */
