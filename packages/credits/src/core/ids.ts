@@ -40,8 +40,10 @@ export function uuidv7(now: number = Date.now()): string {
   const at = draw()
   const hex = (offset: number) => HEX[POOL[at + offset] as number] as string
   const variant = HEX[((POOL[at + 2] as number) & 0x3f) | VARIANT]
-  const tail = hex(4) + hex(5) + hex(6) + hex(7) + hex(8) + hex(9)
-  return `${begin(now)}${hex(0)[0]}${hex(1)}-${variant}${hex(3)}-${tail}`
+  // Pieces of up to twelve characters are joined by copying; a longer text would be a chain of all its pieces.
+  const middle = `${hex(0)[0]}${hex(1)}-${variant}${hex(3)}-`
+  const end = hex(4) + hex(5) + hex(6) + hex(7) + hex(8) + hex(9)
+  return begin(now) + middle + end
 }
 
 function format(bytes: Uint8Array): string {

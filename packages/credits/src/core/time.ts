@@ -34,5 +34,6 @@ export function isoTime(time: number, end = 'Z'): string {
   }
   const milliseconds = time - second * 1000
   const zeros = milliseconds < 10 ? '00' : milliseconds < 100 ? '0' : ''
-  return `${beginnings[slot]}${zeros}${milliseconds}${end}`
+  const rest = `${zeros}${milliseconds}${end}`
+  return beginnings[slot] + rest
 }

@@ -1,3 +1,4 @@
+import { uuidv7 } from '../../core/ids.ts'
 import type { Transaction } from '../port.ts'
 import { decimal, least, type Micros } from './amounts.ts'
 import { type Account, iso, type Lot, NEVER, type Piece, worth } from './state.ts'
@@ -9,7 +10,7 @@ export type Entry = Pick<Transaction, 'type' | 'source'> &
 /** Writes one row. Call it after the account's figures have changed: the row holds the balance after it. */
 export function append(account: Account, now: number, entry: Entry): Transaction {
   const transaction: Transaction = {
-    id: entry.id ?? crypto.randomUUID(),
+    id: entry.id ?? uuidv7(),
     userId: account.userId,
     version: account.ledger.length + 1,
     type: entry.type,
