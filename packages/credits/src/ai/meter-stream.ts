@@ -30,6 +30,7 @@ class StreamMeter implements Watched {
   readonly #model: AnyModel
   readonly #blocks = new OpenBlocks()
   readonly #idle: Idle
+  readonly #signal: AbortSignal | undefined
   /** Parts to hand out before the provider is read again: the ends of a cut-off stream, or what was drained. */
   #ready: Part[] = []
   #controller: ReadableStreamDefaultController<Part> | undefined
@@ -48,6 +49,8 @@ class StreamMeter implements Watched {
     this.#limit = call.funds.maxOutputTokens
     this.#idle = new Idle(call.operation.context.abandoned?.idleSeconds, this)
     this.#idle.start()
+    this.#signal = call.params.abortSignal as AbortSignal | undefined
+    this.#signal?.addEventListener('abort', this.#onAbort)
     this.stream = new ReadableStream<Part>(
       {
         start: (controller) => {
@@ -100,6 +103,15 @@ class StreamMeter implements Watched {
     this.#broken(error).then(() => this.#onFault(providerError(error)), this.#onFault)
   }
 
+  /** A reader who waits for a part hears of it from the provider. One who does not may never come back to hear of it. */
+  readonly #onAbort = (): void => {
+    if (this.busy || this.#done) return
+    this.busy = true
+    const reason: unknown = this.#signal?.reason
+    this.#reader.cancel(reason).catch(() => undefined)
+    this.#onBroken(reason)
+  }
+
   readonly #onFault = (error: unknown): void => {
     this.busy = false
     this.#fail(error)
@@ -135,7 +147,7 @@ class StreamMeter implements Watched {
   }
 
   async #finish(part: Part): Promise<Part> {
-    this.#idle.stop()
+    this.#unwatch()
     const { operation, funds, run } = this.#call
     const reason = reasonOf(part.finishReason)
     if (funds.short && reason === 'length') operation.cutShort(funds)
@@ -208,8 +220,10 @@ class StreamMeter implements Watched {
       return
     }
     this.#done = true
-    this.#idle.stop()
+    this.#unwatch()
     const cancelled = this.#reader.cancel(reason)
+    // Heard of below: a provider that refuses at once would be an unhandled rejection until then.
+    cancelled.catch(() => undefined)
     await this.#call.lose('aborted')
     await this.#call.run.answered('cancelled')
     await cancelled
@@ -218,25 +232,28 @@ class StreamMeter implements Watched {
   /** The provider's stream ended without a finish part, or after it: nothing more to hand out. */
   async #ended(): Promise<undefined> {
     this.#done = true
-    this.#idle.stop()
+    this.#unwatch()
     await this.#call.lose('failed')
     await this.#call.run.answered('ended')
   }
 
   async #broken(error: unknown): Promise<void> {
     this.#done = true
-    this.#idle.stop()
-    await this.#call.lose(
-      isAbort(error, this.#call.params.abortSignal as AbortSignal | undefined) ? 'aborted' : 'failed',
-    )
+    this.#unwatch()
+    await this.#call.lose(isAbort(error, this.#signal) ? 'aborted' : 'failed')
     await this.#call.run.answered('broken')
   }
 
   #stop(why: string): void {
     this.#done = true
-    this.#idle.stop()
+    this.#unwatch()
     // The provider is not waited for: it may never answer.
     this.#reader.cancel(new DOMException(why, 'AbortError')).catch(() => undefined)
+  }
+
+  #unwatch(): void {
+    this.#idle.stop()
+    this.#signal?.removeEventListener('abort', this.#onAbort)
   }
 
   // A reader that went away while a part was being fetched has closed the controller already.
