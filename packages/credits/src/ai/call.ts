@@ -5,7 +5,7 @@ import type { ChargeRecord } from '../store/port.ts'
 import { chargeOf, generationIdOf } from './charge.ts'
 import { rateIdOf, report } from './context.ts'
 import { type CallParams, type Demand, demandOf } from './demand.ts'
-import type { Funds } from './funds.ts'
+import { extentOf, type Funds } from './funds.ts'
 import type { Operation } from './operation.ts'
 import { covers, quoteFor } from './quote.ts'
 import type { Run } from './run.ts'
@@ -28,6 +28,8 @@ export class ProviderCall {
   /** The call's options, with the output clamped to the funds. */
   readonly params: CallParams
   readonly demand: Demand
+  /** Something came out that is not counted as it comes: audio, a transcript. */
+  produced = false
   readonly #model: string
   readonly #startedAt = Date.now()
   #generationId: string | undefined
@@ -42,7 +44,7 @@ export class ProviderCall {
     this.output = new OutputTally(operation.context.countTokens)
     this.demand = demand
     this.#model = funds.quote.model
-    this.params = funds.clamped ? { ...params, maxOutputTokens: funds.maxOutputTokens } : params
+    this.params = this.#sent(params)
   }
 
   /** @throws CreditError when the call cannot be paid or priced, at once or later; then nothing was called */
@@ -57,6 +59,17 @@ export class ProviderCall {
       soon(quote, (known) => operation.begin(known)),
       (funds) => new ProviderCall(run, funds, demand, modality, params),
     )
+  }
+
+  /** The options as the provider gets them: clamped to the funds, with a counter in an input that is still to come. */
+  #sent(params: CallParams): CallParams {
+    const { funds } = this
+    const { inflow } = this.demand
+    if (funds.clamped) return { ...params, maxOutputTokens: funds.maxOutputTokens }
+    if (inflow === undefined) return params
+    inflow.covered = extentOf(funds)
+    const input = params[inflow.key] as ReadableStream<unknown>
+    return { ...params, [inflow.key]: inflow.counted(input, (amount) => this.#grow(amount)) }
   }
 
   /** Metadata of any part: the generation id comes with the first, the cost with the last. */
@@ -74,7 +87,10 @@ export class ProviderCall {
    * generated anything costs nothing, one that was aborted has used its input.
    */
   lose(loss: Loss): Soon<void> {
-    const worked = loss === 'aborted' || !this.output.empty
+    const { inflow } = this.demand
+    // Of an input that is still to come, none may have arrived.
+    const begun = inflow === undefined || inflow.seen > 0
+    const worked = this.produced || !this.output.empty || (loss === 'aborted' && begun)
     return worked ? this.#charge(undefined, undefined) : this.#finish(undefined)
   }
 
@@ -87,6 +103,23 @@ export class ProviderCall {
     const minOutputTokens = funds.maxOutputTokens + WORTH_A_ROUND_TRIP
     const payer = { desk, context: { ...context, minOutputTokens } }
     return operation.stretch(funds, await quoteFor(payer, this.#model, { ...this.demand, maxOutputTokens }))
+  }
+
+  /** More funds for an input that has outgrown the present ones; false when there are none. Never throws. */
+  async #grow(amount: number): Promise<boolean> {
+    const { demand, funds, operation } = this
+    const { inflow, grown } = demand
+    if (inflow === undefined || grown === undefined) return false
+    try {
+      const quote = await quoteFor(operation, this.#model, grown(amount))
+      if (quote.full <= funds.allowance) funds.quote = quote
+      else if (!(await operation.stretch(funds, quote))) return false
+      inflow.covered = extentOf(funds)
+      return true
+    } catch (error) {
+      report(operation.context, error, { operation: 'extend', reservationId: operation.reservationId })
+      return false
+    }
   }
 
   #charge(usage: UsageInput | undefined, providerMetadata: unknown): Soon<void> {

@@ -1,10 +1,10 @@
-import type { UsageInput } from '../core/normalize-usage.ts'
 import type { ProviderCall } from './call.ts'
 import { isAbort, providerError } from './errors.ts'
 import { Idle, type Watched } from './idle.ts'
 import { finishPart, OpenBlocks, type Part } from './parts.ts'
 import type { AnyModel } from './sdk.ts'
 import type { OutputTally } from './tokens.ts'
+import { reportedUsage } from './usage.ts'
 
 /**
  * The stream of a provider call, read through a meter: nothing is read before it is asked for, nothing is kept, and
@@ -17,6 +17,21 @@ export function meteredStream<Result extends { stream: ReadableStream<unknown> }
 ): Result {
   return { ...result, stream: new StreamMeter(result.stream as ReadableStream<Part>, call, model).stream }
 }
+
+const UNREAD = 'nobody reads this stream'
+
+/** Parts of streams other than text that say that the provider has worked. */
+const SPOKEN: ReadonlySet<string> = new Set([
+  'audio',
+  'transcript-delta',
+  'transcript-partial',
+  'transcript-final',
+  'source-transcript-delta',
+  'source-transcript-partial',
+  'source-transcript-final',
+  'output-text-delta',
+  'output-text-final',
+])
 
 class StreamMeter implements Watched {
   readonly stream: ReadableStream<Part>
@@ -141,6 +156,7 @@ class StreamMeter implements Watched {
         return part
       default:
         if (part.providerMetadata !== undefined) this.#call.note(part.providerMetadata)
+        if (SPOKEN.has(part.type)) this.#call.produced = true
         this.#blocks.see(part)
         return part
     }
@@ -153,7 +169,7 @@ class StreamMeter implements Watched {
     if (funds.short && reason === 'length') operation.cutShort(funds)
     // Known to be the last one, the charge closes the books; nobody need watch for an end that is here.
     if (run.endsWith(reason)) operation.end()
-    await this.#call.complete((part.usage ?? undefined) as UsageInput | undefined, part.providerMetadata)
+    await this.#call.complete(reportedUsage(this.#call, part), part.providerMetadata)
     await run.answered(reason)
     return part
   }
@@ -183,12 +199,13 @@ class StreamMeter implements Watched {
       this.#draining ??= this.#drain()
       return
     }
-    this.#stop('nobody reads this stream')
+    this.#stop(UNREAD)
     operation.stopped ??= { reason: 'abandoned', required: '0', available: '0' }
     await this.#call.lose('aborted')
-    this.#ready.push(...this.#blocks.ends())
-    const usage = { output: this.#output.likely }
-    this.#ready.push(finishPart(operation, this.#model, usage))
+    if (this.#call.modality === 'language') {
+      const usage = { output: this.#output.likely }
+      this.#ready.push(...this.#blocks.ends(), finishPart(operation, this.#model, usage))
+    } else this.#failure = { error: new DOMException(UNREAD, 'AbortError') }
     await operation.end()
   }
 

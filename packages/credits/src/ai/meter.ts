@@ -43,14 +43,14 @@ export function meter(model: AnyModel, runOf: RunOf, bound: boolean): AnyModel {
 class Meter implements ProxyHandler<AnyModel>, Metered {
   readonly target: AnyModel
   readonly bound: boolean
-  readonly #runOf: RunOf
+  readonly runOf: RunOf
   /** Methods that were asked for: the same one each time. */
   #methods: Map<PropertyKey, unknown> | undefined
 
   constructor(target: AnyModel, runOf: RunOf, bound: boolean) {
     this.target = target
     this.bound = bound
-    this.#runOf = runOf
+    this.runOf = runOf
   }
 
   get(target: AnyModel, key: PropertyKey): unknown {
@@ -63,7 +63,7 @@ class Meter implements ProxyHandler<AnyModel>, Metered {
   #methodOf(target: AnyModel, key: PropertyKey, member: Method): unknown {
     const known = this.#methods?.get(key)
     if (known !== undefined) return known
-    const made = COSTLY.has(key) ? meteredMethod(target, key as string, member, this.#runOf) : member.bind(target)
+    const made = COSTLY.has(key) ? meteredMethod(target, key as string, member, this) : member.bind(target)
     this.#methods ??= new Map()
     this.#methods.set(key, made)
     return made
@@ -82,13 +82,16 @@ const COSTLY = new Set<PropertyKey>([
   'doStart',
 ])
 
-function meteredMethod(target: AnyModel, name: string, method: Method, runOf: RunOf): Method {
+function meteredMethod(target: AnyModel, name: string, method: Method, { runOf, bound }: Meter): Method {
   const streams = name === 'doStream'
   return async (params) => {
     seenByMeter()
     // A provider would refuse it unsent; asking it all the same could only cost money.
     const signal = params.abortSignal as AbortSignal | undefined
-    if (signal?.aborted) throw signal.reason
+    if (signal?.aborted) {
+      if (bound) await runOf(params).rejected(signal.reason)
+      throw signal.reason
+    }
     const run = runOf(params)
     const modality = modalityOf(target, name, params)
     let call: ProviderCall
@@ -111,7 +114,7 @@ function meteredMethod(target: AnyModel, name: string, method: Method, runOf: Ru
     }
     if (streams) return meteredStream(result as { stream: ReadableStream<unknown> }, call, target)
     const { providerMetadata } = (result ?? {}) as { providerMetadata?: unknown }
-    const charged = call.complete(reportedUsage(modality, params, result), providerMetadata)
+    const charged = call.complete(reportedUsage(call, result), providerMetadata)
     if (charged instanceof Promise) await charged
     const closed = run.answered('stop')
     if (closed instanceof Promise) await closed
@@ -126,6 +129,8 @@ function modalityOf(model: AnyModel, method: string, params: CallParams): Modali
   if (method === 'doExtract') return 'extraction'
   if (method === 'doStart' || 'maxVideosPerCall' in model) return 'video'
   if ('maxImagesPerCall' in model) return 'image'
+  if ('targetLanguage' in params) return 'translation'
   if (method === 'doGenerateFromUrl' || 'audio' in params) return 'transcription'
-  return typeof params.text === 'string' ? 'speech' : 'language'
+  // Text alone is what only speech models are given: a string, or a stream of parts.
+  return 'text' in params ? 'speech' : 'language'
 }

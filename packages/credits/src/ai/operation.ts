@@ -143,18 +143,22 @@ export class Operation {
   /** A provider call is over; `charge` is what it cost, undefined when it cost nothing. Never throws. */
   finish(funds: Funds, charge: ChargeRecord | undefined): Soon<void> {
     this.#allowed -= funds.allowance
+    funds.spent = true
     return soon(charge && this.#owe(charge, funds.attempt), () => this.#landed())
   }
 
-  /** More funds for a stream that outgrows its own. @returns false when there are none */
+  /** More funds for a stream that outgrows its own. @returns false when there are none, or it has ended meanwhile */
   async stretch(funds: Funds, quote: Quote): Promise<boolean> {
     return this.#turns.take(async () => {
+      if (funds.spent) return false
       const more = {
         amount: larger(quote.full - funds.allowance, 1n),
         least: larger(quote.least - funds.allowance, 1n),
       }
       const spare = larger(this.#free, 0n)
-      if (spare < more.least && !(await this.#books?.extend(more))) {
+      const granted = spare >= more.least || (await this.#books?.extend(more))
+      if (funds.spent) return false
+      if (!granted) {
         this.#limit('cut-off', quote.full, funds.allowance)
         return false
       }

@@ -27,7 +27,7 @@ export function planOf({ kind, options }: WrappedCall, owns: boolean): RunPlan {
     streams: kind.delivery === 'stream',
     single: !kind.loops || !hasTools(options),
     retriesStreams: streamRetries !== undefined,
-    maxRetries: typeof maxRetries === 'number' ? maxRetries : 2,
+    maxRetries: kind.unrepeated ? 0 : typeof maxRetries === 'number' ? maxRetries : 2,
   }
 }
 

@@ -47,9 +47,11 @@ export interface Quote {
 
 /** Whether the quote of an earlier demand covers this one, so that it need not be priced again. */
 export function covers(quote: Quote, model: string, demand: Demand): boolean {
-  const { inputTokens, maxOutputTokens, usage, cacheWrite } = quote.demand
+  if (quote.model !== model) return false
+  const { inputTokens, maxOutputTokens, usage, cacheWrite, extent } = quote.demand
+  // An input that is still to come has no size of its own: it goes as far as what is held for, and then asks for more.
+  if (demand.inflow !== undefined) return extent !== undefined
   return (
-    quote.model === model &&
     demand.inputTokens <= inputTokens &&
     demand.maxOutputTokens === maxOutputTokens &&
     demand.usage === undefined &&

@@ -7,6 +7,7 @@ export type Modality =
   | 'image'
   | 'speech'
   | 'transcription'
+  | 'translation'
   | 'reranking'
   | 'video'
   | 'decision'
@@ -21,6 +22,8 @@ export interface FunctionKind {
   delivery: Delivery
   /** Runs steps until the model calls no more tools. */
   loops: boolean
+  /** Calls its provider once, whatever becomes of it. */
+  unrepeated?: boolean
   /** Keeps nothing for later readers, so callbacks that make it keep content are added only where they must be. */
   lean?: boolean
 }
@@ -49,6 +52,9 @@ const NAMED: Readonly<Record<string, FunctionKind>> = {
   experimental_generateSpeech: once('speech'),
   transcribe: once('transcription'),
   experimental_transcribe: once('transcription'),
+  experimental_streamSpeech: { ...once('speech', 'stream'), unrepeated: true },
+  experimental_streamTranscribe: { ...once('transcription', 'stream'), unrepeated: true },
+  experimental_streamTranslate: { ...once('translation', 'stream'), unrepeated: true },
   rerank: once('reranking'),
   experimental_generateVideo: once('video'),
   experimental_startVideo: once('video'),
@@ -84,6 +90,7 @@ const FACTORIES: Readonly<Record<Modality, readonly string[]>> = {
   image: ['imageModel'],
   speech: ['speechModel'],
   transcription: ['transcriptionModel'],
+  translation: ['speechTranslationModel'],
   reranking: ['rerankingModel'],
   video: ['videoModel'],
   decision: ['decisionModel', 'evaluationModel'],
