@@ -42,6 +42,7 @@ const NAMED: Readonly<Record<string, FunctionKind>> = {
   generateText: text('promise'),
   streamText: text('stream'),
   experimental_streamTextLowMemory: { ...text('stream'), lean: true },
+  experimental_streamLanguageModelCall: { ...once('language', 'stream'), unrepeated: true },
   generateObject: once('language'),
   streamObject: once('language', 'stream'),
   embed: once('embedding'),
@@ -63,10 +64,30 @@ const NAMED: Readonly<Record<string, FunctionKind>> = {
   experimental_extract: once('extraction'),
 }
 
-const KINDS = new Map<unknown, FunctionKind>()
-for (const [name, kind] of Object.entries(NAMED)) {
-  const fn = exported[name]
-  if (typeof fn === 'function' && !KINDS.has(fn)) KINDS.set(fn, kind)
+const WRAP_THE_AGENT = 'it runs the agent that it is given; wrap that'
+/** Functions that cost money where no wrapper around them sees it, and what to do instead. */
+const UNSEEN: Readonly<Record<string, string>> = {
+  experimental_startBatch: 'what a batch costs is known when its results are read; reserve for it, and settle then',
+  createAgentUIStream: WRAP_THE_AGENT,
+  createAgentUIStreamResponse: WRAP_THE_AGENT,
+  pipeAgentUIStreamToResponse: WRAP_THE_AGENT,
+}
+
+const KINDS = byFunction(NAMED)
+const REASONS = byFunction(UNSEEN)
+
+function byFunction<Value>(named: Readonly<Record<string, Value>>): ReadonlyMap<unknown, Value> {
+  const map = new Map<unknown, Value>()
+  for (const [name, value] of Object.entries(named)) {
+    const fn = exported[name]
+    if (typeof fn === 'function' && !map.has(fn)) map.set(fn, value)
+  }
+  return map
+}
+
+/** Why a function cannot be wrapped; undefined for one that can. */
+export function whyUnseen(fn: unknown): string | undefined {
+  return REASONS.get(fn)
 }
 
 /**

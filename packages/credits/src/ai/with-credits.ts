@@ -1,3 +1,4 @@
+import { CreditError } from '../core/errors.ts'
 import { agentWithCredits, isAgent } from './agent.ts'
 import type { CreditsContext } from './context.ts'
 import { meteredOf } from './meter.ts'
@@ -7,7 +8,7 @@ import { planOf, prepare, reserve, type WrappedCall } from './prepare.ts'
 import { Run } from './run.ts'
 import { conclude } from './run-function.ts'
 import { enclosing } from './scope.ts'
-import { type AnyModel, isModel, kindOf, resolveModel } from './sdk.ts'
+import { type AnyModel, isModel, kindOf, resolveModel, whyUnseen } from './sdk.ts'
 
 type Options = Readonly<Record<string, unknown>>
 type CallFunction = (options: Options, ...rest: unknown[]) => unknown
@@ -23,8 +24,9 @@ const WRAPPED = Symbol.for('layers.credits.wrapped')
  * replaces the context.
  *
  * @param fn `generateText`, `streamText`, `generateObject`, `streamObject`, `embed`, `embedMany`, `generateImage`,
- *   `transcribe`, `generateSpeech`, `rerank`, the experimental video, decision and extraction functions; or a function
- *   of your own that takes `{ model }` and returns a promise
+ *   `transcribe`, `generateSpeech`, `rerank`, the experimental functions for video, decisions, extractions and for live
+ *   speech, transcripts and translations; or a function of your own that takes `{ model }` and returns a promise
+ * @throws CreditError `CONFIG_INVALID` for a function that costs money where no wrapper sees it (a batch)
  * @throws CreditError from the wrapped function: `INSUFFICIENT_CREDITS` (402), `UNKNOWN_MODEL`, `ACCOUNT_NOT_FOUND`,
  *   `ACCOUNT_FROZEN`, `STORE_UNAVAILABLE` and others of `reserve`, all before the provider is called;
  *   `PROVIDER_UNAVAILABLE` when the provider asks the operator for payment
@@ -62,6 +64,10 @@ export function withCredits(wrapped: unknown, context: CreditsContext): unknown 
 
 function functionWithCredits(fn: CallFunction & { [WRAPPED]?: CallFunction }, context: CreditsContext): CallFunction {
   const bare = fn[WRAPPED] ?? fn
+  const unseen = whyUnseen(bare)
+  if (unseen !== undefined) {
+    throw new CreditError({ code: 'CONFIG_INVALID', message: `withCredits: ${bare.name}: ${unseen}` })
+  }
   const kind = kindOf(bare)
   const wrapped: CallFunction = (options, ...rest) => {
     try {
