@@ -70,6 +70,33 @@ view public.credit_balances_text (
   version bigint,
   updated_at timestamp with time zone
 ) with (security_invoker=true);
+view public.credit_charges (
+  account_id uuid,
+  version bigint,
+  transaction_id uuid,
+  user_id uuid,
+  created_at timestamp with time zone,
+  feature text,
+  model text,
+  served_model text,
+  amount numeric,
+  uncollected credits_private.amount,
+  cost_usd numeric(24,12),
+  margin_percent numeric(9,4),
+  cost_source text,
+  computed_cost_usd numeric(24,12),
+  reported_cost_usd numeric(24,12),
+  input_tokens credits_private.token_count,
+  output_tokens credits_private.token_count,
+  estimated boolean,
+  late boolean,
+  usage jsonb,
+  rate_id uuid,
+  margin_id uuid,
+  pricing jsonb,
+  generation_id text,
+  provider jsonb
+) with (security_invoker=true);
 table public.credit_lots (
   id uuid not null default gen_random_uuid(),
   account_id uuid not null,
@@ -158,19 +185,7 @@ table public.credit_settings (
 table public.credit_transaction_costs (
   account_id uuid not null,
   version bigint not null,
-  transaction_id uuid not null,
-  cost_usd credits_private.usd,
-  margin_percent credits_private.margin_percent,
-  cost_source credits_private.cost_source,
-  computed_cost_usd credits_private.usd,
-  reported_cost_usd credits_private.usd,
-  served_model text,
-  usage jsonb,
-  rate_id uuid,
-  margin_id uuid,
-  pricing jsonb,
-  generation_id text,
-  provider jsonb,
+  charge jsonb,
   actor_id uuid
 );
 table public.credit_transactions (
@@ -295,6 +310,35 @@ view public.credit_balances_text as
                            FROM credit_lots z
                           WHERE ((z.account_id = b.account_id) AND (z.remaining > (0)::numeric))) l ON (true))) y
           GROUP BY y.reserved) x);
+view public.credit_charges as
+ SELECT t.account_id,
+    t.version,
+    t.id AS transaction_id,
+    t.user_id,
+    t.created_at,
+    t.feature,
+    t.model,
+    (c.charge ->> 'servedModel'::text) AS served_model,
+    (- (t.amount)::numeric) AS amount,
+    t.uncollected,
+    ((c.charge ->> 'costUsd'::text))::numeric(24,12) AS cost_usd,
+    ((c.charge ->> 'marginPercent'::text))::numeric(9,4) AS margin_percent,
+    (c.charge ->> 'costSource'::text) AS cost_source,
+    ((c.charge ->> 'computedCostUsd'::text))::numeric(24,12) AS computed_cost_usd,
+    ((c.charge ->> 'reportedCostUsd'::text))::numeric(24,12) AS reported_cost_usd,
+    t.input_tokens,
+    t.output_tokens,
+    t.estimated,
+    t.late,
+    NULLIF((c.charge -> 'usage'::text), 'null'::jsonb) AS usage,
+    ((c.charge ->> 'rateId'::text))::uuid AS rate_id,
+    ((c.charge ->> 'marginId'::text))::uuid AS margin_id,
+    NULLIF((c.charge -> 'pricing'::text), 'null'::jsonb) AS pricing,
+    (c.charge ->> 'generationId'::text) AS generation_id,
+    NULLIF((c.charge -> 'provider'::text), 'null'::jsonb) AS provider
+   FROM (credit_transactions t
+     JOIN credit_transaction_costs c ON (((c.account_id = t.account_id) AND (c.version = t.version))))
+  WHERE ((t.type)::text = 'usage'::text);
 view public.credit_lots_text as
  SELECT l.id,
     l.account_id,
@@ -339,14 +383,11 @@ view public.credit_transactions_text as
 
 -: account_status_check CHECK ((VALUE = ANY (ARRAY['active'::text, 'frozen'::text])));
 -: amount_check CHECK (((VALUE >= (0)::numeric) AND (VALUE <= ('10000000000000'::bigint)::numeric)));
--: cost_source_check CHECK ((VALUE = ANY (ARRAY['market-cost'::text, 'gateway-cost'::text, 'rate'::text, 'estimate'::text, 'manual'::text])));
 -: count_of_check CHECK ((VALUE >= 0));
--: margin_percent_check CHECK (((VALUE > ('-100'::integer)::numeric) AND (VALUE <= (10000)::numeric)));
 -: reservation_state_check CHECK ((VALUE = ANY (ARRAY['active'::text, 'settled'::text, 'released'::text, 'expired'::text])));
 -: signed_amount_check CHECK (((VALUE >= ('-10000000000000'::bigint)::numeric) AND (VALUE <= ('20000000000000'::bigint)::numeric)));
 -: token_count_check CHECK ((VALUE >= 0));
 -: transaction_type_check CHECK ((VALUE = ANY (ARRAY['grant'::text, 'usage'::text, 'refund'::text, 'adjustment'::text, 'expiry'::text])));
--: usd_check CHECK (((VALUE >= (0)::numeric) AND (VALUE <= ('100000000000'::bigint)::numeric)));
 credit_audit_log: credit_audit_log_action_check CHECK (((char_length(action) >= 1) AND (char_length(action) <= 100)));
 credit_audit_log: credit_audit_log_pkey PRIMARY KEY (id);
 credit_balances: credit_balances_next_plan_id_fkey FOREIGN KEY (next_plan_id) REFERENCES credit_plans(id);
@@ -389,7 +430,6 @@ credit_settings: credit_settings_single_row_check CHECK (id);
 credit_transaction_costs: credit_transaction_costs_pkey PRIMARY KEY (account_id, version);
 credit_transactions: credit_transactions_id_key UNIQUE (id);
 credit_transactions: credit_transactions_pkey PRIMARY KEY (account_id, version);
-credit_transactions: credit_transactions_sign_check CHECK ((((type)::text = 'adjustment'::text) OR (((amount)::numeric > (0)::numeric) = ((type)::text = ANY (ARRAY['grant'::text, 'refund'::text])))));
 credits_private.account_plans: account_plans_pkey PRIMARY KEY (account_id, since);
 credits_private.secrets: secrets_pkey PRIMARY KEY (name);
 credits_private.signup_claims: signup_claims_pkey PRIMARY KEY (person_hash);
@@ -428,10 +468,10 @@ CREATE INDEX credit_reservations_account_id_expires_at_idx ON public.credit_rese
 CREATE UNIQUE INDEX credit_reservations_pkey ON public.credit_reservations USING btree (id);
 CREATE UNIQUE INDEX credit_settings_pkey ON public.credit_settings USING btree (id);
 CREATE UNIQUE INDEX credit_transaction_costs_pkey ON public.credit_transaction_costs USING btree (account_id, version);
+CREATE INDEX credit_transactions_created_at_idx ON public.credit_transactions USING btree (created_at);
 CREATE UNIQUE INDEX credit_transactions_id_key ON public.credit_transactions USING btree (id);
 CREATE UNIQUE INDEX credit_transactions_pkey ON public.credit_transactions USING btree (account_id, version);
 CREATE INDEX credit_transactions_reverses_id_idx ON public.credit_transactions USING btree (reverses_id) WHERE (reverses_id IS NOT NULL);
-CREATE INDEX credit_transactions_usage_created_at_idx ON public.credit_transactions USING btree (created_at) WHERE ((type)::text = 'usage'::text);
 CREATE UNIQUE INDEX margin_audit_log_pkey ON public.margin_audit_log USING btree (id);
 CREATE UNIQUE INDEX margin_config_pkey ON public.margin_config USING btree (id);
 CREATE UNIQUE INDEX margin_config_scope_target_version_key ON public.margin_config USING btree (scope, target, version);
@@ -590,7 +630,6 @@ begin
   if not (c is null) then
     c.account_id := t.account_id;
     c.version := t.version;
-    c.transaction_id := t.id;
     insert into public.credit_transaction_costs values (c.*);
   end if;
   t.hash := credits_private.transaction_hash(t, c, b.chain_hash);
@@ -632,6 +671,8 @@ begin
   end loop;
   b := credits_private.expire_lots(b, v_now);
   b.next_due_at := credits_private.next_due(b, v_now);
+  -- A reservation that the sweep had to skip: the next touch looks again.
+  if b.swept_until < v_now then b.next_due_at := least(b.next_due_at, v_now); end if;
   -- Saved here, because reservations, lots and ledger rows have been written that belong to it.
   perform credits_private.save_account(b);
   return b;
@@ -737,7 +778,7 @@ begin
     'overageLimit', trim_scale(b.overage_limit)::text,
     'available', trim_scale(b.plan_credits + b.add_on_credits - b.debt + b.overage_limit - b.reserved)::text,
     'status', case when b.user_id is null then 'closed' else b.status end,
-    'periodEndsAt', to_char(b.plan_period_ends_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'periodEndsAt', b.plan_period_ends_at,
     'version', b.version
   );
 end;
@@ -749,7 +790,6 @@ CREATE OR REPLACE FUNCTION credits_private.book_late(p_reservation_id uuid, p_ch
  SET search_path TO ''
 AS $function$
 declare
-  b public.credit_balances;
   v credits_private.charge_input;
   v_amount numeric := 0.000001;
 begin
@@ -758,18 +798,17 @@ begin
   end if;
   if p_charge is not null and jsonb_typeof(p_charge) <> 'null' then
     v := credits_private.read_charge(p_charge);
-    v_amount := greatest(v_amount, v."amount"::numeric);
+    v_amount := greatest(v_amount, v."amount");
   end if;
-  b := credits_private.open_account(p_user_id);
-  perform credits_private.apply_due(b);
   -- Over before it began: it holds nothing and is charged like any other that has expired. Whoever was first with
   -- this id is kept: the settle that follows looks at what is there.
   insert into public.credit_reservations
     (id, account_id, user_id, state, held, requested, minimum, feature, model, rate_id, margin_id, created_at, expires_at, closed_at)
   values
-    (p_reservation_id, p_user_id, p_user_id, 'expired', 0, v_amount, v_amount, v."feature", v."model", v."rateId"::uuid, v."marginId"::uuid,
+    (p_reservation_id, p_user_id, p_user_id, 'expired', 0, v_amount, v_amount, v."feature", v."model", v."rateId", v."marginId",
      clock_timestamp(), clock_timestamp(), clock_timestamp())
   on conflict (id) do nothing;
+  if found then perform credits_private.open_account(p_user_id); end if;
 end;
 $function$
 ;
@@ -800,8 +839,9 @@ declare
   b public.credit_balances := p.b;
   r public.credit_reservations := p.r;
   t public.credit_transactions;
+  c public.credit_transaction_costs;
   v credits_private.charge_input := credits_private.read_charge(p_charge);
-  v_amount numeric := v."amount"::numeric;
+  v_amount numeric := v."amount";
   v_held numeric := case when r.state = 'active' then r.held else 0 end;
   v_charged numeric;
 begin
@@ -818,8 +858,8 @@ begin
   t.reservation_id := r.id;
   t.feature := coalesce(v."feature", r.feature);
   t.model := coalesce(v."model", r.model);
-  t.input_tokens := v."inputTokens"::bigint;
-  t.output_tokens := v."outputTokens"::bigint;
+  t.input_tokens := v."inputTokens";
+  t.output_tokens := v."outputTokens";
   t.estimated := coalesce(v."costSource" = 'estimate', false);
   t.late := r.state = 'expired';
   t.metadata := coalesce(nullif(v."metadata", 'null'), r.metadata);
@@ -827,74 +867,50 @@ begin
   r.uncollected := r.uncollected + t.uncollected;
   r.late := r.late or t.late;
 
+  c.charge := p_charge;
+
   p.b := b;
   p.t := t;
   p.r := r;
-  return credits_private.append(credits_private.spend(p, v_charged), credits_private.charge_cost(v));
+  return credits_private.append(credits_private.spend(p, v_charged), c);
 end;
 $function$
 ;
-CREATE OR REPLACE FUNCTION credits_private.charge_cost(v credits_private.charge_input)
- RETURNS credit_transaction_costs
- LANGUAGE plpgsql
- IMMUTABLE
- SET search_path TO ''
-AS $function$
-declare
-  c public.credit_transaction_costs;
-begin
-  c.cost_usd := v."costUsd"::numeric;
-  c.margin_percent := v."marginPercent"::numeric;
-  c.cost_source := v."costSource";
-  c.computed_cost_usd := v."computedCostUsd"::numeric;
-  c.reported_cost_usd := v."reportedCostUsd"::numeric;
-  c.served_model := v."servedModel";
-  c.usage := nullif(v."usage", 'null');
-  c.rate_id := v."rateId"::uuid;
-  c.margin_id := v."marginId"::uuid;
-  c.pricing := nullif(v."pricing", 'null');
-  c.generation_id := v."generationId";
-  c.provider := nullif(v."provider", 'null');
-  return c;
-end;
-$function$
-;
-CREATE OR REPLACE FUNCTION credits_private.charge_fault(v credits_private.charge_input)
+CREATE OR REPLACE FUNCTION credits_private.charge_fault(p_charge jsonb)
  RETURNS text
- LANGUAGE plpgsql
+ LANGUAGE sql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-begin
-  -- Runs for every charge, so: patterns without counted repeats (those are built anew for every match), and a UUID
-  -- by its shape, every hex digit made a zero. A length first, so that no cast below can overflow.
-  return case
-    when (length(v."amount") <= 19 and v."amount" ~ '^[0-9]+([.][0-9]+)?$') is not true then 'amount'
-    when v."amount"::numeric > 1000000000000 or scale(v."amount"::numeric) > 6 then 'amount'
-    when length(v."costUsd") > 24 or v."costUsd" !~ '^[0-9]+([.][0-9]+)?$' then 'costUsd'
-    when v."costUsd"::numeric > 100000000000 or scale(v."costUsd"::numeric) > 12 then 'costUsd'
-    when length(v."marginPercent") > 11 or v."marginPercent" !~ '^-?[0-9]+([.][0-9]+)?$' then 'marginPercent'
-    when v."marginPercent"::numeric <= -100 or v."marginPercent"::numeric > 10000
-      or scale(v."marginPercent"::numeric) > 4 then 'marginPercent'
-    when v."costSource" not in ('market-cost', 'gateway-cost', 'rate', 'estimate', 'manual') then 'costSource'
-    when length(v."computedCostUsd") > 24 or v."computedCostUsd" !~ '^[0-9]+([.][0-9]+)?$' then 'computedCostUsd'
-    when v."computedCostUsd"::numeric > 100000000000 or scale(v."computedCostUsd"::numeric) > 12 then 'computedCostUsd'
-    when length(v."reportedCostUsd") > 24 or v."reportedCostUsd" !~ '^[0-9]+([.][0-9]+)?$' then 'reportedCostUsd'
-    when v."reportedCostUsd"::numeric > 100000000000 or scale(v."reportedCostUsd"::numeric) > 12 then 'reportedCostUsd'
-    when length(v."model") not between 1 and 255 then 'model'
-    when length(v."servedModel") not between 1 and 255 then 'servedModel'
-    when length(v."feature") not between 1 and 255 then 'feature'
-    when length(v."generationId") not between 1 and 255 then 'generationId'
-    when length(v."inputTokens") > 15 or v."inputTokens" !~ '^[0-9]+$' then 'inputTokens'
-    when length(v."outputTokens") > 15 or v."outputTokens" !~ '^[0-9]+$' then 'outputTokens'
-    when translate(v."rateId", '123456789abcdefABCDEF', '000000000000000000000') <> '00000000-0000-0000-0000-000000000000' then 'rateId'
-    when translate(v."marginId", '123456789abcdefABCDEF', '000000000000000000000') <> '00000000-0000-0000-0000-000000000000' then 'marginId'
-    when jsonb_typeof(v."usage") not in ('object', 'null') or pg_column_size(v."usage") > 65536 then 'usage'
-    when jsonb_typeof(v."pricing") not in ('object', 'null') or pg_column_size(v."pricing") > 65536 then 'pricing'
-    when jsonb_typeof(v."provider") not in ('object', 'null') or pg_column_size(v."provider") > 65536 then 'provider'
-    when jsonb_typeof(v."metadata") not in ('object', 'null') or pg_column_size(v."metadata") > 4096 then 'metadata'
-  end;
-end;
+  select r.field
+  from (values
+    ('amount', '^[0-9]+([.][0-9]{1,6})?$', 0, 1000000000000),
+    ('costUsd', '^[0-9]+([.][0-9]{1,12})?$', 0, 100000000000),
+    ('computedCostUsd', '^[0-9]+([.][0-9]{1,12})?$', 0, 100000000000),
+    ('reportedCostUsd', '^[0-9]+([.][0-9]{1,12})?$', 0, 100000000000),
+    ('marginPercent', '^-?[0-9]+([.][0-9]{1,4})?$', -99.9999, 10000),
+    ('inputTokens', '^[0-9]+$', 0, 999999999999999),
+    ('outputTokens', '^[0-9]+$', 0, 999999999999999),
+    ('costSource', '^(market-cost|gateway-cost|rate|estimate|manual)$', null, null),
+    ('model', '^.{1,255}$', null, null),
+    ('servedModel', '^.{1,255}$', null, null),
+    ('feature', '^.{1,255}$', null, null),
+    ('generationId', '^.{1,255}$', null, null),
+    ('rateId', '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$', null, null),
+    ('marginId', '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$', null, null),
+    ('usage', '^[{].*[}]$', null, null),
+    ('pricing', '^[{].*[}]$', null, null),
+    ('provider', '^[{].*[}]$', null, null),
+    ('metadata', '^[{].*[}]$', null, null)
+  ) as r (field, pattern, least, most)
+  where jsonb_typeof(p_charge) = 'object' and case
+    when p_charge ->> r.field is null then r.field = 'amount'
+    when p_charge ->> r.field !~ r.pattern then true
+    when r.most is not null then length(p_charge ->> r.field) > 30 or (p_charge ->> r.field)::numeric not between r.least and r.most
+    when r.field = 'metadata' then pg_column_size(p_charge -> r.field) > 4096
+    else pg_column_size(p_charge -> r.field) > 65536
+  end
+  limit 1;
 $function$
 ;
 CREATE OR REPLACE FUNCTION credits_private.check_amount(p_value numeric, p_field text, p_may_be_zero boolean DEFAULT false)
@@ -962,15 +978,14 @@ CREATE OR REPLACE FUNCTION credits_private.check_same_charge(p credits_private.p
  SET search_path TO ''
 AS $function$
 declare
-  c public.credit_transaction_costs;
-  v credits_private.charge_input := credits_private.read_charge(p_charge);
-  n public.credit_transaction_costs := credits_private.charge_cost(v);
+  v_charge jsonb;
 begin
-  select * into c from public.credit_transaction_costs x
+  select x.charge into v_charge from public.credit_transaction_costs x
   where x.account_id = (p.t).account_id and x.version = (p.t).version;
   if (p.t).reservation_id is distinct from (p.r).id
-    or (p.t).uncollected - (p.t).amount <> v."amount"::numeric
-    or (c.cost_usd, c.usage, c.generation_id) is distinct from (n.cost_usd, n.usage, n.generation_id)
+    or (p.t).uncollected - (p.t).amount <> (credits_private.read_charge(p_charge))."amount"
+    or (v_charge -> 'costUsd', v_charge -> 'usage', v_charge -> 'generationId')
+      is distinct from (p_charge -> 'costUsd', p_charge -> 'usage', p_charge -> 'generationId')
   then
     perform credits_private.fail(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', (p.t).id));
   end if;
@@ -1302,15 +1317,16 @@ declare
   b public.credit_balances;
   r public.credit_reservations;
 begin
-  select a.* into b from public.credit_balances a
-  where a.account_id = (select x.account_id from public.credit_reservations x where x.id = p_reservation_id)
-  for update;
+  select x.* into r from public.credit_reservations x where x.id = p_reservation_id for update;
   if not found then
     perform credits_private.fail(404, 'RESERVATION_NOT_FOUND', jsonb_build_object('reservationId', p_reservation_id));
   end if;
-  if b.next_due_at <= clock_timestamp() then b := credits_private.apply_due(b); end if;
-  -- Read under the account's lock: nobody else can change it now.
-  select x.* into r from public.credit_reservations x where x.id = p_reservation_id;
+  b := credits_private.lock_account(r.account_id);
+  if b.next_due_at <= clock_timestamp() then
+    b := credits_private.apply_due(b);
+    -- It may have been past its time itself.
+    select x.* into r from public.credit_reservations x where x.id = p_reservation_id;
+  end if;
   p.b := b;
   p.r := r;
   return p;
@@ -1500,16 +1516,37 @@ CREATE OR REPLACE FUNCTION credits_private.read_charge(p_charge jsonb)
 AS $function$
 declare
   v credits_private.charge_input;
-  v_fault text := '';
 begin
-  if jsonb_typeof(p_charge) = 'object' then
-    v := jsonb_populate_record(null::credits_private.charge_input, p_charge);
-    v_fault := '.' || credits_private.charge_fault(v);
-  end if;
-  if v_fault is not null then
-    perform credits_private.fail(422, 'INVALID_INPUT', jsonb_build_object('field', 'charge' || v_fault));
-  end if;
-  return v;
+  -- A quick look, because every charge passes here; which field is wrong is looked for only when one is.
+  begin
+    v := jsonb_populate_record(v, p_charge);
+    if v."amount" >= 0 and v."amount" <= 1000000000000 and scale(v."amount") <= 6
+      and greatest(v."costUsd", v."computedCostUsd", v."reportedCostUsd", 0) <= 100000000000
+      and least(v."costUsd", v."computedCostUsd", v."reportedCostUsd", 0) = 0
+      and (v."marginPercent" > -100 and v."marginPercent" <= 10000) is not false
+      and coalesce(v."costSource", 'manual') in ('market-cost', 'gateway-cost', 'rate', 'estimate', 'manual')
+      and greatest(v."inputTokens", v."outputTokens", 0) <= 999999999999999
+      and least(v."inputTokens", v."outputTokens", 0) = 0
+      and greatest(length(v."model"), length(v."feature"), 1) <= 255
+      and least(length(v."model"), length(v."feature"), 1) = 1
+      and coalesce(pg_column_size(v."metadata"), 0) <= 4096
+      and pg_column_size(p_charge) <= 65536
+      and not p_charge @? 'strict $ ? (exists(@.usage ? (@.type() != "object" && @ != null))
+        || exists(@.pricing ? (@.type() != "object" && @ != null))
+        || exists(@.provider ? (@.type() != "object" && @ != null))
+        || exists(@.metadata ? (@.type() != "object" && @ != null)))'
+      -- Postgres would also read an exponent, a space or a hexadecimal.
+      and p_charge ->> 'amount' ~ '^[0-9]+([.][0-9]+)?$'
+      and translate(concat(p_charge ->> 'costUsd', p_charge ->> 'computedCostUsd', p_charge ->> 'reportedCostUsd',
+        p_charge ->> 'marginPercent', p_charge ->> 'inputTokens', p_charge ->> 'outputTokens'), '0123456789.-', '') = ''
+    then
+      return v;
+    end if;
+  exception when data_exception then
+    null;
+  end;
+  perform credits_private.fail(422, 'INVALID_INPUT',
+    jsonb_build_object('field', 'charge' || coalesce('.' || credits_private.charge_fault(p_charge), '')));
 end;
 $function$
 ;
@@ -1583,34 +1620,28 @@ begin
     'marginId', r.margin_id,
     'metadata', r.metadata,
     'late', r.late,
-    'createdAt', to_char(r.created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-    'expiresAt', to_char(r.expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-    'closedAt', to_char(r.closed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    'createdAt', r.created_at,
+    'expiresAt', r.expires_at,
+    'closedAt', r.closed_at
   );
 end;
 $function$
 ;
-CREATE OR REPLACE FUNCTION credits_private.reserve_slowly(p_user_id uuid, p_reservation_id uuid, p_amount numeric, p_minimum numeric, p_ttl_seconds integer)
- RETURNS credits_private.posting
+CREATE OR REPLACE FUNCTION credits_private.reserve_slowly(p_reservation_id uuid, p_user_id uuid, p_amount numeric, p_minimum numeric)
+ RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
   s public.credit_settings;
-  p credits_private.posting;
   b public.credit_balances;
+  r public.credit_reservations;
   v_available numeric;
+  v_held numeric;
+  v_now timestamptz;
 begin
   select * into strict s from public.credit_settings;
-  b := credits_private.open_account(p_user_id);
-  -- A repeated call is answered even when nothing could be reserved now.
-  select r into p.r from public.credit_reservations r where r.id = p_reservation_id;
-  if (p.r).id is not null then
-    p.b := b;
-    return p;
-  end if;
-
-  b := credits_private.apply_due(b);
+  b := credits_private.apply_due(credits_private.open_account(p_user_id));
   v_available := credits_private.available(b);
   perform credits_private.check_may_spend(b, s);
   if v_available < p_minimum then
@@ -1623,20 +1654,23 @@ begin
     perform credits_private.fail(429, 'LIMIT_EXCEEDED', jsonb_build_object(
       'limit', 'open_reservations', 'maximum', s.max_open_reservations));
   end if;
-  p.r.held := least(p_amount, v_available);
-  if b.reserved + (p.r).held > s.max_reserved_credits then
+  v_held := least(p_amount, v_available);
+  if b.reserved + v_held > s.max_reserved_credits then
     perform credits_private.fail(429, 'LIMIT_EXCEEDED', jsonb_build_object(
       'limit', 'reserved_credits', 'maximum', trim_scale(s.max_reserved_credits)::text));
   end if;
-  p.r.created_at := clock_timestamp();
-  p.r.expires_at := (p.r).created_at + make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds));
-  b.reserved := b.reserved + (p.r).held;
+  -- Its life begins now: a sweep that has just passed must not have passed its end already.
+  v_now := clock_timestamp();
+  update public.credit_reservations x
+  set held = v_held, created_at = v_now, expires_at = v_now + (x.expires_at - x.created_at)
+  where x.id = p_reservation_id
+  returning x.* into r;
+  b.reserved := b.reserved + v_held;
   b.open_reservations := b.open_reservations + 1;
-  b.next_due_at := least(b.next_due_at, (p.r).expires_at);
-  b.swept_until := least(b.swept_until, (p.r).created_at);
+  b.next_due_at := least(b.next_due_at, r.expires_at);
+  b.swept_until := least(b.swept_until, v_now);
   perform credits_private.save_account(b);
-  p.b := b;
-  return p;
+  return credits_private.reservation_json(r) || jsonb_build_object('replayed', false, 'balance', credits_private.balance_json(b));
 end;
 $function$
 ;
@@ -1743,6 +1777,9 @@ begin
     perform credits_private.book_late(p_reservation_id, p_charge, p_user_id);
   end if;
   p := credits_private.lock_reservation(p_reservation_id);
+  if (p.r).user_id <> p_user_id then
+    perform credits_private.fail(404, 'RESERVATION_NOT_FOUND', jsonb_build_object('reservationId', p_reservation_id));
+  end if;
   case (p.r).state
     when 'settled' then
       p.t := credits_private.find_transaction(p_reservation_id);
@@ -1872,17 +1909,27 @@ AS $function$
 declare
   v_held numeric;
   v_count integer;
+  v_skipped timestamptz;
 begin
-  with expired as (
+  with overdue as (
+    select r.id from public.credit_reservations r
+    where r.account_id = b.account_id and r.expires_at > b.swept_until and r.expires_at <= p_now and r.state = 'active'
+    for update skip locked
+  ),
+  expired as (
     update public.credit_reservations r
     set state = 'expired', closed_at = p_now
-    where r.account_id = b.account_id and r.expires_at > b.swept_until and r.expires_at <= p_now and r.state = 'active'
+    from overdue o
+    where r.id = o.id
     returning r.held
   )
   select coalesce(sum(held), 0), count(*)::integer into v_held, v_count from expired;
+  -- One that was skipped is being closed by whoever has its lock, and counts until then.
+  select min(r.expires_at) into v_skipped from public.credit_reservations r
+  where r.account_id = b.account_id and r.expires_at > b.swept_until and r.expires_at <= p_now and r.state = 'active';
   b.reserved := b.reserved - v_held;
   b.open_reservations := b.open_reservations - v_count;
-  b.swept_until := p_now;
+  b.swept_until := coalesce(v_skipped - interval '1 microsecond', p_now);
   return b;
 end;
 $function$
@@ -1921,15 +1968,14 @@ CREATE OR REPLACE FUNCTION credits_private.transaction_hash(t credit_transaction
  SET search_path TO ''
 AS $function$
 begin
-  -- A JSON array is a canonical, unambiguous text of the values; times as microseconds, because their text
-  -- depends on the session. A new formula gets a new hash_version; this one stays for the rows that have 1.
-  return sha256(p_previous || convert_to(jsonb_build_array(
-    t.hash_version, t.account_id, t.version, t.id, t.user_id, t.type, t.source, t.amount, t.balance_after,
-    t.uncollected, t.lots, t.reservation_id, t.reverses_id, t.feature, t.model, t.input_tokens, t.output_tokens,
-    t.estimated, t.late, t.reason, t.metadata, (extract(epoch from t.created_at) * 1000000)::bigint,
-    c.transaction_id, c.cost_usd, c.margin_percent, c.cost_source, c.computed_cost_usd, c.reported_cost_usd,
-    c.served_model, c.usage, c.rate_id, c.margin_id, c.pricing, c.generation_id, c.provider, c.actor_id
-  )::text, 'UTF8'));
+  -- A text of the values that reads one way only: free text is quoted, JSON ends where it ends, and times are seconds,
+  -- because their text depends on the session. credits_settle writes the same text for itself. A new formula gets a
+  -- new hash_version; this one stays for the rows that have 1.
+  return sha256(p_previous || convert_to(format('%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%L|%L|%L|%L|%s|%s|%s',
+    t.hash_version, t.account_id, t.version, t.id, t.user_id, t.type, t.amount, t.balance_after, t.uncollected,
+    t.lots, t.reservation_id, t.reverses_id, t.input_tokens, t.output_tokens, t.estimated, t.late,
+    extract(epoch from t.created_at), t.source, t.feature, t.model, t.reason, t.metadata, c.charge, c.actor_id
+  ), 'UTF8'));
 end;
 $function$
 ;
@@ -1959,7 +2005,7 @@ begin
     'late', t.late,
     'reason', t.reason,
     'metadata', t.metadata,
-    'createdAt', to_char(t.created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    'createdAt', t.created_at
   );
 end;
 $function$
@@ -2279,34 +2325,33 @@ begin
     -- One row more than asked for tells whether there is another page.
     page as materialized (
       select x.*, row_number() over (order by x.created_at, x.account_id, x.version) as n
-      from public.credit_transactions x
-      where x.type = 'usage' and x.created_at >= v_from and x.created_at < coalesce(p_to, 'infinity')
+      from public.credit_charges x
+      where x.created_at >= v_from and x.created_at < coalesce(p_to, 'infinity')
         and (x.created_at, x.account_id, x.version) > (v_from, v_account, v_version)
       order by x.created_at, x.account_id, x.version
       limit p_limit + 1
     )
     select jsonb_build_object(
       'data', coalesce(jsonb_agg(jsonb_build_object(
-        'transactionId', t.id, 'accountId', t.account_id, 'userId', t.user_id, 'version', t.version,
-        'amount', trim_scale(-t.amount)::text,
+        'transactionId', t.transaction_id, 'accountId', t.account_id, 'userId', t.user_id, 'version', t.version,
+        'amount', trim_scale(t.amount)::text,
         'uncollected', trim_scale(t.uncollected)::text,
         'refunded', trim_scale(coalesce(r.amount, 0))::text,
         'feature', t.feature, 'model', t.model, 'planId', p.plan_id, 'estimated', t.estimated,
         'createdAt', credits_private.iso(t.created_at),
-        'costUsd', trim_scale(coalesce(c.cost_usd, 0))::text,
-        'marginPercent', trim_scale(c.margin_percent)::text,
-        'costSource', coalesce(c.cost_source, 'manual'),
-        'computedCostUsd', trim_scale(c.computed_cost_usd)::text,
-        'reportedCostUsd', trim_scale(c.reported_cost_usd)::text,
-        'servedModel', c.served_model, 'generationId', c.generation_id, 'usage', c.usage,
-        'pricing', case when p_details then c.pricing end) order by t.n) filter (where t.n <= p_limit), '[]'),
+        'costUsd', trim_scale(coalesce(t.cost_usd, 0))::text,
+        'marginPercent', trim_scale(t.margin_percent)::text,
+        'costSource', coalesce(t.cost_source, 'manual'),
+        'computedCostUsd', trim_scale(t.computed_cost_usd)::text,
+        'reportedCostUsd', trim_scale(t.reported_cost_usd)::text,
+        'servedModel', t.served_model, 'generationId', t.generation_id, 'usage', t.usage,
+        'pricing', case when p_details then t.pricing end) order by t.n) filter (where t.n <= p_limit), '[]'),
       'next', case when count(*) > p_limit then (
         select jsonb_build_object('createdAt', credits_private.iso(l.created_at), 'accountId', l.account_id, 'version', l.version)
         from page l where l.n = p_limit) end)
     from page t
-    left join public.credit_transaction_costs c on c.account_id = t.account_id and c.version = t.version
     left join lateral (
-      select sum(x.amount) as amount from public.credit_transactions x where x.reverses_id = t.id
+      select sum(x.amount) as amount from public.credit_transactions x where x.reverses_id = t.transaction_id
     ) r on true
     left join lateral (
       select h.plan_id from credits_private.account_plans h
@@ -2317,7 +2362,7 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_get_history(p_user_id uuid, p_limit integer, p_before bigint DEFAULT NULL::bigint, p_type text DEFAULT NULL::text, p_from timestamp with time zone DEFAULT NULL::timestamp with time zone, p_to timestamp with time zone DEFAULT NULL::timestamp with time zone)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO ''
@@ -2325,10 +2370,6 @@ CREATE OR REPLACE FUNCTION public.credits_get_history(p_user_id uuid, p_limit in
  SET enable_sort TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
-declare
-  v_page jsonb;
-  v_last bigint;
-  v_more boolean;
 begin
   if p_limit is null or p_limit not between 1 and 200 then
     perform credits_private.fail(422, 'INVALID_INPUT', '{"field": "limit", "expected": "1 to 200"}');
@@ -2342,22 +2383,41 @@ begin
     perform credits_private.fail(404, 'ACCOUNT_NOT_FOUND', jsonb_build_object('userId', p_user_id));
   end if;
 
-  select coalesce(jsonb_agg(credits_private.transaction_json(x.t)) filter (where x.n <= p_limit), '[]'),
-         min((x.t).version) filter (where x.n <= p_limit),
-         count(*) > p_limit
-  into v_page, v_last, v_more
-  from (
-    select t, row_number() over (order by t.version desc) as n
-    from public.credit_transactions t
-    where t.account_id = p_user_id
-      and t.version < coalesce(p_before, 9223372036854775807)
-      and (p_type is null or t.type = p_type)
-      and (p_from is null or t.created_at >= p_from)
-      and (p_to is null or t.created_at < p_to)
-    order by t.version desc
-    limit p_limit + 1
-  ) x;
-  return jsonb_build_object('data', v_page, 'nextBefore', case when v_more then v_last end);
+  return (
+    select json_build_object(
+      -- As transaction_json says it, without a call for every row.
+      'data', coalesce(json_agg(json_build_object(
+        'id', t.id,
+        'userId', t.user_id,
+        'version', t.version,
+        'type', t.type,
+        'source', t.source,
+        'amount', t.amount::text,
+        'balanceAfter', t.balance_after::text,
+        'uncollected', t.uncollected::text,
+        'reservationId', t.reservation_id,
+        'reversesId', t.reverses_id,
+        'feature', t.feature,
+        'model', t.model,
+        'inputTokens', t.input_tokens,
+        'outputTokens', t.output_tokens,
+        'estimated', t.estimated,
+        'late', t.late,
+        'reason', t.reason,
+        'metadata', t.metadata,
+        'createdAt', t.created_at)) filter (where t.n <= p_limit), '[]'),
+      'nextBefore', case when count(*) > p_limit then min(t.version) filter (where t.n <= p_limit) end)
+    from (
+      select x.*, row_number() over (order by x.version desc) as n
+      from public.credit_transactions x
+      where x.account_id = p_user_id
+        and x.version < coalesce(p_before, 9223372036854775807)
+        and (p_type is null or x.type = p_type)
+        and (p_from is null or x.created_at >= p_from)
+        and (p_to is null or x.created_at < p_to)
+      order by x.version desc
+      limit p_limit + 1
+    ) t);
 end;
 $function$
 ;
@@ -2658,47 +2718,50 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_reserve(p_reservation_id uuid, p_user_id uuid, p_amount numeric, p_minimum_amount numeric DEFAULT NULL::numeric, p_ttl_seconds integer DEFAULT NULL::integer, p_feature text DEFAULT NULL::text, p_model text DEFAULT NULL::text, p_rate_id uuid DEFAULT NULL::uuid, p_margin_id uuid DEFAULT NULL::uuid, p_metadata jsonb DEFAULT '{}'::jsonb)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
  SET lock_timeout TO '800ms'
 AS $function$
 declare
-  p credits_private.posting;
   v_minimum numeric := coalesce(p_minimum_amount, p_amount);
-  v_held numeric := p_amount;
-  v_life interval;
-  v_now timestamptz;
-  -- Single values, not the row: handling a row of thirty columns costs more than the update does.
-  v_plan_id text;
-  v_plan_credits numeric;
-  v_add_on_credits numeric;
-  v_debt numeric;
-  v_reserved numeric;
-  v_overage_limit numeric;
-  v_period_ends_at timestamptz;
-  v_version bigint;
+  v_now timestamptz := clock_timestamp();
+  v_expires_at timestamptz;
+  v_answer json;
 begin
   -- One expression for the good case; what is wrong is found out only when something is.
   if (p_reservation_id is not null and p_user_id is not null
-    and p_amount > 0 and p_amount <= 1000000000000 and p_amount = round(p_amount, 6)
-    and v_minimum > 0 and v_minimum <= p_amount and v_minimum = round(v_minimum, 6)
-    and coalesce(p_ttl_seconds between 1 and 86400, true)
-    and coalesce(char_length(p_feature) between 1 and 255, true)
-    and coalesce(char_length(p_model) between 1 and 255, true)
-    and coalesce(jsonb_typeof(p_metadata) = 'object' and pg_column_size(p_metadata) <= 4096, true)) is not true
+    and v_minimum > 0 and v_minimum <= p_amount and p_amount <= 1000000000000
+    and greatest(scale(p_amount), scale(v_minimum)) <= 6
+    and coalesce(p_ttl_seconds, 1) between 1 and 86400
+    and least(length(p_feature), length(p_model), 1) = 1 and greatest(length(p_feature), length(p_model), 1) <= 255
+    and jsonb_typeof(coalesce(p_metadata, '{}')) = 'object' and coalesce(pg_column_size(p_metadata), 0) <= 4096) is not true
   then
     perform credits_private.refuse_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_ttl_seconds, p_feature, p_model, p_metadata);
   end if;
+  if p_ttl_seconds is null then select s.reservation_ttl_seconds into p_ttl_seconds from public.credit_settings s; end if;
+  v_expires_at := v_now + make_interval(secs => p_ttl_seconds);
 
-  -- The fast path: check and change in one statement, so no two callers can both see the last credit.
+  -- The account comes last, so that callers of a busy one wait for each other as shortly as can be.
+  insert into public.credit_reservations
+    (id, account_id, user_id, held, requested, minimum, feature, model, rate_id, margin_id, metadata, created_at, expires_at)
+  values
+    (p_reservation_id, p_user_id, p_user_id, p_amount, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id,
+     coalesce(p_metadata, '{}'), v_now, v_expires_at)
+  on conflict (id) do nothing;
+  if not found then
+    return credits_private.repeat_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id, p_metadata);
+  end if;
+
+  -- Check and change in one statement, so no two callers can both see the last credit. It answers as reservation_json
+  -- and balance_json would.
   update public.credit_balances a
   set reserved = a.reserved + p_amount,
       open_reservations = a.open_reservations + 1,
-      next_due_at = least(a.next_due_at, clock_timestamp() + make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds))),
+      next_due_at = least(a.next_due_at, v_expires_at),
       -- Only matters after the clock was set back: a sweep must still find this reservation.
-      swept_until = least(a.swept_until, clock_timestamp())
+      swept_until = least(a.swept_until, v_now)
   from public.credit_settings s
   where a.account_id = p_user_id
     and a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved >= p_amount
@@ -2708,72 +2771,18 @@ begin
     and not s.spending_frozen
     and a.open_reservations < s.max_open_reservations
     and a.reserved + p_amount <= s.max_reserved_credits
-  returning make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds)),
-    a.plan_id, a.plan_credits, a.add_on_credits, a.debt, a.reserved, a.overage_limit, a.plan_period_ends_at, a.version
-  into v_life, v_plan_id, v_plan_credits, v_add_on_credits, v_debt, v_reserved, v_overage_limit, v_period_ends_at, v_version;
+  returning format('{"reservationId": "%s", "userId": "%s", "state": "active", "amount": "%s", "captured": "0", "uncollected": "0", '
+      '"feature": %s, "model": %s, "rateId": %s, "marginId": %s, "metadata": %s, "late": false, "createdAt": %s, "expiresAt": %s, '
+      '"closedAt": null, "replayed": false, "balance": {"userId": "%s", "planId": "%s", "planCredits": "%s", "addOnCredits": "%s", '
+      '"debt": "%s", "reserved": "%s", "overageLimit": "%s", "available": "%s", "status": "active", "periodEndsAt": %s, "version": %s}}',
+    p_reservation_id, p_user_id, p_amount, coalesce(to_json(p_feature), 'null'), coalesce(to_json(p_model), 'null'),
+    coalesce(to_json(p_rate_id), 'null'), coalesce(to_json(p_margin_id), 'null'), coalesce(p_metadata, '{}'), to_json(v_now),
+    to_json(v_expires_at), p_user_id, a.plan_id, a.plan_credits, a.add_on_credits, a.debt, a.reserved, a.overage_limit,
+    a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved, coalesce(to_json(a.plan_period_ends_at), 'null'), a.version)
+  into v_answer;
 
-  if v_life is null then
-    p := credits_private.reserve_slowly(p_user_id, p_reservation_id, p_amount, v_minimum, p_ttl_seconds);
-    if (p.r).id is not null then
-      return credits_private.repeat_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id, p_metadata);
-    end if;
-    v_held := (p.r).held;
-    v_life := (p.r).expires_at - (p.r).created_at;
-    v_plan_id := (p.b).plan_id;
-    v_plan_credits := (p.b).plan_credits;
-    v_add_on_credits := (p.b).add_on_credits;
-    v_debt := (p.b).debt;
-    v_reserved := (p.b).reserved;
-    v_overage_limit := (p.b).overage_limit;
-    v_period_ends_at := (p.b).plan_period_ends_at;
-    v_version := (p.b).version;
-  end if;
-
-  v_now := clock_timestamp();
-  insert into public.credit_reservations
-    (id, account_id, user_id, held, requested, minimum, feature, model, rate_id, margin_id, metadata, created_at, expires_at)
-  values
-    (p_reservation_id, p_user_id, p_user_id, v_held, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id,
-     coalesce(p_metadata, '{}'), v_now, v_now + v_life)
-  on conflict (id) do nothing;
-  if not found then
-    -- A repeated call: give back what was just taken.
-    update public.credit_balances a
-    set reserved = a.reserved - v_held, open_reservations = a.open_reservations - 1
-    where a.account_id = p_user_id;
-    return credits_private.repeat_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id, p_metadata);
-  end if;
-
-  -- As reservation_json and balance_json would say it, from single values.
-  return jsonb_build_object(
-    'reservationId', p_reservation_id,
-    'userId', p_user_id,
-    'state', 'active',
-    'amount', trim_scale(v_held)::text,
-    'captured', '0',
-    'uncollected', '0',
-    'feature', p_feature,
-    'model', p_model,
-    'rateId', p_rate_id,
-    'marginId', p_margin_id,
-    'metadata', coalesce(p_metadata, '{}'),
-    'late', false,
-    'createdAt', to_char(v_now at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-    'expiresAt', to_char((v_now + v_life) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-    'closedAt', null,
-    'replayed', false,
-    'balance', jsonb_build_object(
-      'userId', p_user_id,
-      'planId', v_plan_id,
-      'planCredits', trim_scale(v_plan_credits)::text,
-      'addOnCredits', trim_scale(v_add_on_credits)::text,
-      'debt', trim_scale(v_debt)::text,
-      'reserved', trim_scale(v_reserved)::text,
-      'overageLimit', trim_scale(v_overage_limit)::text,
-      'available', trim_scale(v_plan_credits + v_add_on_credits - v_debt + v_overage_limit - v_reserved)::text,
-      'status', 'active',
-      'periodEndsAt', to_char(v_period_ends_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-      'version', v_version));
+  if v_answer is null then return credits_private.reserve_slowly(p_reservation_id, p_user_id, p_amount, v_minimum); end if;
+  return v_answer;
 end;
 $function$
 ;
@@ -2961,7 +2970,7 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_settle(p_reservation_id uuid, p_charge jsonb DEFAULT NULL::jsonb, p_user_id uuid DEFAULT NULL::uuid)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
@@ -2969,197 +2978,106 @@ CREATE OR REPLACE FUNCTION public.credits_settle(p_reservation_id uuid, p_charge
 AS $function$
 declare
   v credits_private.charge_input;
-  -- With the types of the columns, so that the hash is made of what will be stored. Single values, not rows:
-  -- handling a row of thirty columns costs more than writing it.
+  -- With the type of the columns, so that the hash is made of what will be stored.
   v_amount numeric(20, 6);
-  v_cost_usd numeric(24, 12);
-  v_computed_cost_usd numeric(24, 12);
-  v_reported_cost_usd numeric(24, 12);
-  v_margin_percent numeric(9, 4);
+  v_account_id uuid;
+  v_user_id uuid;
+  v_held numeric;
   v_feature text;
   v_model text;
   v_metadata jsonb;
-  v_now timestamptz;
-  v_lots jsonb;
-  v_hash bytea;
+  v_estimated boolean;
+  v_taken text;
+  v_lot_id uuid;
+  v_now timestamptz := clock_timestamp();
+  v_version bigint;
   v_balance_after numeric(20, 6);
-  -- The account as it was when it was locked, and the reservation as it is now.
-  b_account_id uuid;
-  b_closed boolean;
-  b_plan_id text;
-  b_status text;
-  b_plan_credits numeric;
-  b_add_on_credits numeric;
-  b_debt numeric;
-  b_overage_limit numeric;
-  b_reserved numeric;
-  b_period_ends_at timestamptz;
-  b_version bigint;
-  b_chain_hash bytea;
-  b_lot_id uuid;
-  r_user_id uuid;
-  r_captured numeric;
-  r_uncollected numeric;
-  r_feature text;
-  r_model text;
-  r_rate_id uuid;
-  r_margin_id uuid;
-  r_metadata jsonb;
-  r_late boolean;
-  r_created_at timestamptz;
-  r_expires_at timestamptz;
+  v_hash bytea;
+  v_reservation text;
+  v_answer json;
 begin
-  if jsonb_typeof(p_charge) = 'object' then
-    v := jsonb_populate_record(null::credits_private.charge_input, p_charge);
-  end if;
-  -- What is wrong with a charge is said by the slow path, once it is known that there is something to charge.
-  if v."costUsd" is null or credits_private.charge_fault(v) is not null then
+  if p_charge is null or jsonb_typeof(p_charge) = 'null' then
     return credits_private.settle_slowly(p_reservation_id, p_charge, p_user_id);
   end if;
-  v_amount := v."amount"::numeric;
+  v := credits_private.read_charge(p_charge);
+  v_amount := v."amount";
 
-  -- The usual case: an open reservation, nothing due, and the current lot pays for all of it. Locks the account,
-  -- then closes the reservation: without the locked row there is nothing to join, so the order is certain. Whoever
-  -- had to wait for the lock sees the reservation as it is now, because Postgres looks again at a row that was
-  -- changed meanwhile: a second settle closes nothing here.
-  with a as materialized (
-    select x.account_id, x.user_id is null as closed, x.plan_id, x.status, x.plan_credits, x.add_on_credits, x.debt,
-      x.overage_limit, x.reserved, x.next_due_at, x.plan_period_ends_at, x.version, x.chain_hash, x.current_lot_id,
-      x.current_lot_remaining
-    from public.credit_balances x
-    where x.account_id = (select y.account_id from public.credit_reservations y where y.id = p_reservation_id)
-    for update
-  )
+  -- The usual case, in four short statements on a row each: an open reservation, nothing due, and the current lot pays
+  -- for all of it. It writes and answers what charge, append and the json functions would. Whoever had to wait for the
+  -- reservation's lock finds it closed: Postgres looks again at a row that was changed meanwhile.
   update public.credit_reservations r
-  set state = 'settled', captured = r.captured + v_amount, closed_at = clock_timestamp()
-  from a
-  where r.id = p_reservation_id
-    and r.state = 'active'
-    and a.next_due_at > clock_timestamp()
-    and v_amount <= a.current_lot_remaining
-    and v_amount <= r.held + a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved
-  returning a.account_id, a.closed, a.plan_id, a.status, a.plan_credits, a.add_on_credits, a.debt, a.overage_limit,
-    a.reserved - r.held, a.plan_period_ends_at, a.version + 1, a.chain_hash, a.current_lot_id,
-    r.user_id, r.captured, r.uncollected, r.feature, r.model, r.rate_id, r.margin_id, r.metadata, r.late, r.created_at,
-    r.expires_at, r.closed_at
-  into b_account_id, b_closed, b_plan_id, b_status, b_plan_credits, b_add_on_credits, b_debt, b_overage_limit,
-    b_reserved, b_period_ends_at, b_version, b_chain_hash, b_lot_id,
-    r_user_id, r_captured, r_uncollected, r_feature, r_model, r_rate_id, r_margin_id, r_metadata, r_late, r_created_at,
-    r_expires_at, v_now;
-  if b_account_id is null then
+  set state = 'settled', captured = r.captured + v_amount, closed_at = v_now
+  where r.id = p_reservation_id and r.state = 'active' and r.user_id = coalesce(p_user_id, r.user_id)
+  returning r.account_id, r.user_id, r.held, coalesce(v."feature", r.feature), coalesce(v."model", r.model),
+    coalesce(nullif(v."metadata", 'null'), r.metadata),
+    format('"reservationId": "%s", "userId": "%s", "state": "settled", "amount": "0", "captured": "%s", "uncollected": "%s", '
+        '"feature": %s, "model": %s, "rateId": %s, "marginId": %s, "metadata": %s, "late": false, "createdAt": %s, "expiresAt": %s, '
+        '"closedAt": %s, "replayed": false',
+      r.id, r.user_id, r.captured, r.uncollected, coalesce(to_json(r.feature), 'null'), coalesce(to_json(r.model), 'null'),
+      coalesce(to_json(r.rate_id), 'null'), coalesce(to_json(r.margin_id), 'null'), r.metadata, to_json(r.created_at),
+      to_json(r.expires_at), to_json(r.closed_at))
+  into v_account_id, v_user_id, v_held, v_feature, v_model, v_metadata, v_reservation;
+  if v_account_id is null then
     return credits_private.settle_slowly(p_reservation_id, p_charge, p_user_id);
   end if;
+  v_estimated := coalesce(v."costSource" = 'estimate', false);
+  v_taken := trim_scale(-v_amount);
 
-  -- What spend, append and charge do in the general case, in as few steps as possible.
-  if b_plan_credits > 0 then b_plan_credits := b_plan_credits - v_amount;
-  else b_add_on_credits := b_add_on_credits - v_amount;
-  end if;
-  v_balance_after := b_plan_credits + b_add_on_credits - b_debt;
-  v_lots := case when v_amount = 0 then '[]'
-    else jsonb_build_array(jsonb_build_object('lotId', b_lot_id, 'amount', trim_scale(-v_amount)::text)) end;
-  v_cost_usd := v."costUsd"::numeric;
-  v_computed_cost_usd := v."computedCostUsd"::numeric;
-  v_reported_cost_usd := v."reportedCostUsd"::numeric;
-  v_margin_percent := v."marginPercent"::numeric;
-  v_feature := coalesce(v."feature", r_feature);
-  v_model := coalesce(v."model", r_model);
-  v_metadata := coalesce(v."metadata", r_metadata);
-  -- The text of transaction_hash; verify recomputes it from the rows.
-  v_hash := sha256(b_chain_hash || convert_to(jsonb_build_array(
-    1, b_account_id, b_version, p_reservation_id, r_user_id, 'usage', null, -v_amount, v_balance_after,
-    0::numeric(20, 6), v_lots, p_reservation_id, null, v_feature, v_model, v."inputTokens"::bigint,
-    v."outputTokens"::bigint, coalesce(v."costSource" = 'estimate', false), false, null, v_metadata,
-    (extract(epoch from v_now) * 1000000)::bigint,
-    p_reservation_id, v_cost_usd, v_margin_percent, v."costSource", v_computed_cost_usd, v_reported_cost_usd,
-    v."servedModel", v."usage", v."rateId"::uuid, v."marginId"::uuid, v."pricing", v."generationId", v."provider", null
-  )::text, 'UTF8'));
-
-  with cost as (
-    insert into public.credit_transaction_costs
-      (account_id, version, transaction_id, cost_usd, margin_percent, cost_source, computed_cost_usd, reported_cost_usd,
-       served_model, usage, rate_id, margin_id, pricing, generation_id, provider)
-    values
-      (b_account_id, b_version, p_reservation_id, v_cost_usd, v_margin_percent, v."costSource", v_computed_cost_usd,
-       v_reported_cost_usd, v."servedModel", v."usage", v."rateId"::uuid, v."marginId"::uuid, v."pricing",
-       v."generationId", v."provider")
-  ),
-  entry as (
-    insert into public.credit_transactions
-      (account_id, version, id, user_id, type, amount, balance_after, lots, reservation_id, feature, model,
-       input_tokens, output_tokens, estimated, metadata, created_at, hash)
-    values
-      (b_account_id, b_version, p_reservation_id, r_user_id, 'usage', -v_amount, v_balance_after, v_lots,
-       p_reservation_id, v_feature, v_model, v."inputTokens"::bigint, v."outputTokens"::bigint,
-       coalesce(v."costSource" = 'estimate', false), v_metadata, v_now, v_hash)
-    on conflict (id) do nothing
-    returning account_id
-  )
   update public.credit_balances a
-  set plan_credits = b_plan_credits,
-      add_on_credits = b_add_on_credits,
-      reserved = b_reserved,
+  set plan_credits = a.plan_credits - case when a.plan_credits > 0 then v_amount else 0 end,
+      -- Plan lots burn first, so the current lot is one of the plan exactly when there are plan credits.
+      add_on_credits = a.add_on_credits - case when a.plan_credits > 0 then 0 else v_amount end,
+      reserved = a.reserved - v_held,
       open_reservations = a.open_reservations - 1,
       current_lot_remaining = a.current_lot_remaining - v_amount,
-      version = b_version,
-      chain_hash = v_hash,
-      updated_at = v_now
-  from entry
-  where a.account_id = b_account_id;
+      version = a.version + 1,
+      -- The text of transaction_hash; verify recomputes it from the rows.
+      chain_hash = sha256(a.chain_hash || convert_to(format('1|%s|%s|%s|%s|usage|%s|%s|0.000000|[{"lotId": "%s", "amount": "%s"}]|%s||%s|%s|%s|f|%s|NULL|%L|%L|NULL|%s|%s|',
+        a.account_id, a.version + 1, p_reservation_id, v_user_id, -v_amount, a.plan_credits + a.add_on_credits - a.debt - v_amount,
+        a.current_lot_id, v_taken, p_reservation_id, v."inputTokens", v."outputTokens", v_estimated,
+        extract(epoch from greatest(v_now, a.updated_at)), v_feature, v_model, v_metadata, p_charge), 'UTF8')),
+      -- Never before the transaction before it, for which this one may have waited.
+      updated_at = greatest(v_now, a.updated_at)
+  where a.account_id = v_account_id
+    and a.next_due_at > clock_timestamp()
+    and v_amount <= a.current_lot_remaining
+    and v_amount <= v_held + a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved
+  returning a.version, a.plan_credits + a.add_on_credits - a.debt, a.chain_hash, a.updated_at, a.current_lot_id,
+    format('{%s, "transaction": {"id": "%s", "userId": "%s", "version": %s, "type": "usage", '
+        '"source": null, "amount": "%s", "balanceAfter": "%s", "uncollected": "0", "reservationId": "%s", "reversesId": null, '
+        '"feature": %s, "model": %s, "inputTokens": %s, "outputTokens": %s, "estimated": %s, "late": false, "reason": null, '
+        '"metadata": %s, "createdAt": %s}, "balance": {"userId": "%s", "planId": "%s", "planCredits": "%s", "addOnCredits": "%s", '
+        '"debt": "%s", "reserved": "%s", "overageLimit": "%s", "available": "%s", "status": "%s", "periodEndsAt": %s, "version": %s}}',
+      v_reservation, p_reservation_id, v_user_id, a.version,
+      -v_amount, a.plan_credits + a.add_on_credits - a.debt, p_reservation_id,
+      coalesce(to_json(v_feature), 'null'), coalesce(to_json(v_model), 'null'), coalesce(to_json(v."inputTokens"), 'null'),
+      coalesce(to_json(v."outputTokens"), 'null'), to_json(v_estimated),
+      v_metadata, to_json(a.updated_at), a.account_id, a.plan_id, a.plan_credits, a.add_on_credits,
+      a.debt, a.reserved, a.overage_limit, a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved,
+      case when a.user_id is null then 'closed' else a.status end, coalesce(to_json(a.plan_period_ends_at), 'null'), a.version)
+  into v_version, v_balance_after, v_hash, v_now, v_lot_id, v_answer;
+  if v_version is null then
+    -- Not the usual case after all: as if nothing had been done.
+    update public.credit_reservations r
+    set state = 'active', captured = r.captured - v_amount, closed_at = null
+    where r.id = p_reservation_id;
+    return credits_private.settle_slowly(p_reservation_id, p_charge, p_user_id);
+  end if;
+
+  insert into public.credit_transactions
+    (account_id, version, id, user_id, type, amount, balance_after, lots, reservation_id, feature, model,
+     input_tokens, output_tokens, estimated, metadata, created_at, hash)
+  values
+    (v_account_id, v_version, p_reservation_id, v_user_id, 'usage', -v_amount, v_balance_after,
+     format('[{"lotId": "%s", "amount": "%s"}]', v_lot_id, v_taken)::jsonb,
+     p_reservation_id, v_feature, v_model, v."inputTokens", v."outputTokens", v_estimated, v_metadata, v_now, v_hash)
+  on conflict (id) do nothing;
   -- Somebody else's transaction has this id. Everything above is undone.
   if not found then
     perform credits_private.fail(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', p_reservation_id));
   end if;
-
-  -- As reservation_json, transaction_json and balance_json would say it, from single values.
-  return jsonb_build_object(
-    'reservationId', p_reservation_id,
-    'userId', r_user_id,
-    'state', 'settled',
-    'amount', '0',
-    'captured', trim_scale(r_captured)::text,
-    'uncollected', trim_scale(r_uncollected)::text,
-    'feature', r_feature,
-    'model', r_model,
-    'rateId', r_rate_id,
-    'marginId', r_margin_id,
-    'metadata', r_metadata,
-    'late', r_late,
-    'createdAt', to_char(r_created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-    'expiresAt', to_char(r_expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-    'closedAt', to_char(v_now at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-    'replayed', false,
-    'transaction', jsonb_build_object(
-      'id', p_reservation_id,
-      'userId', r_user_id,
-      'version', b_version,
-      'type', 'usage',
-      'source', null,
-      'amount', trim_scale(-v_amount)::text,
-      'balanceAfter', trim_scale(v_balance_after)::text,
-      'uncollected', '0',
-      'reservationId', p_reservation_id,
-      'reversesId', null,
-      'feature', v_feature,
-      'model', v_model,
-      'inputTokens', v."inputTokens"::bigint,
-      'outputTokens', v."outputTokens"::bigint,
-      'estimated', coalesce(v."costSource" = 'estimate', false),
-      'late', false,
-      'reason', null,
-      'metadata', v_metadata,
-      'createdAt', to_char(v_now at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')),
-    'balance', jsonb_build_object(
-      'userId', b_account_id,
-      'planId', b_plan_id,
-      'planCredits', trim_scale(b_plan_credits)::text,
-      'addOnCredits', trim_scale(b_add_on_credits)::text,
-      'debt', trim_scale(b_debt)::text,
-      'reserved', trim_scale(b_reserved)::text,
-      'overageLimit', trim_scale(b_overage_limit)::text,
-      'available', trim_scale(v_balance_after + b_overage_limit - b_reserved)::text,
-      'status', case when b_closed then 'closed' else b_status end,
-      'periodEndsAt', to_char(b_period_ends_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-      'version', b_version));
+  insert into public.credit_transaction_costs (account_id, version, charge) values (v_account_id, v_version, p_charge);
+  return v_answer;
 end;
 $function$
 ;
@@ -3271,6 +3189,7 @@ AS $function$
       ('version_gap', c.version <> c.before_version + 1),
       ('balance', c.balance_after <> c.before_balance + c.amount),
       ('not_a_number', 'NaN' in (c.amount, c.balance_after, (c.t).uncollected)),
+      ('sign', (c.t).type <> 'adjustment' and (c.amount > 0) <> ((c.t).type in ('grant', 'refund'))),
       ('hash', c.hash <> credits_private.transaction_hash(c.t, c.c, c.before_hash))
     ) f (fault, found)
     where f.found
@@ -3293,6 +3212,8 @@ public.credit_balances: select to authenticated;
 public.credit_balances: select to service_role;
 public.credit_balances_text: select to authenticated;
 public.credit_balances_text: select to service_role;
+public.credit_charges: select to authenticated;
+public.credit_charges: select to service_role;
 public.credit_lots: select to authenticated;
 public.credit_lots: select to service_role;
 public.credit_lots_text: select to authenticated;

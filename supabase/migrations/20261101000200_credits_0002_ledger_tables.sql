@@ -1,9 +1,9 @@
 -- Accounts, lots, reservations and the ledger.
 --
 -- Every numeric column has a lower AND an upper bound: NaN sorts above all numbers, so only an upper bound
--- refuses it. On the four tables that every model call writes, the bounds are domains: Postgres parses a table's
--- CHECKs anew for every statement, a third of the cost of a call, but keeps a domain's ready and looks only at the
--- columns that are written. Foreign keys stand where a row is written once (accounts, profiles). Reservations and
+-- refuses it. On the tables that every model call writes, the bounds are domains: Postgres parses a table's CHECKs
+-- anew for every statement (30 us and more), but keeps a domain's ready and looks only at the columns that are
+-- written. Foreign keys stand where a row is written once (accounts, profiles). Reservations and
 -- ledger rows have none: they are written on every model call (a foreign key adds about 40 % to an insert), only
 -- by the functions of this package under the account's lock, and `credits verify` proves what a key would.
 set local lock_timeout = '5s';
@@ -14,14 +14,10 @@ begin
   create domain credits_private.amount as numeric(20, 6) check (value >= 0 and value <= 10000000000000);
   create domain credits_private.signed_amount as numeric(20, 6)
     check (value >= -10000000000000 and value <= 20000000000000);
-  create domain credits_private.usd as numeric(24, 12) check (value >= 0 and value <= 100000000000);
-  create domain credits_private.margin_percent as numeric(9, 4) check (value > -100 and value <= 10000);
   create domain credits_private.account_status as text check (value in ('active', 'frozen'));
   create domain credits_private.reservation_state as text check (value in ('active', 'settled', 'released', 'expired'));
   create domain credits_private.transaction_type as text
     check (value in ('grant', 'usage', 'refund', 'adjustment', 'expiry'));
-  create domain credits_private.cost_source as text
-    check (value in ('market-cost', 'gateway-cost', 'rate', 'estimate', 'manual'));
   create domain credits_private.count_of as integer check (value >= 0);
   create domain credits_private.token_count as bigint check (value >= 0);
 exception when duplicate_object then null;
@@ -29,12 +25,9 @@ end;
 $$;
 comment on domain credits_private.amount is 'Credits, never negative, never NaN.';
 comment on domain credits_private.signed_amount is 'Credits that are gained or lost, or a balance that may be a debt.';
-comment on domain credits_private.usd is 'Dollars to the twelfth place.';
-comment on domain credits_private.margin_percent is 'What is charged on top of the cost; below zero a discount.';
 comment on domain credits_private.account_status is 'Whether an account may spend.';
 comment on domain credits_private.reservation_state is 'Life of a reservation.';
 comment on domain credits_private.transaction_type is 'What a transaction does.';
-comment on domain credits_private.cost_source is 'Where the cost of a provider call came from.';
 comment on domain credits_private.count_of is 'How many.';
 comment on domain credits_private.token_count is 'Tokens of a model call.';
 
@@ -270,10 +263,7 @@ create table if not exists public.credit_transactions (
   hash_version smallint not null default 1,
   hash bytea not null,
   constraint credit_transactions_pkey primary key (account_id, version),
-  constraint credit_transactions_id_key unique (id),
-  -- The one rule over two columns, kept short because it is parsed for every row.
-  constraint credit_transactions_sign_check
-    check (type = 'adjustment' or (amount > 0) = (type in ('grant', 'refund')))
+  constraint credit_transactions_id_key unique (id)
 );
 comment on table public.credit_transactions is
   'The ledger: append-only, numbered per account without gaps, chained by hash. No foreign key to auth.users: the history outlives the user.';
@@ -299,27 +289,14 @@ create policy credit_transactions_select on public.credit_transactions
 create table if not exists public.credit_transaction_costs (
   account_id uuid not null,
   version bigint not null,
-  transaction_id uuid not null,
-  cost_usd credits_private.usd,
-  margin_percent credits_private.margin_percent,
-  cost_source credits_private.cost_source,
-  computed_cost_usd credits_private.usd,
-  reported_cost_usd credits_private.usd,
-  served_model text,
-  usage jsonb,
-  rate_id uuid,
-  margin_id uuid,
-  pricing jsonb,
-  generation_id text,
-  provider jsonb,
+  charge jsonb,
   actor_id uuid,
   constraint credit_transaction_costs_pkey primary key (account_id, version)
 );
 comment on table public.credit_transaction_costs is
-  'What only admins may see of a transaction: provider cost, margin, prices, usage, provider ids, who acted. Same key as its ledger row, covered by the same hash.';
-comment on column public.credit_transaction_costs.computed_cost_usd is 'Cost by our rates, where it is not the base of the charge.';
-comment on column public.credit_transaction_costs.reported_cost_usd is 'Cost by the gateway, where it is not the base of the charge.';
-comment on column public.credit_transaction_costs.pricing is 'Everything that recomputes the amount from the usage.';
+  'What only admins may see of a transaction: the charge with cost, margin, prices, usage and provider ids, and who acted. Same key as its ledger row, covered by the same hash. The view credit_charges has it in columns.';
+comment on column public.credit_transaction_costs.charge is
+  'The charge as it came, checked: a ChargeRecord of store/port.ts, amounts as decimal strings. Everything that recomputes the amount from the usage. Null for what is no charge.';
 comment on column public.credit_transaction_costs.actor_id is 'The admin behind a manual operation.';
 
 alter table public.credit_transaction_costs enable row level security;

@@ -102,7 +102,7 @@ begin
     'overageLimit', trim_scale(b.overage_limit)::text,
     'available', trim_scale(b.plan_credits + b.add_on_credits - b.debt + b.overage_limit - b.reserved)::text,
     'status', case when b.user_id is null then 'closed' else b.status end,
-    'periodEndsAt', to_char(b.plan_period_ends_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'periodEndsAt', b.plan_period_ends_at,
     'version', b.version
   );
 end;
@@ -129,9 +129,9 @@ begin
     'marginId', r.margin_id,
     'metadata', r.metadata,
     'late', r.late,
-    'createdAt', to_char(r.created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-    'expiresAt', to_char(r.expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-    'closedAt', to_char(r.closed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    'createdAt', r.created_at,
+    'expiresAt', r.expires_at,
+    'closedAt', r.closed_at
   );
 end;
 $$;
@@ -163,7 +163,7 @@ begin
     'late', t.late,
     'reason', t.reason,
     'metadata', t.metadata,
-    'createdAt', to_char(t.created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    'createdAt', t.created_at
   );
 end;
 $$;

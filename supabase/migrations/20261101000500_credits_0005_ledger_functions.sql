@@ -1,7 +1,9 @@
 -- The parts that the operations are made of. All of them expect the account's row to be locked by the caller
 -- and pass it along as a value: it is read once, changed in memory and written once.
 --
--- Lock order everywhere: the account's row, then its reservations and lots. No function ever holds two accounts.
+-- Lock order everywhere: the reservation, its account, the account's lots. What looks for reservations while it holds
+-- their account (the sweep of those past their time) skips those that are locked, so no cycle can arise: whoever has
+-- them waits for this account and closes them itself. No operation ever holds two accounts.
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
@@ -13,15 +15,14 @@ immutable
 set search_path = ''
 as $$
 begin
-  -- A JSON array is a canonical, unambiguous text of the values; times as microseconds, because their text
-  -- depends on the session. A new formula gets a new hash_version; this one stays for the rows that have 1.
-  return sha256(p_previous || convert_to(jsonb_build_array(
-    t.hash_version, t.account_id, t.version, t.id, t.user_id, t.type, t.source, t.amount, t.balance_after,
-    t.uncollected, t.lots, t.reservation_id, t.reverses_id, t.feature, t.model, t.input_tokens, t.output_tokens,
-    t.estimated, t.late, t.reason, t.metadata, (extract(epoch from t.created_at) * 1000000)::bigint,
-    c.transaction_id, c.cost_usd, c.margin_percent, c.cost_source, c.computed_cost_usd, c.reported_cost_usd,
-    c.served_model, c.usage, c.rate_id, c.margin_id, c.pricing, c.generation_id, c.provider, c.actor_id
-  )::text, 'UTF8'));
+  -- A text of the values that reads one way only: free text is quoted, JSON ends where it ends, and times are seconds,
+  -- because their text depends on the session. credits_settle writes the same text for itself. A new formula gets a
+  -- new hash_version; this one stays for the rows that have 1.
+  return sha256(p_previous || convert_to(format('%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%L|%L|%L|%L|%s|%s|%s',
+    t.hash_version, t.account_id, t.version, t.id, t.user_id, t.type, t.amount, t.balance_after, t.uncollected,
+    t.lots, t.reservation_id, t.reverses_id, t.input_tokens, t.output_tokens, t.estimated, t.late,
+    extract(epoch from t.created_at), t.source, t.feature, t.model, t.reason, t.metadata, c.charge, c.actor_id
+  ), 'UTF8'));
 end;
 $$;
 comment on function credits_private.transaction_hash(public.credit_transactions, public.credit_transaction_costs, bytea) is
@@ -63,7 +64,6 @@ begin
   if not (c is null) then
     c.account_id := t.account_id;
     c.version := t.version;
-    c.transaction_id := t.id;
     insert into public.credit_transaction_costs values (c.*);
   end if;
   t.hash := credits_private.transaction_hash(t, c, b.chain_hash);

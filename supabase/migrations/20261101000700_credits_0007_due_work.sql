@@ -10,22 +10,32 @@ as $$
 declare
   v_held numeric;
   v_count integer;
+  v_skipped timestamptz;
 begin
-  with expired as (
+  with overdue as (
+    select r.id from public.credit_reservations r
+    where r.account_id = b.account_id and r.expires_at > b.swept_until and r.expires_at <= p_now and r.state = 'active'
+    for update skip locked
+  ),
+  expired as (
     update public.credit_reservations r
     set state = 'expired', closed_at = p_now
-    where r.account_id = b.account_id and r.expires_at > b.swept_until and r.expires_at <= p_now and r.state = 'active'
+    from overdue o
+    where r.id = o.id
     returning r.held
   )
   select coalesce(sum(held), 0), count(*)::integer into v_held, v_count from expired;
+  -- One that was skipped is being closed by whoever has its lock, and counts until then.
+  select min(r.expires_at) into v_skipped from public.credit_reservations r
+  where r.account_id = b.account_id and r.expires_at > b.swept_until and r.expires_at <= p_now and r.state = 'active';
   b.reserved := b.reserved - v_held;
   b.open_reservations := b.open_reservations - v_count;
-  b.swept_until := p_now;
+  b.swept_until := coalesce(v_skipped - interval '1 microsecond', p_now);
   return b;
 end;
 $$;
 comment on function credits_private.sweep_reservations(public.credit_balances, timestamptz) is
-  'Frees what reservations past their time hold. Reads only those that expired since the last sweep, whatever the history.';
+  'Frees what reservations past their time hold, except those that somebody has locked to close them. Reads only those that expired since the last sweep, whatever the history.';
 
 create or replace function credits_private.expire_lots(b public.credit_balances, p_at timestamptz)
 returns public.credit_balances
@@ -216,6 +226,8 @@ begin
   end loop;
   b := credits_private.expire_lots(b, v_now);
   b.next_due_at := credits_private.next_due(b, v_now);
+  -- A reservation that the sweep had to skip: the next touch looks again.
+  if b.swept_until < v_now then b.next_due_at := least(b.next_due_at, v_now); end if;
   -- Saved here, because reservations, lots and ledger rows have been written that belong to it.
   perform credits_private.save_account(b);
   return b;

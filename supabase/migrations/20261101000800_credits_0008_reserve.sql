@@ -5,27 +5,21 @@ set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
 create or replace function credits_private.reserve_slowly(
-  p_user_id uuid, p_reservation_id uuid, p_amount numeric, p_minimum numeric, p_ttl_seconds integer)
-returns credits_private.posting
+  p_reservation_id uuid, p_user_id uuid, p_amount numeric, p_minimum numeric)
+returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
   s public.credit_settings;
-  p credits_private.posting;
   b public.credit_balances;
+  r public.credit_reservations;
   v_available numeric;
+  v_held numeric;
+  v_now timestamptz;
 begin
   select * into strict s from public.credit_settings;
-  b := credits_private.open_account(p_user_id);
-  -- A repeated call is answered even when nothing could be reserved now.
-  select r into p.r from public.credit_reservations r where r.id = p_reservation_id;
-  if (p.r).id is not null then
-    p.b := b;
-    return p;
-  end if;
-
-  b := credits_private.apply_due(b);
+  b := credits_private.apply_due(credits_private.open_account(p_user_id));
   v_available := credits_private.available(b);
   perform credits_private.check_may_spend(b, s);
   if v_available < p_minimum then
@@ -38,24 +32,27 @@ begin
     perform credits_private.fail(429, 'LIMIT_EXCEEDED', jsonb_build_object(
       'limit', 'open_reservations', 'maximum', s.max_open_reservations));
   end if;
-  p.r.held := least(p_amount, v_available);
-  if b.reserved + (p.r).held > s.max_reserved_credits then
+  v_held := least(p_amount, v_available);
+  if b.reserved + v_held > s.max_reserved_credits then
     perform credits_private.fail(429, 'LIMIT_EXCEEDED', jsonb_build_object(
       'limit', 'reserved_credits', 'maximum', trim_scale(s.max_reserved_credits)::text));
   end if;
-  p.r.created_at := clock_timestamp();
-  p.r.expires_at := (p.r).created_at + make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds));
-  b.reserved := b.reserved + (p.r).held;
+  -- Its life begins now: a sweep that has just passed must not have passed its end already.
+  v_now := clock_timestamp();
+  update public.credit_reservations x
+  set held = v_held, created_at = v_now, expires_at = v_now + (x.expires_at - x.created_at)
+  where x.id = p_reservation_id
+  returning x.* into r;
+  b.reserved := b.reserved + v_held;
   b.open_reservations := b.open_reservations + 1;
-  b.next_due_at := least(b.next_due_at, (p.r).expires_at);
-  b.swept_until := least(b.swept_until, (p.r).created_at);
+  b.next_due_at := least(b.next_due_at, r.expires_at);
+  b.swept_until := least(b.swept_until, v_now);
   perform credits_private.save_account(b);
-  p.b := b;
-  return p;
+  return credits_private.reservation_json(r) || jsonb_build_object('replayed', false, 'balance', credits_private.balance_json(b));
 end;
 $$;
-comment on function credits_private.reserve_slowly(uuid, uuid, numeric, numeric, integer) is
-  'Reserve when the fast path did not apply: work is due, less than the amount must do, or it has to be refused with the reason.';
+comment on function credits_private.reserve_slowly(uuid, uuid, numeric, numeric) is
+  'Reserve when the fast path did not apply: work is due, less than the amount must do, or it has to be refused with the reason. Its row has been written already and goes with a refusal.';
 
 create or replace function credits_private.check_may_spend(b public.credit_balances, s public.credit_settings)
 returns void
@@ -106,47 +103,50 @@ create or replace function public.credits_reserve(
   p_rate_id uuid default null,
   p_margin_id uuid default null,
   p_metadata jsonb default '{}')
-returns jsonb
+returns json
 language plpgsql
 security definer
 set search_path = ''
 set lock_timeout = '800ms'
 as $$
 declare
-  p credits_private.posting;
   v_minimum numeric := coalesce(p_minimum_amount, p_amount);
-  v_held numeric := p_amount;
-  v_life interval;
-  v_now timestamptz;
-  -- Single values, not the row: handling a row of thirty columns costs more than the update does.
-  v_plan_id text;
-  v_plan_credits numeric;
-  v_add_on_credits numeric;
-  v_debt numeric;
-  v_reserved numeric;
-  v_overage_limit numeric;
-  v_period_ends_at timestamptz;
-  v_version bigint;
+  v_now timestamptz := clock_timestamp();
+  v_expires_at timestamptz;
+  v_answer json;
 begin
   -- One expression for the good case; what is wrong is found out only when something is.
   if (p_reservation_id is not null and p_user_id is not null
-    and p_amount > 0 and p_amount <= 1000000000000 and p_amount = round(p_amount, 6)
-    and v_minimum > 0 and v_minimum <= p_amount and v_minimum = round(v_minimum, 6)
-    and coalesce(p_ttl_seconds between 1 and 86400, true)
-    and coalesce(char_length(p_feature) between 1 and 255, true)
-    and coalesce(char_length(p_model) between 1 and 255, true)
-    and coalesce(jsonb_typeof(p_metadata) = 'object' and pg_column_size(p_metadata) <= 4096, true)) is not true
+    and v_minimum > 0 and v_minimum <= p_amount and p_amount <= 1000000000000
+    and greatest(scale(p_amount), scale(v_minimum)) <= 6
+    and coalesce(p_ttl_seconds, 1) between 1 and 86400
+    and least(length(p_feature), length(p_model), 1) = 1 and greatest(length(p_feature), length(p_model), 1) <= 255
+    and jsonb_typeof(coalesce(p_metadata, '{}')) = 'object' and coalesce(pg_column_size(p_metadata), 0) <= 4096) is not true
   then
     perform credits_private.refuse_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_ttl_seconds, p_feature, p_model, p_metadata);
   end if;
+  if p_ttl_seconds is null then select s.reservation_ttl_seconds into p_ttl_seconds from public.credit_settings s; end if;
+  v_expires_at := v_now + make_interval(secs => p_ttl_seconds);
 
-  -- The fast path: check and change in one statement, so no two callers can both see the last credit.
+  -- The account comes last, so that callers of a busy one wait for each other as shortly as can be.
+  insert into public.credit_reservations
+    (id, account_id, user_id, held, requested, minimum, feature, model, rate_id, margin_id, metadata, created_at, expires_at)
+  values
+    (p_reservation_id, p_user_id, p_user_id, p_amount, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id,
+     coalesce(p_metadata, '{}'), v_now, v_expires_at)
+  on conflict (id) do nothing;
+  if not found then
+    return credits_private.repeat_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id, p_metadata);
+  end if;
+
+  -- Check and change in one statement, so no two callers can both see the last credit. It answers as reservation_json
+  -- and balance_json would.
   update public.credit_balances a
   set reserved = a.reserved + p_amount,
       open_reservations = a.open_reservations + 1,
-      next_due_at = least(a.next_due_at, clock_timestamp() + make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds))),
+      next_due_at = least(a.next_due_at, v_expires_at),
       -- Only matters after the clock was set back: a sweep must still find this reservation.
-      swept_until = least(a.swept_until, clock_timestamp())
+      swept_until = least(a.swept_until, v_now)
   from public.credit_settings s
   where a.account_id = p_user_id
     and a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved >= p_amount
@@ -156,72 +156,18 @@ begin
     and not s.spending_frozen
     and a.open_reservations < s.max_open_reservations
     and a.reserved + p_amount <= s.max_reserved_credits
-  returning make_interval(secs => coalesce(p_ttl_seconds, s.reservation_ttl_seconds)),
-    a.plan_id, a.plan_credits, a.add_on_credits, a.debt, a.reserved, a.overage_limit, a.plan_period_ends_at, a.version
-  into v_life, v_plan_id, v_plan_credits, v_add_on_credits, v_debt, v_reserved, v_overage_limit, v_period_ends_at, v_version;
+  returning format('{"reservationId": "%s", "userId": "%s", "state": "active", "amount": "%s", "captured": "0", "uncollected": "0", '
+      '"feature": %s, "model": %s, "rateId": %s, "marginId": %s, "metadata": %s, "late": false, "createdAt": %s, "expiresAt": %s, '
+      '"closedAt": null, "replayed": false, "balance": {"userId": "%s", "planId": "%s", "planCredits": "%s", "addOnCredits": "%s", '
+      '"debt": "%s", "reserved": "%s", "overageLimit": "%s", "available": "%s", "status": "active", "periodEndsAt": %s, "version": %s}}',
+    p_reservation_id, p_user_id, p_amount, coalesce(to_json(p_feature), 'null'), coalesce(to_json(p_model), 'null'),
+    coalesce(to_json(p_rate_id), 'null'), coalesce(to_json(p_margin_id), 'null'), coalesce(p_metadata, '{}'), to_json(v_now),
+    to_json(v_expires_at), p_user_id, a.plan_id, a.plan_credits, a.add_on_credits, a.debt, a.reserved, a.overage_limit,
+    a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved, coalesce(to_json(a.plan_period_ends_at), 'null'), a.version)
+  into v_answer;
 
-  if v_life is null then
-    p := credits_private.reserve_slowly(p_user_id, p_reservation_id, p_amount, v_minimum, p_ttl_seconds);
-    if (p.r).id is not null then
-      return credits_private.repeat_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id, p_metadata);
-    end if;
-    v_held := (p.r).held;
-    v_life := (p.r).expires_at - (p.r).created_at;
-    v_plan_id := (p.b).plan_id;
-    v_plan_credits := (p.b).plan_credits;
-    v_add_on_credits := (p.b).add_on_credits;
-    v_debt := (p.b).debt;
-    v_reserved := (p.b).reserved;
-    v_overage_limit := (p.b).overage_limit;
-    v_period_ends_at := (p.b).plan_period_ends_at;
-    v_version := (p.b).version;
-  end if;
-
-  v_now := clock_timestamp();
-  insert into public.credit_reservations
-    (id, account_id, user_id, held, requested, minimum, feature, model, rate_id, margin_id, metadata, created_at, expires_at)
-  values
-    (p_reservation_id, p_user_id, p_user_id, v_held, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id,
-     coalesce(p_metadata, '{}'), v_now, v_now + v_life)
-  on conflict (id) do nothing;
-  if not found then
-    -- A repeated call: give back what was just taken.
-    update public.credit_balances a
-    set reserved = a.reserved - v_held, open_reservations = a.open_reservations - 1
-    where a.account_id = p_user_id;
-    return credits_private.repeat_reserve(p_reservation_id, p_user_id, p_amount, v_minimum, p_feature, p_model, p_rate_id, p_margin_id, p_metadata);
-  end if;
-
-  -- As reservation_json and balance_json would say it, from single values.
-  return jsonb_build_object(
-    'reservationId', p_reservation_id,
-    'userId', p_user_id,
-    'state', 'active',
-    'amount', trim_scale(v_held)::text,
-    'captured', '0',
-    'uncollected', '0',
-    'feature', p_feature,
-    'model', p_model,
-    'rateId', p_rate_id,
-    'marginId', p_margin_id,
-    'metadata', coalesce(p_metadata, '{}'),
-    'late', false,
-    'createdAt', to_char(v_now at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-    'expiresAt', to_char((v_now + v_life) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-    'closedAt', null,
-    'replayed', false,
-    'balance', jsonb_build_object(
-      'userId', p_user_id,
-      'planId', v_plan_id,
-      'planCredits', trim_scale(v_plan_credits)::text,
-      'addOnCredits', trim_scale(v_add_on_credits)::text,
-      'debt', trim_scale(v_debt)::text,
-      'reserved', trim_scale(v_reserved)::text,
-      'overageLimit', trim_scale(v_overage_limit)::text,
-      'available', trim_scale(v_plan_credits + v_add_on_credits - v_debt + v_overage_limit - v_reserved)::text,
-      'status', 'active',
-      'periodEndsAt', to_char(v_period_ends_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-      'version', v_version));
+  if v_answer is null then return credits_private.reserve_slowly(p_reservation_id, p_user_id, p_amount, v_minimum); end if;
+  return v_answer;
 end;
 $$;
 comment on function public.credits_reserve(uuid, uuid, numeric, numeric, integer, text, text, uuid, uuid, jsonb) is
@@ -275,22 +221,23 @@ declare
   b public.credit_balances;
   r public.credit_reservations;
 begin
-  select a.* into b from public.credit_balances a
-  where a.account_id = (select x.account_id from public.credit_reservations x where x.id = p_reservation_id)
-  for update;
+  select x.* into r from public.credit_reservations x where x.id = p_reservation_id for update;
   if not found then
     perform credits_private.fail(404, 'RESERVATION_NOT_FOUND', jsonb_build_object('reservationId', p_reservation_id));
   end if;
-  if b.next_due_at <= clock_timestamp() then b := credits_private.apply_due(b); end if;
-  -- Read under the account's lock: nobody else can change it now.
-  select x.* into r from public.credit_reservations x where x.id = p_reservation_id;
+  b := credits_private.lock_account(r.account_id);
+  if b.next_due_at <= clock_timestamp() then
+    b := credits_private.apply_due(b);
+    -- It may have been past its time itself.
+    select x.* into r from public.credit_reservations x where x.id = p_reservation_id;
+  end if;
   p.b := b;
   p.r := r;
   return p;
 end;
 $$;
 comment on function credits_private.lock_reservation(uuid) is
-  'A reservation and its account, locked account first, with everything due applied.';
+  'A reservation and its account, locked in this order, with everything due applied.';
 
 create or replace function credits_private.save_reservation(r public.credit_reservations)
 returns void

@@ -5,54 +5,52 @@ set local statement_timeout = '60s';
 do $$
 begin
   create type credits_private.charge_input as (
-    "amount" text, "costUsd" text, "marginPercent" text, "costSource" text, "computedCostUsd" text, "reportedCostUsd" text,
-    "model" text, "servedModel" text, "feature" text, "usage" jsonb, "inputTokens" text, "outputTokens" text,
-    "rateId" text, "marginId" text, "pricing" jsonb, "generationId" text, "provider" jsonb, "metadata" jsonb
+    "amount" numeric, "costUsd" numeric, "marginPercent" numeric, "costSource" text, "computedCostUsd" numeric,
+    "reportedCostUsd" numeric, "model" text, "servedModel" text, "feature" text, "usage" jsonb, "inputTokens" bigint,
+    "outputTokens" bigint, "rateId" uuid, "marginId" uuid, "pricing" jsonb, "generationId" text, "provider" jsonb, "metadata" jsonb
   );
 exception when duplicate_object then null;
 end;
 $$;
-comment on type credits_private.charge_input is
-  'A ChargeRecord of store/port.ts as it comes: text, so that reading it cannot fail with a foreign error.';
+comment on type credits_private.charge_input is 'A ChargeRecord of store/port.ts, read.';
 
-create or replace function credits_private.charge_fault(v credits_private.charge_input)
+create or replace function credits_private.charge_fault(p_charge jsonb)
 returns text
-language plpgsql
+language sql
 immutable
 set search_path = ''
 as $$
-begin
-  -- Runs for every charge, so: patterns without counted repeats (those are built anew for every match), and a UUID
-  -- by its shape, every hex digit made a zero. A length first, so that no cast below can overflow.
-  return case
-    when (length(v."amount") <= 19 and v."amount" ~ '^[0-9]+([.][0-9]+)?$') is not true then 'amount'
-    when v."amount"::numeric > 1000000000000 or scale(v."amount"::numeric) > 6 then 'amount'
-    when length(v."costUsd") > 24 or v."costUsd" !~ '^[0-9]+([.][0-9]+)?$' then 'costUsd'
-    when v."costUsd"::numeric > 100000000000 or scale(v."costUsd"::numeric) > 12 then 'costUsd'
-    when length(v."marginPercent") > 11 or v."marginPercent" !~ '^-?[0-9]+([.][0-9]+)?$' then 'marginPercent'
-    when v."marginPercent"::numeric <= -100 or v."marginPercent"::numeric > 10000
-      or scale(v."marginPercent"::numeric) > 4 then 'marginPercent'
-    when v."costSource" not in ('market-cost', 'gateway-cost', 'rate', 'estimate', 'manual') then 'costSource'
-    when length(v."computedCostUsd") > 24 or v."computedCostUsd" !~ '^[0-9]+([.][0-9]+)?$' then 'computedCostUsd'
-    when v."computedCostUsd"::numeric > 100000000000 or scale(v."computedCostUsd"::numeric) > 12 then 'computedCostUsd'
-    when length(v."reportedCostUsd") > 24 or v."reportedCostUsd" !~ '^[0-9]+([.][0-9]+)?$' then 'reportedCostUsd'
-    when v."reportedCostUsd"::numeric > 100000000000 or scale(v."reportedCostUsd"::numeric) > 12 then 'reportedCostUsd'
-    when length(v."model") not between 1 and 255 then 'model'
-    when length(v."servedModel") not between 1 and 255 then 'servedModel'
-    when length(v."feature") not between 1 and 255 then 'feature'
-    when length(v."generationId") not between 1 and 255 then 'generationId'
-    when length(v."inputTokens") > 15 or v."inputTokens" !~ '^[0-9]+$' then 'inputTokens'
-    when length(v."outputTokens") > 15 or v."outputTokens" !~ '^[0-9]+$' then 'outputTokens'
-    when translate(v."rateId", '123456789abcdefABCDEF', '000000000000000000000') <> '00000000-0000-0000-0000-000000000000' then 'rateId'
-    when translate(v."marginId", '123456789abcdefABCDEF', '000000000000000000000') <> '00000000-0000-0000-0000-000000000000' then 'marginId'
-    when jsonb_typeof(v."usage") not in ('object', 'null') or pg_column_size(v."usage") > 65536 then 'usage'
-    when jsonb_typeof(v."pricing") not in ('object', 'null') or pg_column_size(v."pricing") > 65536 then 'pricing'
-    when jsonb_typeof(v."provider") not in ('object', 'null') or pg_column_size(v."provider") > 65536 then 'provider'
-    when jsonb_typeof(v."metadata") not in ('object', 'null') or pg_column_size(v."metadata") > 4096 then 'metadata'
-  end;
-end;
+  select r.field
+  from (values
+    ('amount', '^[0-9]+([.][0-9]{1,6})?$', 0, 1000000000000),
+    ('costUsd', '^[0-9]+([.][0-9]{1,12})?$', 0, 100000000000),
+    ('computedCostUsd', '^[0-9]+([.][0-9]{1,12})?$', 0, 100000000000),
+    ('reportedCostUsd', '^[0-9]+([.][0-9]{1,12})?$', 0, 100000000000),
+    ('marginPercent', '^-?[0-9]+([.][0-9]{1,4})?$', -99.9999, 10000),
+    ('inputTokens', '^[0-9]+$', 0, 999999999999999),
+    ('outputTokens', '^[0-9]+$', 0, 999999999999999),
+    ('costSource', '^(market-cost|gateway-cost|rate|estimate|manual)$', null, null),
+    ('model', '^.{1,255}$', null, null),
+    ('servedModel', '^.{1,255}$', null, null),
+    ('feature', '^.{1,255}$', null, null),
+    ('generationId', '^.{1,255}$', null, null),
+    ('rateId', '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$', null, null),
+    ('marginId', '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$', null, null),
+    ('usage', '^[{].*[}]$', null, null),
+    ('pricing', '^[{].*[}]$', null, null),
+    ('provider', '^[{].*[}]$', null, null),
+    ('metadata', '^[{].*[}]$', null, null)
+  ) as r (field, pattern, least, most)
+  where jsonb_typeof(p_charge) = 'object' and case
+    when p_charge ->> r.field is null then r.field = 'amount'
+    when p_charge ->> r.field !~ r.pattern then true
+    when r.most is not null then length(p_charge ->> r.field) > 30 or (p_charge ->> r.field)::numeric not between r.least and r.most
+    when r.field = 'metadata' then pg_column_size(p_charge -> r.field) > 4096
+    else pg_column_size(p_charge -> r.field) > 65536
+  end
+  limit 1;
 $$;
-comment on function credits_private.charge_fault(credits_private.charge_input) is 'The first malformed field of a charge; null when there is none.';
+comment on function credits_private.charge_fault(jsonb) is 'The first malformed field of a charge; null when there is none.';
 
 create or replace function credits_private.read_charge(p_charge jsonb)
 returns credits_private.charge_input
@@ -62,45 +60,40 @@ set search_path = ''
 as $$
 declare
   v credits_private.charge_input;
-  v_fault text := '';
 begin
-  if jsonb_typeof(p_charge) = 'object' then
-    v := jsonb_populate_record(null::credits_private.charge_input, p_charge);
-    v_fault := '.' || credits_private.charge_fault(v);
-  end if;
-  if v_fault is not null then
-    perform credits_private.fail(422, 'INVALID_INPUT', jsonb_build_object('field', 'charge' || v_fault));
-  end if;
-  return v;
+  -- A quick look, because every charge passes here; which field is wrong is looked for only when one is.
+  begin
+    v := jsonb_populate_record(v, p_charge);
+    if v."amount" >= 0 and v."amount" <= 1000000000000 and scale(v."amount") <= 6
+      and greatest(v."costUsd", v."computedCostUsd", v."reportedCostUsd", 0) <= 100000000000
+      and least(v."costUsd", v."computedCostUsd", v."reportedCostUsd", 0) = 0
+      and (v."marginPercent" > -100 and v."marginPercent" <= 10000) is not false
+      and coalesce(v."costSource", 'manual') in ('market-cost', 'gateway-cost', 'rate', 'estimate', 'manual')
+      and greatest(v."inputTokens", v."outputTokens", 0) <= 999999999999999
+      and least(v."inputTokens", v."outputTokens", 0) = 0
+      and greatest(length(v."model"), length(v."feature"), 1) <= 255
+      and least(length(v."model"), length(v."feature"), 1) = 1
+      and coalesce(pg_column_size(v."metadata"), 0) <= 4096
+      and pg_column_size(p_charge) <= 65536
+      and not p_charge @? 'strict $ ? (exists(@.usage ? (@.type() != "object" && @ != null))
+        || exists(@.pricing ? (@.type() != "object" && @ != null))
+        || exists(@.provider ? (@.type() != "object" && @ != null))
+        || exists(@.metadata ? (@.type() != "object" && @ != null)))'
+      -- Postgres would also read an exponent, a space or a hexadecimal.
+      and p_charge ->> 'amount' ~ '^[0-9]+([.][0-9]+)?$'
+      and translate(concat(p_charge ->> 'costUsd', p_charge ->> 'computedCostUsd', p_charge ->> 'reportedCostUsd',
+        p_charge ->> 'marginPercent', p_charge ->> 'inputTokens', p_charge ->> 'outputTokens'), '0123456789.-', '') = ''
+    then
+      return v;
+    end if;
+  exception when data_exception then
+    null;
+  end;
+  perform credits_private.fail(422, 'INVALID_INPUT',
+    jsonb_build_object('field', 'charge' || coalesce('.' || credits_private.charge_fault(p_charge), '')));
 end;
 $$;
 comment on function credits_private.read_charge(jsonb) is 'A charge, checked. INVALID_INPUT names the field.';
-
-create or replace function credits_private.charge_cost(v credits_private.charge_input)
-returns public.credit_transaction_costs
-language plpgsql
-immutable
-set search_path = ''
-as $$
-declare
-  c public.credit_transaction_costs;
-begin
-  c.cost_usd := v."costUsd"::numeric;
-  c.margin_percent := v."marginPercent"::numeric;
-  c.cost_source := v."costSource";
-  c.computed_cost_usd := v."computedCostUsd"::numeric;
-  c.reported_cost_usd := v."reportedCostUsd"::numeric;
-  c.served_model := v."servedModel";
-  c.usage := nullif(v."usage", 'null');
-  c.rate_id := v."rateId"::uuid;
-  c.margin_id := v."marginId"::uuid;
-  c.pricing := nullif(v."pricing", 'null');
-  c.generation_id := v."generationId";
-  c.provider := nullif(v."provider", 'null');
-  return c;
-end;
-$$;
-comment on function credits_private.charge_cost(credits_private.charge_input) is 'The part of a charge that only admins may see.';
 
 create or replace function credits_private.charge(p credits_private.posting, p_id uuid, p_charge jsonb)
 returns credits_private.posting
@@ -111,8 +104,9 @@ declare
   b public.credit_balances := p.b;
   r public.credit_reservations := p.r;
   t public.credit_transactions;
+  c public.credit_transaction_costs;
   v credits_private.charge_input := credits_private.read_charge(p_charge);
-  v_amount numeric := v."amount"::numeric;
+  v_amount numeric := v."amount";
   v_held numeric := case when r.state = 'active' then r.held else 0 end;
   v_charged numeric;
 begin
@@ -129,8 +123,8 @@ begin
   t.reservation_id := r.id;
   t.feature := coalesce(v."feature", r.feature);
   t.model := coalesce(v."model", r.model);
-  t.input_tokens := v."inputTokens"::bigint;
-  t.output_tokens := v."outputTokens"::bigint;
+  t.input_tokens := v."inputTokens";
+  t.output_tokens := v."outputTokens";
   t.estimated := coalesce(v."costSource" = 'estimate', false);
   t.late := r.state = 'expired';
   t.metadata := coalesce(nullif(v."metadata", 'null'), r.metadata);
@@ -138,10 +132,12 @@ begin
   r.uncollected := r.uncollected + t.uncollected;
   r.late := r.late or t.late;
 
+  c.charge := p_charge;
+
   p.b := b;
   p.t := t;
   p.r := r;
-  return credits_private.append(credits_private.spend(p, v_charged), credits_private.charge_cost(v));
+  return credits_private.append(credits_private.spend(p, v_charged), c);
 end;
 $$;
 comment on function credits_private.charge(credits_private.posting, uuid, jsonb) is
@@ -154,15 +150,14 @@ stable
 set search_path = ''
 as $$
 declare
-  c public.credit_transaction_costs;
-  v credits_private.charge_input := credits_private.read_charge(p_charge);
-  n public.credit_transaction_costs := credits_private.charge_cost(v);
+  v_charge jsonb;
 begin
-  select * into c from public.credit_transaction_costs x
+  select x.charge into v_charge from public.credit_transaction_costs x
   where x.account_id = (p.t).account_id and x.version = (p.t).version;
   if (p.t).reservation_id is distinct from (p.r).id
-    or (p.t).uncollected - (p.t).amount <> v."amount"::numeric
-    or (c.cost_usd, c.usage, c.generation_id) is distinct from (n.cost_usd, n.usage, n.generation_id)
+    or (p.t).uncollected - (p.t).amount <> (credits_private.read_charge(p_charge))."amount"
+    or (v_charge -> 'costUsd', v_charge -> 'usage', v_charge -> 'generationId')
+      is distinct from (p_charge -> 'costUsd', p_charge -> 'usage', p_charge -> 'generationId')
   then
     perform credits_private.fail(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', (p.t).id));
   end if;
@@ -232,7 +227,6 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  b public.credit_balances;
   v credits_private.charge_input;
   v_amount numeric := 0.000001;
 begin
@@ -241,18 +235,17 @@ begin
   end if;
   if p_charge is not null and jsonb_typeof(p_charge) <> 'null' then
     v := credits_private.read_charge(p_charge);
-    v_amount := greatest(v_amount, v."amount"::numeric);
+    v_amount := greatest(v_amount, v."amount");
   end if;
-  b := credits_private.open_account(p_user_id);
-  perform credits_private.apply_due(b);
   -- Over before it began: it holds nothing and is charged like any other that has expired. Whoever was first with
   -- this id is kept: the settle that follows looks at what is there.
   insert into public.credit_reservations
     (id, account_id, user_id, state, held, requested, minimum, feature, model, rate_id, margin_id, created_at, expires_at, closed_at)
   values
-    (p_reservation_id, p_user_id, p_user_id, 'expired', 0, v_amount, v_amount, v."feature", v."model", v."rateId"::uuid, v."marginId"::uuid,
+    (p_reservation_id, p_user_id, p_user_id, 'expired', 0, v_amount, v_amount, v."feature", v."model", v."rateId", v."marginId",
      clock_timestamp(), clock_timestamp(), clock_timestamp())
   on conflict (id) do nothing;
+  if found then perform credits_private.open_account(p_user_id); end if;
 end;
 $$;
 comment on function credits_private.book_late(uuid, jsonb, uuid) is
@@ -271,6 +264,9 @@ begin
     perform credits_private.book_late(p_reservation_id, p_charge, p_user_id);
   end if;
   p := credits_private.lock_reservation(p_reservation_id);
+  if (p.r).user_id <> p_user_id then
+    perform credits_private.fail(404, 'RESERVATION_NOT_FOUND', jsonb_build_object('reservationId', p_reservation_id));
+  end if;
   case (p.r).state
     when 'settled' then
       p.t := credits_private.find_transaction(p_reservation_id);
@@ -301,7 +297,7 @@ comment on function credits_private.settle_slowly(uuid, jsonb, uuid) is
   'Settle when the fast path did not apply: nothing to charge, work is due, several lots or too few credits, closed, unknown, or to be refused.';
 
 create or replace function public.credits_settle(p_reservation_id uuid, p_charge jsonb default null, p_user_id uuid default null)
-returns jsonb
+returns json
 language plpgsql
 security definer
 set search_path = ''
@@ -309,197 +305,106 @@ set lock_timeout = '800ms'
 as $$
 declare
   v credits_private.charge_input;
-  -- With the types of the columns, so that the hash is made of what will be stored. Single values, not rows:
-  -- handling a row of thirty columns costs more than writing it.
+  -- With the type of the columns, so that the hash is made of what will be stored.
   v_amount numeric(20, 6);
-  v_cost_usd numeric(24, 12);
-  v_computed_cost_usd numeric(24, 12);
-  v_reported_cost_usd numeric(24, 12);
-  v_margin_percent numeric(9, 4);
+  v_account_id uuid;
+  v_user_id uuid;
+  v_held numeric;
   v_feature text;
   v_model text;
   v_metadata jsonb;
-  v_now timestamptz;
-  v_lots jsonb;
-  v_hash bytea;
+  v_estimated boolean;
+  v_taken text;
+  v_lot_id uuid;
+  v_now timestamptz := clock_timestamp();
+  v_version bigint;
   v_balance_after numeric(20, 6);
-  -- The account as it was when it was locked, and the reservation as it is now.
-  b_account_id uuid;
-  b_closed boolean;
-  b_plan_id text;
-  b_status text;
-  b_plan_credits numeric;
-  b_add_on_credits numeric;
-  b_debt numeric;
-  b_overage_limit numeric;
-  b_reserved numeric;
-  b_period_ends_at timestamptz;
-  b_version bigint;
-  b_chain_hash bytea;
-  b_lot_id uuid;
-  r_user_id uuid;
-  r_captured numeric;
-  r_uncollected numeric;
-  r_feature text;
-  r_model text;
-  r_rate_id uuid;
-  r_margin_id uuid;
-  r_metadata jsonb;
-  r_late boolean;
-  r_created_at timestamptz;
-  r_expires_at timestamptz;
+  v_hash bytea;
+  v_reservation text;
+  v_answer json;
 begin
-  if jsonb_typeof(p_charge) = 'object' then
-    v := jsonb_populate_record(null::credits_private.charge_input, p_charge);
-  end if;
-  -- What is wrong with a charge is said by the slow path, once it is known that there is something to charge.
-  if v."costUsd" is null or credits_private.charge_fault(v) is not null then
+  if p_charge is null or jsonb_typeof(p_charge) = 'null' then
     return credits_private.settle_slowly(p_reservation_id, p_charge, p_user_id);
   end if;
-  v_amount := v."amount"::numeric;
+  v := credits_private.read_charge(p_charge);
+  v_amount := v."amount";
 
-  -- The usual case: an open reservation, nothing due, and the current lot pays for all of it. Locks the account,
-  -- then closes the reservation: without the locked row there is nothing to join, so the order is certain. Whoever
-  -- had to wait for the lock sees the reservation as it is now, because Postgres looks again at a row that was
-  -- changed meanwhile: a second settle closes nothing here.
-  with a as materialized (
-    select x.account_id, x.user_id is null as closed, x.plan_id, x.status, x.plan_credits, x.add_on_credits, x.debt,
-      x.overage_limit, x.reserved, x.next_due_at, x.plan_period_ends_at, x.version, x.chain_hash, x.current_lot_id,
-      x.current_lot_remaining
-    from public.credit_balances x
-    where x.account_id = (select y.account_id from public.credit_reservations y where y.id = p_reservation_id)
-    for update
-  )
+  -- The usual case, in four short statements on a row each: an open reservation, nothing due, and the current lot pays
+  -- for all of it. It writes and answers what charge, append and the json functions would. Whoever had to wait for the
+  -- reservation's lock finds it closed: Postgres looks again at a row that was changed meanwhile.
   update public.credit_reservations r
-  set state = 'settled', captured = r.captured + v_amount, closed_at = clock_timestamp()
-  from a
-  where r.id = p_reservation_id
-    and r.state = 'active'
-    and a.next_due_at > clock_timestamp()
-    and v_amount <= a.current_lot_remaining
-    and v_amount <= r.held + a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved
-  returning a.account_id, a.closed, a.plan_id, a.status, a.plan_credits, a.add_on_credits, a.debt, a.overage_limit,
-    a.reserved - r.held, a.plan_period_ends_at, a.version + 1, a.chain_hash, a.current_lot_id,
-    r.user_id, r.captured, r.uncollected, r.feature, r.model, r.rate_id, r.margin_id, r.metadata, r.late, r.created_at,
-    r.expires_at, r.closed_at
-  into b_account_id, b_closed, b_plan_id, b_status, b_plan_credits, b_add_on_credits, b_debt, b_overage_limit,
-    b_reserved, b_period_ends_at, b_version, b_chain_hash, b_lot_id,
-    r_user_id, r_captured, r_uncollected, r_feature, r_model, r_rate_id, r_margin_id, r_metadata, r_late, r_created_at,
-    r_expires_at, v_now;
-  if b_account_id is null then
+  set state = 'settled', captured = r.captured + v_amount, closed_at = v_now
+  where r.id = p_reservation_id and r.state = 'active' and r.user_id = coalesce(p_user_id, r.user_id)
+  returning r.account_id, r.user_id, r.held, coalesce(v."feature", r.feature), coalesce(v."model", r.model),
+    coalesce(nullif(v."metadata", 'null'), r.metadata),
+    format('"reservationId": "%s", "userId": "%s", "state": "settled", "amount": "0", "captured": "%s", "uncollected": "%s", '
+        '"feature": %s, "model": %s, "rateId": %s, "marginId": %s, "metadata": %s, "late": false, "createdAt": %s, "expiresAt": %s, '
+        '"closedAt": %s, "replayed": false',
+      r.id, r.user_id, r.captured, r.uncollected, coalesce(to_json(r.feature), 'null'), coalesce(to_json(r.model), 'null'),
+      coalesce(to_json(r.rate_id), 'null'), coalesce(to_json(r.margin_id), 'null'), r.metadata, to_json(r.created_at),
+      to_json(r.expires_at), to_json(r.closed_at))
+  into v_account_id, v_user_id, v_held, v_feature, v_model, v_metadata, v_reservation;
+  if v_account_id is null then
     return credits_private.settle_slowly(p_reservation_id, p_charge, p_user_id);
   end if;
+  v_estimated := coalesce(v."costSource" = 'estimate', false);
+  v_taken := trim_scale(-v_amount);
 
-  -- What spend, append and charge do in the general case, in as few steps as possible.
-  if b_plan_credits > 0 then b_plan_credits := b_plan_credits - v_amount;
-  else b_add_on_credits := b_add_on_credits - v_amount;
-  end if;
-  v_balance_after := b_plan_credits + b_add_on_credits - b_debt;
-  v_lots := case when v_amount = 0 then '[]'
-    else jsonb_build_array(jsonb_build_object('lotId', b_lot_id, 'amount', trim_scale(-v_amount)::text)) end;
-  v_cost_usd := v."costUsd"::numeric;
-  v_computed_cost_usd := v."computedCostUsd"::numeric;
-  v_reported_cost_usd := v."reportedCostUsd"::numeric;
-  v_margin_percent := v."marginPercent"::numeric;
-  v_feature := coalesce(v."feature", r_feature);
-  v_model := coalesce(v."model", r_model);
-  v_metadata := coalesce(v."metadata", r_metadata);
-  -- The text of transaction_hash; verify recomputes it from the rows.
-  v_hash := sha256(b_chain_hash || convert_to(jsonb_build_array(
-    1, b_account_id, b_version, p_reservation_id, r_user_id, 'usage', null, -v_amount, v_balance_after,
-    0::numeric(20, 6), v_lots, p_reservation_id, null, v_feature, v_model, v."inputTokens"::bigint,
-    v."outputTokens"::bigint, coalesce(v."costSource" = 'estimate', false), false, null, v_metadata,
-    (extract(epoch from v_now) * 1000000)::bigint,
-    p_reservation_id, v_cost_usd, v_margin_percent, v."costSource", v_computed_cost_usd, v_reported_cost_usd,
-    v."servedModel", v."usage", v."rateId"::uuid, v."marginId"::uuid, v."pricing", v."generationId", v."provider", null
-  )::text, 'UTF8'));
-
-  with cost as (
-    insert into public.credit_transaction_costs
-      (account_id, version, transaction_id, cost_usd, margin_percent, cost_source, computed_cost_usd, reported_cost_usd,
-       served_model, usage, rate_id, margin_id, pricing, generation_id, provider)
-    values
-      (b_account_id, b_version, p_reservation_id, v_cost_usd, v_margin_percent, v."costSource", v_computed_cost_usd,
-       v_reported_cost_usd, v."servedModel", v."usage", v."rateId"::uuid, v."marginId"::uuid, v."pricing",
-       v."generationId", v."provider")
-  ),
-  entry as (
-    insert into public.credit_transactions
-      (account_id, version, id, user_id, type, amount, balance_after, lots, reservation_id, feature, model,
-       input_tokens, output_tokens, estimated, metadata, created_at, hash)
-    values
-      (b_account_id, b_version, p_reservation_id, r_user_id, 'usage', -v_amount, v_balance_after, v_lots,
-       p_reservation_id, v_feature, v_model, v."inputTokens"::bigint, v."outputTokens"::bigint,
-       coalesce(v."costSource" = 'estimate', false), v_metadata, v_now, v_hash)
-    on conflict (id) do nothing
-    returning account_id
-  )
   update public.credit_balances a
-  set plan_credits = b_plan_credits,
-      add_on_credits = b_add_on_credits,
-      reserved = b_reserved,
+  set plan_credits = a.plan_credits - case when a.plan_credits > 0 then v_amount else 0 end,
+      -- Plan lots burn first, so the current lot is one of the plan exactly when there are plan credits.
+      add_on_credits = a.add_on_credits - case when a.plan_credits > 0 then 0 else v_amount end,
+      reserved = a.reserved - v_held,
       open_reservations = a.open_reservations - 1,
       current_lot_remaining = a.current_lot_remaining - v_amount,
-      version = b_version,
-      chain_hash = v_hash,
-      updated_at = v_now
-  from entry
-  where a.account_id = b_account_id;
+      version = a.version + 1,
+      -- The text of transaction_hash; verify recomputes it from the rows.
+      chain_hash = sha256(a.chain_hash || convert_to(format('1|%s|%s|%s|%s|usage|%s|%s|0.000000|[{"lotId": "%s", "amount": "%s"}]|%s||%s|%s|%s|f|%s|NULL|%L|%L|NULL|%s|%s|',
+        a.account_id, a.version + 1, p_reservation_id, v_user_id, -v_amount, a.plan_credits + a.add_on_credits - a.debt - v_amount,
+        a.current_lot_id, v_taken, p_reservation_id, v."inputTokens", v."outputTokens", v_estimated,
+        extract(epoch from greatest(v_now, a.updated_at)), v_feature, v_model, v_metadata, p_charge), 'UTF8')),
+      -- Never before the transaction before it, for which this one may have waited.
+      updated_at = greatest(v_now, a.updated_at)
+  where a.account_id = v_account_id
+    and a.next_due_at > clock_timestamp()
+    and v_amount <= a.current_lot_remaining
+    and v_amount <= v_held + a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved
+  returning a.version, a.plan_credits + a.add_on_credits - a.debt, a.chain_hash, a.updated_at, a.current_lot_id,
+    format('{%s, "transaction": {"id": "%s", "userId": "%s", "version": %s, "type": "usage", '
+        '"source": null, "amount": "%s", "balanceAfter": "%s", "uncollected": "0", "reservationId": "%s", "reversesId": null, '
+        '"feature": %s, "model": %s, "inputTokens": %s, "outputTokens": %s, "estimated": %s, "late": false, "reason": null, '
+        '"metadata": %s, "createdAt": %s}, "balance": {"userId": "%s", "planId": "%s", "planCredits": "%s", "addOnCredits": "%s", '
+        '"debt": "%s", "reserved": "%s", "overageLimit": "%s", "available": "%s", "status": "%s", "periodEndsAt": %s, "version": %s}}',
+      v_reservation, p_reservation_id, v_user_id, a.version,
+      -v_amount, a.plan_credits + a.add_on_credits - a.debt, p_reservation_id,
+      coalesce(to_json(v_feature), 'null'), coalesce(to_json(v_model), 'null'), coalesce(to_json(v."inputTokens"), 'null'),
+      coalesce(to_json(v."outputTokens"), 'null'), to_json(v_estimated),
+      v_metadata, to_json(a.updated_at), a.account_id, a.plan_id, a.plan_credits, a.add_on_credits,
+      a.debt, a.reserved, a.overage_limit, a.plan_credits + a.add_on_credits - a.debt + a.overage_limit - a.reserved,
+      case when a.user_id is null then 'closed' else a.status end, coalesce(to_json(a.plan_period_ends_at), 'null'), a.version)
+  into v_version, v_balance_after, v_hash, v_now, v_lot_id, v_answer;
+  if v_version is null then
+    -- Not the usual case after all: as if nothing had been done.
+    update public.credit_reservations r
+    set state = 'active', captured = r.captured - v_amount, closed_at = null
+    where r.id = p_reservation_id;
+    return credits_private.settle_slowly(p_reservation_id, p_charge, p_user_id);
+  end if;
+
+  insert into public.credit_transactions
+    (account_id, version, id, user_id, type, amount, balance_after, lots, reservation_id, feature, model,
+     input_tokens, output_tokens, estimated, metadata, created_at, hash)
+  values
+    (v_account_id, v_version, p_reservation_id, v_user_id, 'usage', -v_amount, v_balance_after,
+     format('[{"lotId": "%s", "amount": "%s"}]', v_lot_id, v_taken)::jsonb,
+     p_reservation_id, v_feature, v_model, v."inputTokens", v."outputTokens", v_estimated, v_metadata, v_now, v_hash)
+  on conflict (id) do nothing;
   -- Somebody else's transaction has this id. Everything above is undone.
   if not found then
     perform credits_private.fail(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', p_reservation_id));
   end if;
-
-  -- As reservation_json, transaction_json and balance_json would say it, from single values.
-  return jsonb_build_object(
-    'reservationId', p_reservation_id,
-    'userId', r_user_id,
-    'state', 'settled',
-    'amount', '0',
-    'captured', trim_scale(r_captured)::text,
-    'uncollected', trim_scale(r_uncollected)::text,
-    'feature', r_feature,
-    'model', r_model,
-    'rateId', r_rate_id,
-    'marginId', r_margin_id,
-    'metadata', r_metadata,
-    'late', r_late,
-    'createdAt', to_char(r_created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-    'expiresAt', to_char(r_expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-    'closedAt', to_char(v_now at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-    'replayed', false,
-    'transaction', jsonb_build_object(
-      'id', p_reservation_id,
-      'userId', r_user_id,
-      'version', b_version,
-      'type', 'usage',
-      'source', null,
-      'amount', trim_scale(-v_amount)::text,
-      'balanceAfter', trim_scale(v_balance_after)::text,
-      'uncollected', '0',
-      'reservationId', p_reservation_id,
-      'reversesId', null,
-      'feature', v_feature,
-      'model', v_model,
-      'inputTokens', v."inputTokens"::bigint,
-      'outputTokens', v."outputTokens"::bigint,
-      'estimated', coalesce(v."costSource" = 'estimate', false),
-      'late', false,
-      'reason', null,
-      'metadata', v_metadata,
-      'createdAt', to_char(v_now at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')),
-    'balance', jsonb_build_object(
-      'userId', b_account_id,
-      'planId', b_plan_id,
-      'planCredits', trim_scale(b_plan_credits)::text,
-      'addOnCredits', trim_scale(b_add_on_credits)::text,
-      'debt', trim_scale(b_debt)::text,
-      'reserved', trim_scale(b_reserved)::text,
-      'overageLimit', trim_scale(b_overage_limit)::text,
-      'available', trim_scale(v_balance_after + b_overage_limit - b_reserved)::text,
-      'status', case when b_closed then 'closed' else b_status end,
-      'periodEndsAt', to_char(b_period_ends_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-      'version', b_version));
+  insert into public.credit_transaction_costs (account_id, version, charge) values (v_account_id, v_version, p_charge);
+  return v_answer;
 end;
 $$;
 comment on function public.credits_settle(uuid, jsonb, uuid) is

@@ -158,6 +158,7 @@ as $$
       ('version_gap', c.version <> c.before_version + 1),
       ('balance', c.balance_after <> c.before_balance + c.amount),
       ('not_a_number', 'NaN' in (c.amount, c.balance_after, (c.t).uncollected)),
+      ('sign', (c.t).type <> 'adjustment' and (c.amount > 0) <> ((c.t).type in ('grant', 'refund'))),
       ('hash', c.hash <> credits_private.transaction_hash(c.t, c.c, c.before_hash))
     ) f (fault, found)
     where f.found

@@ -2,11 +2,36 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
--- Reports read by time, and only usage rows are in it. New rows go to its right edge, so it costs a charge next to nothing.
+-- Reports read by time. New rows go to its right edge, so it costs a charge next to nothing; a condition would cost
+-- more, because Postgres reads it anew for every row.
 -- Not concurrently, because that is impossible in a transaction, and in a first installation the table is empty.
 -- squawk-ignore require-concurrent-index-creation
-create index if not exists credit_transactions_usage_created_at_idx
-  on public.credit_transactions (created_at) where type = 'usage';
+create index if not exists credit_transactions_created_at_idx on public.credit_transactions (created_at);
+
+create or replace view public.credit_charges
+with (security_invoker = true) as
+select
+  t.account_id, t.version, t.id as transaction_id, t.user_id, t.created_at, t.feature, t.model,
+  c.charge ->> 'servedModel' as served_model,
+  -t.amount as amount,
+  t.uncollected,
+  (c.charge ->> 'costUsd')::numeric(24, 12) as cost_usd,
+  (c.charge ->> 'marginPercent')::numeric(9, 4) as margin_percent,
+  c.charge ->> 'costSource' as cost_source,
+  (c.charge ->> 'computedCostUsd')::numeric(24, 12) as computed_cost_usd,
+  (c.charge ->> 'reportedCostUsd')::numeric(24, 12) as reported_cost_usd,
+  t.input_tokens, t.output_tokens, t.estimated, t.late,
+  nullif(c.charge -> 'usage', 'null') as usage,
+  (c.charge ->> 'rateId')::uuid as rate_id,
+  (c.charge ->> 'marginId')::uuid as margin_id,
+  nullif(c.charge -> 'pricing', 'null') as pricing,
+  c.charge ->> 'generationId' as generation_id,
+  nullif(c.charge -> 'provider', 'null') as provider
+from public.credit_transactions t
+join public.credit_transaction_costs c on c.account_id = t.account_id and c.version = t.version
+where t.type = 'usage';
+comment on view public.credit_charges is
+  'Every charge with what it cost, in columns; for admins, like the costs. computed_cost_usd and reported_cost_usd are the figures that are not the base of the charge.';
 
 create table if not exists credits_private.account_plans (
   account_id uuid not null,
@@ -83,34 +108,33 @@ begin
     -- One row more than asked for tells whether there is another page.
     page as materialized (
       select x.*, row_number() over (order by x.created_at, x.account_id, x.version) as n
-      from public.credit_transactions x
-      where x.type = 'usage' and x.created_at >= v_from and x.created_at < coalesce(p_to, 'infinity')
+      from public.credit_charges x
+      where x.created_at >= v_from and x.created_at < coalesce(p_to, 'infinity')
         and (x.created_at, x.account_id, x.version) > (v_from, v_account, v_version)
       order by x.created_at, x.account_id, x.version
       limit p_limit + 1
     )
     select jsonb_build_object(
       'data', coalesce(jsonb_agg(jsonb_build_object(
-        'transactionId', t.id, 'accountId', t.account_id, 'userId', t.user_id, 'version', t.version,
-        'amount', trim_scale(-t.amount)::text,
+        'transactionId', t.transaction_id, 'accountId', t.account_id, 'userId', t.user_id, 'version', t.version,
+        'amount', trim_scale(t.amount)::text,
         'uncollected', trim_scale(t.uncollected)::text,
         'refunded', trim_scale(coalesce(r.amount, 0))::text,
         'feature', t.feature, 'model', t.model, 'planId', p.plan_id, 'estimated', t.estimated,
         'createdAt', credits_private.iso(t.created_at),
-        'costUsd', trim_scale(coalesce(c.cost_usd, 0))::text,
-        'marginPercent', trim_scale(c.margin_percent)::text,
-        'costSource', coalesce(c.cost_source, 'manual'),
-        'computedCostUsd', trim_scale(c.computed_cost_usd)::text,
-        'reportedCostUsd', trim_scale(c.reported_cost_usd)::text,
-        'servedModel', c.served_model, 'generationId', c.generation_id, 'usage', c.usage,
-        'pricing', case when p_details then c.pricing end) order by t.n) filter (where t.n <= p_limit), '[]'),
+        'costUsd', trim_scale(coalesce(t.cost_usd, 0))::text,
+        'marginPercent', trim_scale(t.margin_percent)::text,
+        'costSource', coalesce(t.cost_source, 'manual'),
+        'computedCostUsd', trim_scale(t.computed_cost_usd)::text,
+        'reportedCostUsd', trim_scale(t.reported_cost_usd)::text,
+        'servedModel', t.served_model, 'generationId', t.generation_id, 'usage', t.usage,
+        'pricing', case when p_details then t.pricing end) order by t.n) filter (where t.n <= p_limit), '[]'),
       'next', case when count(*) > p_limit then (
         select jsonb_build_object('createdAt', credits_private.iso(l.created_at), 'accountId', l.account_id, 'version', l.version)
         from page l where l.n = p_limit) end)
     from page t
-    left join public.credit_transaction_costs c on c.account_id = t.account_id and c.version = t.version
     left join lateral (
-      select sum(x.amount) as amount from public.credit_transactions x where x.reverses_id = t.id
+      select sum(x.amount) as amount from public.credit_transactions x where x.reverses_id = t.transaction_id
     ) r on true
     left join lateral (
       select h.plan_id from credits_private.account_plans h

@@ -27,7 +27,7 @@ revoke all on
   public.profiles, public.credit_plans, public.credit_settings, public.credit_balances, public.credit_lots,
   public.credit_reservations, public.credit_transactions, public.credit_transaction_costs, public.credit_rates,
   public.credit_model_aliases, public.margin_config, public.margin_audit_log, public.credit_audit_log,
-  public.credit_balances_text, public.credit_transactions_text, public.credit_lots_text
+  public.credit_balances_text, public.credit_transactions_text, public.credit_lots_text, public.credit_charges
   from public, anon, authenticated, service_role;
 
 revoke all on sequence
@@ -39,7 +39,7 @@ grant select on
   public.profiles, public.credit_plans, public.credit_settings, public.credit_balances, public.credit_lots,
   public.credit_reservations, public.credit_transactions, public.credit_transaction_costs, public.credit_rates,
   public.credit_model_aliases, public.margin_config, public.margin_audit_log, public.credit_audit_log,
-  public.credit_balances_text, public.credit_transactions_text, public.credit_lots_text
+  public.credit_balances_text, public.credit_transactions_text, public.credit_lots_text, public.credit_charges
   to authenticated, service_role;
 grant select on public.credit_plans to anon;
 grant update (display_name, avatar_url) on public.profiles to authenticated;

@@ -3,7 +3,7 @@ begin;
 do $$ begin create extension if not exists pgtap with schema extensions; exception when others then null; end $$;
 set local search_path = public, extensions;
 
-select plan(40);
+select plan(41);
 
 insert into auth.users (id, email) values
   ('10000000-0000-4000-8000-000000000001', 'ann@pgtap.test'),
@@ -27,7 +27,7 @@ select results_eq('select amount from public.credit_transactions_text order by v
 select results_eq('select state::text from public.credit_reservations', $$values ('settled')$$, 'Ann sees her reservations alone');
 select isnt_empty('select 1 from public.credit_plans', 'Ann sees the plans');
 select is_empty('select 1 from public.' || name, 'Ann sees no ' || name) from unnest(array[
-  'credit_transaction_costs', 'credit_rates', 'margin_config', 'margin_audit_log', 'credit_settings', 'credit_audit_log'
+  'credit_transaction_costs', 'credit_charges', 'credit_rates', 'margin_config', 'margin_audit_log', 'credit_settings', 'credit_audit_log'
 ]) name;
 select lives_ok($$update public.profiles set display_name = 'Ann'$$, 'Ann may rename herself');
 select throws_ok($$update public.profiles set role = 'admin'$$, '42501', null, 'Ann cannot make herself an admin');
@@ -53,7 +53,7 @@ reset role;
 -- an admin
 select pg_temp.sign_in('10000000-0000-4000-8000-000000000003');
 select results_eq('select count(*) from public.profiles', 'values (3::bigint)', 'an admin sees all profiles');
-select results_eq('select cost_usd::numeric from public.credit_transaction_costs', 'values (0.04::numeric)', 'an admin sees costs');
+select results_eq('select cost_usd::numeric from public.credit_charges', 'values (0.04::numeric)', 'an admin sees costs');
 select isnt_empty('select 1 from public.margin_audit_log', 'an admin sees the margin audit');
 select throws_ok($$update public.margin_config set margin_percent = 0$$, '42501', null, 'an admin writes no table either');
 reset role;

@@ -80,8 +80,8 @@ export const A4: Attack = {
       edits: [
         {
           function: 'public.credits_reserve',
-          from: /b\.reserved := b\.reserved - v_held;\s*b\.open_reservations := b\.open_reservations - 1;/,
-          to: '',
+          from: 'on conflict (id) do nothing',
+          to: 'on conflict (id) do update set held = excluded.held',
         },
       ],
     },
@@ -89,8 +89,8 @@ export const A4: Attack = {
       name: 'other parameters are not refused',
       edits: [
         {
-          function: 'public.credits_reserve',
-          from: /if \(r\.account_id, r\.requested/,
+          function: 'credits_private.repeat_reserve',
+          from: 'if (r.account_id, r.requested',
           to: 'if false and (r.account_id, r.requested',
         },
       ],

@@ -64,12 +64,14 @@ export const A6: Attack = {
   faults: ['contention'],
   broken: [
     {
-      name: 'a settle locks the reservation before the account',
+      name: 'a release locks the account before the reservation',
       edits: [
         {
           function: 'credits_private.lock_reservation',
-          from: /select a\.\* into b from/,
-          to: 'perform from public.credit_reservations where id = p_reservation_id for update; select a.* into b from',
+          from: /select x\.\* into r from public\.credit_reservations x where x\.id = p_reservation_id for update;/,
+          to: `select x.* into r from public.credit_reservations x where x.id = p_reservation_id;
+            perform credits_private.lock_account(r.account_id);
+            select x.* into r from public.credit_reservations x where x.id = p_reservation_id for update;`,
         },
       ],
     },

@@ -62,7 +62,7 @@ export const A5: Attack = {
   broken: [
     {
       name: 'a settled reservation can be settled again',
-      edits: [{ function: 'public.credits_settle', from: /when 'settled' then/, to: "when 'settled_' then" }],
+      edits: [{ function: 'credits_private.settle_slowly', from: /when 'settled' then/, to: "when 'settled_' then" }],
     },
     UNLOCKED_ACCOUNTS,
   ],

@@ -177,8 +177,7 @@ export const C6: Attack = {
 
 async function recompute(arena: Arena, field: Field): Promise<void> {
   const { rows } = await field.admin.query(
-    `select t.uncollected - t.amount as amount, c.pricing, c.usage from public.credit_transactions t
-     join public.credit_transaction_costs c using (account_id, version) where c.pricing is not null`,
+    'select amount + uncollected as amount, pricing, usage from public.credit_charges where pricing is not null',
   )
   arena.check(rows.length > 0, 'no charge has its prices')
   for (const { amount, pricing, usage } of rows) {

@@ -58,6 +58,7 @@ const READABLE: Readonly<Record<string, Sight>> = {
   credit_transactions_text: 'own',
   credit_plans: 'all',
   credit_settings: 'none',
+  credit_charges: 'none',
   credit_transaction_costs: 'none',
   credit_rates: 'none',
   credit_model_aliases: 'none',

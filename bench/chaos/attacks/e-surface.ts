@@ -73,7 +73,8 @@ function queryFor({ random }: Arena, theirs: readonly string[]): string {
     `${table}?select=${key}&${key}=gte.00000000-0000-0000-0000-000000000000`,
     `rpc/credits_get_balance?p_user_id=${id}`,
     `rpc/credits_get_history?p_user_id=${id}&p_limit=10`,
-    `credit_transaction_costs?transaction_id=eq.${id}`,
+    `credit_charges?transaction_id=eq.${id}`,
+    `credit_transaction_costs?account_id=eq.${id}`,
   ])
 }
 

@@ -59,7 +59,7 @@ const TAMPERINGS: readonly [name: string, sql: string][] = [
   ['the last rows removed', 'delete from public.credit_transactions where account_id = $1 and version >= $2'],
   [
     'a cost',
-    'with x as (update public.credit_transaction_costs set cost_usd = coalesce(cost_usd, 0) + 1 where (account_id, version) in (select account_id, version from public.credit_transaction_costs where account_id = $1 and version >= $2 limit 1) returning 1) select * from x',
+    `with x as (update public.credit_transaction_costs set charge = charge || '{"costUsd": "1"}' where (account_id, version) in (select account_id, version from public.credit_transaction_costs where account_id = $1 and version >= $2 limit 1) returning 1) select * from x`,
   ],
   [
     'a cost row removed',
@@ -93,7 +93,7 @@ export const E4: Attack = {
     },
     {
       name: 'the hash leaves out the reason',
-      edits: [{ function: 'credits_private.transaction_hash', from: 't.late, t.reason,', to: 't.late,' }],
+      edits: [{ function: 'credits_private.transaction_hash', from: 't.model, t.reason,', to: 't.model, null::text,' }],
     },
   ],
   run: async (arena) => {
@@ -125,7 +125,7 @@ async function assault(arena: Arena, field: Field): Promise<void> {
         const owner = role === 'postgres'
         const sql = way(table, table === 'credit_rates' ? 'source' : 'reason').replace(
           'reason',
-          table === 'credit_transaction_costs' ? 'served_model' : 'reason',
+          table === 'credit_transaction_costs' ? 'charge' : 'reason',
         )
         // The owner can always alter and drop: that is what verify is for.
         if (owner && /drop table|disable trigger/.test(sql)) continue

@@ -426,15 +426,15 @@ export async function letExpire(field: Field, userId: string): Promise<void> {
   const client = await field.admin.connect()
   try {
     await client.query('begin')
-    // The account first, as everybody does: the attack must not bring a deadlock of its own.
+    // The account last, as everybody does: the attack must not bring a deadlock of its own.
     await client.query(
-      `update public.credit_balances set next_due_at = clock_timestamp() - interval '1 second',
-         swept_until = least(swept_until, clock_timestamp() - interval '1 minute') where account_id = $1`,
+      `update public.credit_reservations set expires_at = clock_timestamp() - interval '1 second'
+       where id in (select id from public.credit_reservations where account_id = $1 and state = 'active' order by id for update)`,
       [userId],
     )
     await client.query(
-      `update public.credit_reservations set expires_at = clock_timestamp() - interval '1 second'
-       where account_id = $1 and state = 'active'`,
+      `update public.credit_balances set next_due_at = clock_timestamp() - interval '1 second',
+         swept_until = least(swept_until, clock_timestamp() - interval '1 minute') where account_id = $1`,
       [userId],
     )
     await client.query('commit')

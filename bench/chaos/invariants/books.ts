@@ -95,12 +95,12 @@ export const ACCOUNT_CHECKS: readonly BookCheck[] = [
 ]
 
 // Written out again here, not called: a formula that changes without a new hash_version is a finding, too.
-const ROW_HASH = `sha256(p.before || convert_to(jsonb_build_array(
-  t.hash_version, t.account_id, t.version, t.id, t.user_id, t.type, t.source, t.amount, t.balance_after,
-  t.uncollected, t.lots, t.reservation_id, t.reverses_id, t.feature, t.model, t.input_tokens, t.output_tokens,
-  t.estimated, t.late, t.reason, t.metadata, (extract(epoch from t.created_at) * 1000000)::bigint,
-  c.transaction_id, c.cost_usd, c.margin_percent, c.cost_source, c.computed_cost_usd, c.reported_cost_usd,
-  c.served_model, c.usage, c.rate_id, c.margin_id, c.pricing, c.generation_id, c.provider, c.actor_id)::text, 'UTF8'))`
+const ROW_HASH = `sha256(p.before || convert_to(concat(
+  t.hash_version, '|', t.account_id, '|', t.version, '|', t.id, '|', t.user_id, '|', t.type, '|', t.amount, '|',
+  t.balance_after, '|', t.uncollected, '|', t.lots, '|', t.reservation_id, '|', t.reverses_id, '|', t.input_tokens, '|',
+  t.output_tokens, '|', t.estimated, '|', t.late, '|', extract(epoch from t.created_at), '|', quote_nullable(t.source), '|',
+  quote_nullable(t.feature), '|', quote_nullable(t.model), '|', quote_nullable(t.reason), '|', t.metadata, '|', c.charge, '|',
+  c.actor_id), 'UTF8'))`
 
 /** I6, I8 and I10: the ledger as a whole. */
 export const BOOK_CHECKS: readonly BookCheck[] = [
@@ -146,7 +146,7 @@ export const BOOK_CHECKS: readonly BookCheck[] = [
         where not exists (select from public.credit_balances b where b.account_id = t.account_id)
       union all select 'reservation', id from public.credit_reservations r
         where not exists (select from public.credit_balances b where b.account_id = r.account_id)
-      union all select 'cost', c.transaction_id from public.credit_transaction_costs c
+      union all select 'cost', c.account_id from public.credit_transaction_costs c
         where not exists (select from public.credit_transactions t where (t.account_id, t.version) = (c.account_id, c.version))`,
   },
 ]

@@ -95,9 +95,8 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
   }
   const ledger = async (userId: string) => {
     const { rows } = await sql.query<LedgerRow>(
-      `select c.generation_id, c.cost_source, c.served_model, t.amount::text, t.uncollected::text
-         from public.credit_transactions t join public.credit_transaction_costs c on c.transaction_id = t.id
-        where t.account_id = $1 and t.type = 'usage' order by t.version`,
+      `select generation_id, cost_source, served_model, (-amount)::text as amount, uncollected::text
+         from public.credit_charges where account_id = $1 order by version`,
       [userId],
     )
     return rows

@@ -43,7 +43,7 @@ describe('the margin of a call', () => {
     await ground.admin.query('select public.credits_set_plan($1, $2)', [userId, 'pro'])
     expect(await charged()).toBe(near(10))
     const { rows } = await ground.admin.query(
-      'select margin_id, trim_scale(margin_percent)::text as percent from public.credit_transaction_costs where account_id = $1 and margin_id is not null order by version desc limit 1',
+      'select margin_id, trim_scale(margin_percent)::text as percent from public.credit_charges where account_id = $1 and margin_id is not null order by version desc limit 1',
       [userId],
     )
     expect(rows).toEqual([{ margin_id: pro.id, percent: '10' }])

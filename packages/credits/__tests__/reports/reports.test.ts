@@ -61,7 +61,7 @@ describe('the profit report', () => {
     const { total } = await ground.credits.report()
     const { rows } = await ground.admin.query(
       `select (select trim_scale(-sum(amount))::text from public.credit_transactions where type in ('usage', 'refund')) as credits,
-              (select trim_scale(sum(cost_usd))::text from public.credit_transaction_costs) as cost`,
+              (select trim_scale(sum(cost_usd))::text from public.credit_charges) as cost`,
     )
     expect({ credits: total.credits, cost: total.costUsd }).toEqual(rows[0])
   })

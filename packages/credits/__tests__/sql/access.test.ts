@@ -27,6 +27,7 @@ const RELATIONS: Record<string, Role[]> = {
   'public.credit_rates': READABLE,
   'public.credit_reservations': READABLE,
   'public.credit_settings': READABLE,
+  'public.credit_charges': READABLE,
   'public.credit_transaction_costs': READABLE,
   'public.credit_transactions': READABLE,
   'public.credit_transactions_text': READABLE,
@@ -236,6 +237,7 @@ describe('rows', () => {
   ]
   const ADMINS = [
     'credit_audit_log',
+    'credit_charges',
     'credit_rates',
     'credit_settings',
     'credit_transaction_costs',

@@ -87,16 +87,22 @@ describe('tampering by somebody who owns the database', () => {
       `update public.credit_transactions set created_at = created_at - interval '1 microsecond' ${row}`,
       'hash',
     ],
+    ['a sign', `update public.credit_transactions set type = 'grant' ${row}`, 'sign'],
     ['metadata', `update public.credit_transactions set metadata = '{"x": 1}' ${row}`, 'hash'],
     ['which lots', `update public.credit_transactions set lots = '[]' ${row}`, 'hash'],
     ['an id', `update public.credit_transactions set id = gen_random_uuid() ${row}`, 'hash'],
-    ['a cost', `update public.credit_transaction_costs set cost_usd = 0 ${row}`, 'hash'],
-    ['a margin', `update public.credit_transaction_costs set margin_percent = null ${row}`, 'hash'],
-    ['usage', `update public.credit_transaction_costs set usage = '{}' ${row}`, 'hash'],
+    ['a cost', `update public.credit_transaction_costs set charge = charge || '{"costUsd": "0"}' ${row}`, 'hash'],
+    [
+      'a margin',
+      `update public.credit_transaction_costs set charge = charge || '{"marginPercent": null}' ${row}`,
+      'hash',
+    ],
+    ['usage', `update public.credit_transaction_costs set charge = charge || '{"usage": {}}' ${row}`, 'hash'],
+    ['who acted', `update public.credit_transaction_costs set actor_id = gen_random_uuid() ${row}`, 'hash'],
     ['a cost row that goes', `delete from public.credit_transaction_costs ${row}`, 'hash'],
     [
       'a cost row that comes',
-      `insert into public.credit_transaction_costs (account_id, version, transaction_id) values ($1, 9, gen_random_uuid())`,
+      `insert into public.credit_transaction_costs (account_id, version) values ($1, 9)`,
       'stray_cost',
     ],
     ['a row that goes', `delete from public.credit_transactions ${row}`, 'version_gap'],
@@ -134,9 +140,7 @@ describe('tampering by somebody who owns the database', () => {
     const client = await ground.admin.connect()
     try {
       await client.query('begin')
-      await client.query(
-        `set local session_replication_role = replica; alter table public.credit_transactions drop constraint credit_transactions_sign_check`,
-      )
+      await client.query('set local session_replication_role = replica')
       for (const statement of sql.replaceAll('$1', `'${userId}'`).split(';')) await client.query(statement)
       const { rows } = await client.query<{ faults: Fault[] }>(
         `select (public.credits_verify_transactions() -> 'faults') || (public.credits_verify_accounts() -> 'faults') as faults`,
@@ -216,7 +220,7 @@ describe('history', () => {
       const { src, config } = rows[0] as { src: string; config: string[] }
       await client.query('begin')
       for (const setting of config) if (!setting.startsWith('search_path')) await client.query(`set local ${setting}`)
-      const query = /from \(\s*(select t, row_number[\s\S]*?limit p_limit \+ 1)\s*\) x/.exec(src)?.[1] as string
+      const query = /from \(\s*(select x\.\*, row_number[\s\S]*?limit p_limit \+ 1)\s*\) t\)/.exec(src)?.[1] as string
       const sql = query
         .replaceAll('p_user_id', `'${userId}'::uuid`)
         .replaceAll('p_limit', '20')
@@ -239,6 +243,51 @@ describe('history', () => {
       client.release()
     }
     await withoutTriggers('delete from public.credit_transactions where account_id = $1 and version >= 100', [userId])
+  })
+})
+
+describe('a session that planned its statements while the tables were empty', () => {
+  it('finds every row by its key once they have grown and been looked through', async () => {
+    const copy = await openGround()
+    const client = await copy.service.connect()
+    const run = async (userId: string) => {
+      const [id, other] = [crypto.randomUUID(), crypto.randomUUID()]
+      await client.query('select public.credits_reserve($1, $2, 1)', [id, userId])
+      await client.query('select public.credits_extend($1, $2, 1)', [id, crypto.randomUUID()])
+      await client.query(`select public.credits_capture($1, $2, '{"amount": "0.1"}')`, [id, crypto.randomUUID()])
+      await client.query(`select public.credits_settle($1, '{"amount": "0.1"}')`, [id])
+      await client.query('select public.credits_reserve($1, $2, 1)', [other, userId])
+      await client.query('select public.credits_release($1)', [other])
+    }
+    const scans = async () => {
+      await client.query('select pg_stat_force_next_flush()')
+      const { rows } = await copy.admin.query<{ relname: string; n: number }>(
+        `select relname, seq_scan::int as n from pg_stat_user_tables
+         where relname in ('credit_balances', 'credit_reservations', 'credit_transactions', 'credit_transaction_costs', 'credit_lots')`,
+      )
+      return Object.fromEntries(rows.map(({ relname, n }) => [relname, n]))
+    }
+    try {
+      const userId = await userWith(copy, 50)
+      await copy.admin.query('vacuum analyze')
+      for (let count = 0; count < 8; count += 1) await run(userId)
+      await copy.admin.query(
+        `insert into auth.users (id, email) select gen_random_uuid(), n || '@example.test' from generate_series(1, 3000) n`,
+      )
+      await copy.admin.query(
+        `insert into public.credit_reservations (id, account_id, user_id, state, held, requested, minimum, expires_at)
+         select gen_random_uuid(), account_id, account_id, 'released', 0, 1, 1, now() from public.credit_balances`,
+      )
+      // As autovacuum does by itself.
+      await copy.admin.query('analyze')
+      await run(userId)
+      const before = await scans()
+      for (let count = 0; count < 8; count += 1) await run(userId)
+      expect(await scans()).toEqual(before)
+    } finally {
+      client.release()
+      await copy.close()
+    }
   })
 })
 
@@ -287,6 +336,25 @@ describe('expiry without anything scheduled', () => {
       swept: { reservationsExpired: 1 },
     })
     expect(await call<Json>(ground.service, 'credits_reconcile')).toMatchObject({ accountsDue: 0 })
+    await assertInvariants(ground.admin)
+  })
+
+  it('leaves a reservation that somebody is closing to them, and frees it at the next look if they give up', async () => {
+    const userId = await userWith(ground, 50)
+    const [held, free] = [await reserve(ground, userId, 20), await reserve(ground, userId, 5)]
+    await letTimePass(ground, userId, '10 minutes')
+    const closer = await ground.admin.connect()
+    await closer.query('begin')
+    await closer.query('select from public.credit_reservations where id = $1 for update', [held])
+    const started = performance.now()
+    expect(await balanceOf(ground, userId)).toMatchObject({ reserved: '20', available: '30' })
+    expect(performance.now() - started).toBeLessThan(500)
+    expect(await call(ground.service, 'credits_get_reservation', { p_reservation_id: free })).toMatchObject({
+      state: 'expired',
+    })
+    await closer.query('rollback')
+    closer.release()
+    expect(await balanceOf(ground, userId)).toMatchObject({ reserved: '0', available: '50' })
     await assertInvariants(ground.admin)
   })
 

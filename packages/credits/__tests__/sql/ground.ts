@@ -46,9 +46,13 @@ export async function call<Result = Json>(pool: pg.Pool, name: string, args: Jso
   const names = Object.keys(args)
   const list = names.map((key, index) => `${key} => $${index + 1}`).join(', ')
   const values = names.map((key) => (isJson(args[key]) ? JSON.stringify(args[key]) : args[key]))
-  const { rows } = await pool.query<{ result: Result }>(`select public.${name}(${list}) as result`, values)
-  return (rows[0] as { result: Result }).result
+  const { rows } = await pool.query<{ result: string }>(`select public.${name}(${list})::text as result`, values)
+  return JSON.parse((rows[0] as { result: string }).result, trimmed) as Result
 }
+
+/** Amounts have all the places of their columns; a test says what it means. */
+const trimmed = (_: string, value: unknown) =>
+  typeof value === 'string' && /^-?\d+\.\d+$/.test(value) ? value.replace(/\.?0+$/, '') : value
 
 const isJson = (value: unknown) => typeof value === 'object' && value !== null
 

@@ -85,6 +85,7 @@ async function withFault(signature: string, from: string | RegExp, to: string): 
   return copy
 }
 
+const SETTLE = 'public.credits_settle(uuid,jsonb,uuid)'
 const RESERVE = 'public.credits_reserve(uuid,uuid,numeric,numeric,integer,text,text,uuid,uuid,jsonb)'
 
 describe('fifty reserves of 1 on a balance of 5', () => {
@@ -139,7 +140,7 @@ describe('closing reservations of one account at once', () => {
   })
 
   it('loses some on a copy that does not lock the account: the barrier sees the fault', async () => {
-    const copy = await withFault('credits_private.lock_reservation(uuid)', /for update/, '')
+    const copy = await withFault('credits_private.lock_account(uuid)', /for update/, '')
     try {
       const userId = await userWith(copy, 50)
       await behindBarrier(copy, 'public.credit_balances', await releases(copy, userId))
@@ -175,13 +176,28 @@ describe('settling reservations of one account at once', () => {
     await assertInvariants(ground.admin)
   })
 
-  it('fails on a copy whose settle does not lock the account: the barrier sees the fault', async () => {
-    const copy = await withFault('public.credits_settle(uuid,jsonb,uuid)', /for update/, '')
+  it('fails on a copy whose settle reads the account before it writes it: the barrier sees the fault', async () => {
+    const copy = await withFault(
+      SETTLE,
+      /version = a\.version \+ 1/,
+      'version = (select x.version from public.credit_balances x where x.account_id = v_account_id) + 1',
+    )
     try {
       const userId = await userWith(copy, 50)
       const calls = await settles(copy, userId)
       const results = await behindBarrier(copy, 'public.credit_balances', calls)
       expect(granted(results)).toBeLessThan(20)
+    } finally {
+      await copy.close()
+    }
+  })
+
+  it('settles twice on a copy that does not ask whether a reservation is open: the barrier sees the fault', async () => {
+    const copy = await withFault(SETTLE, /and r\.state = 'active'/, '')
+    try {
+      const once = await settles(copy, await userWith(copy, 50))
+      const results = await behindBarrier(copy, 'public.credit_reservations', [...once, ...once])
+      expect(reasons(results)).toContain('IDEMPOTENCY_MISMATCH')
     } finally {
       await copy.close()
     }

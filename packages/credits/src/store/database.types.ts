@@ -416,56 +416,20 @@ export type Database = {
         Row: {
           account_id: string
           actor_id: string | null
-          computed_cost_usd: number | null
-          cost_source: string | null
-          cost_usd: number | null
-          generation_id: string | null
-          margin_id: string | null
-          margin_percent: number | null
-          pricing: Json | null
-          provider: Json | null
-          rate_id: string | null
-          reported_cost_usd: number | null
-          served_model: string | null
-          transaction_id: string
-          usage: Json | null
+          charge: Json | null
           version: number
         }
         ComputedFields: never
         Insert: {
           account_id: string
           actor_id?: string | null
-          computed_cost_usd?: number | null
-          cost_source?: string | null
-          cost_usd?: number | null
-          generation_id?: string | null
-          margin_id?: string | null
-          margin_percent?: number | null
-          pricing?: Json | null
-          provider?: Json | null
-          rate_id?: string | null
-          reported_cost_usd?: number | null
-          served_model?: string | null
-          transaction_id: string
-          usage?: Json | null
+          charge?: Json | null
           version: number
         }
         Update: {
           account_id?: string
           actor_id?: string | null
-          computed_cost_usd?: number | null
-          cost_source?: string | null
-          cost_usd?: number | null
-          generation_id?: string | null
-          margin_id?: string | null
-          margin_percent?: number | null
-          pricing?: Json | null
-          provider?: Json | null
-          rate_id?: string | null
-          reported_cost_usd?: number | null
-          served_model?: string | null
-          transaction_id?: string
-          usage?: Json | null
+          charge?: Json | null
           version?: number
         }
         Relationships: []
@@ -682,6 +646,37 @@ export type Database = {
             referencedColumns: ['id']
           },
         ]
+      }
+      credit_charges: {
+        Row: {
+          account_id: string
+          amount: number | null
+          computed_cost_usd: number | null
+          cost_source: string | null
+          cost_usd: number | null
+          created_at: string
+          estimated: boolean
+          feature: string | null
+          generation_id: string | null
+          input_tokens: number | null
+          late: boolean
+          margin_id: string | null
+          margin_percent: number | null
+          model: string | null
+          output_tokens: number | null
+          pricing: Json | null
+          provider: Json | null
+          rate_id: string | null
+          reported_cost_usd: number | null
+          served_model: string | null
+          transaction_id: string
+          uncollected: number
+          usage: Json | null
+          user_id: string
+          version: number
+        }
+        ComputedFields: never
+        Relationships: []
       }
       credit_lots_text: {
         Row: {

@@ -16,14 +16,32 @@ import type {
   TransactionResult,
 } from './port.ts'
 
+const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d(?::\d\d)?)$/
+
+/** A decimal of the database, which has all the places of its column, without trailing zeros. */
+function trimmed(text: string): string {
+  return text.includes('.') ? text.replace(/\.?0+$/, '') : text
+}
+
+/** A time of the database, which is in the zone of its session, in UTC and to the microsecond. */
+function utc(text: string): string {
+  const [, seconds = '', fraction = '', zone = ''] = TIME.exec(text) ?? []
+  const universal = zone === 'Z' || zone === '+00:00' || zone === '+00'
+  const start = universal
+    ? seconds
+    : new Date(`${seconds}${zone.length === 3 ? `${zone}:00` : zone}`).toISOString().slice(0, 19)
+  return `${start}.${fraction.padEnd(6, '0')}Z`
+}
+
 /**
  * What the SQL functions answer, one schema per result, shared by both SQL adapters. Fields that a newer schema
  * adds are dropped, so a database may be one version ahead of this package.
  */
-const amount = z.string().regex(/^-?\d+(\.\d{1,6})?$/)
-const usd = z.string().regex(/^\d+(\.\d{1,12})?$/)
-const percent = z.string().regex(/^-?\d+(\.\d{1,4})?$/)
-const time = z.string()
+const decimal = (pattern: RegExp) => z.string().regex(pattern).transform(trimmed)
+const amount = decimal(/^-?\d+(\.\d{1,6})?$/)
+const usd = decimal(/^\d+(\.\d{1,12})?$/)
+const percent = decimal(/^-?\d+(\.\d{1,4})?$/)
+const time = z.string().regex(TIME).transform(utc)
 const id = z.string()
 const text = z.string().nullable()
 const json = z.record(z.string(), z.unknown())

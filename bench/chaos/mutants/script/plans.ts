@@ -1,0 +1,61 @@
+import { A, type Call, id, long, sql } from './call.ts'
+
+/** Plans, periods, roles, margins and rates. */
+export const PLANS: readonly Call[] = [
+  sql(`update public.credit_plans set rollover_limit = 40, overage_limit = 2 where id = 'starter'`),
+  ['credits_set_plan', A, 'starter', null, 'why'],
+  ['credits_set_plan', A, 'nothing'],
+  ['credits_set_plan', A, 'starter'],
+  ['credits_set_plan', A, 'free'],
+  ['credits_set_plan', A, 'starter'],
+  ['credits_set_plan', A, 'free'],
+  sql(
+    `update public.credit_balances set plan_anchor_at = plan_anchor_at - interval '2 months' - interval '1 day', plan_period_ends_at = plan_period_ends_at - interval '2 months' - interval '1 day', next_due_at = clock_timestamp() - interval '1 second' where account_id = '${A}'`,
+  ),
+  sql(
+    `update public.credit_lots set expires_at = expires_at - interval '2 months' - interval '1 day' where account_id = '${A}' and bucket = 'plan' and isfinite(expires_at)`,
+  ),
+  ['credits_get_balance', A],
+  ['credits_set_plan', A, 'pro'],
+  ['credits_get_balance', A],
+  // A plan of the same size is no upgrade and no downgrade.
+  sql(`insert into public.credit_plans (id, name, price_usd, monthly_credits) values ('twin', 'Twin', 100, 3000)`),
+  ['credits_set_plan', A, 'twin'],
+  ['credits_get_history', A, 3],
+  ['credits_set_role', A, 'admin', null],
+  ['credits_set_role', A, 'king', null],
+  ['credits_set_role', id('nobody'), 'user', null],
+  ['credits_set_role', A, 'user', null],
+  ...['-100', '-99.9999', '10000', '10000.0001', '1.00001', 'NaN', null].map(
+    (percent): Call => ['credits_set_margin', 'model', 'm/x', percent],
+  ),
+  ['credits_set_margin', 'default', '', null],
+  ['credits_set_margin', 'default', 'x', '5'],
+  ['credits_set_margin', 'model', '', '5'],
+  ['credits_set_margin', 'other', 'x', '5'],
+  ['credits_set_margin', 'model', long(256), '5'],
+  ['credits_set_margin', 'model', 'm/y', '5', 1],
+  ['credits_set_margin', 'model', 'm/y', '5', 0],
+  ['credits_set_margin', 'model', 'm/y', '6', 0],
+  ['credits_set_margin', 'model', 'm/y', '6', 1, null, A, 'why'],
+  ['credits_set_margin', 'model', 'm/z', '6', null, '2020-01-01'],
+  ['credits_set_margin', 'model', 'm/z', '6', null, 'infinity'],
+  ['credits_set_margin', 'model', 'm/z', '6', null, '2100-01-01'],
+  ['credits_set_rates', '{}'],
+  ['credits_set_rates', '[]', '[]'],
+  ['credits_set_rates', '[]', JSON.stringify({ old: long(1_048_577) })],
+  ['credits_set_rates', JSON.stringify([{ modelId: 'm/1', type: 'language', pricing: {}, source: long(2001) }])],
+  [
+    'credits_set_rates',
+    '[{"modelId": "m/1", "type": "language", "pricing": {"input": "1"}, "source": "s"}]',
+    '{"old": "m/1"}',
+  ],
+  ['credits_set_rates', '[{"modelId": "m/1", "type": "language", "pricing": {"input": "1"}, "source": "s"}]'],
+  [
+    'credits_set_rates',
+    '[{"modelId": "m/1", "type": "language", "pricing": {"input": "2"}, "source": "s", "effectiveFrom": "2020-01-01"}]',
+  ],
+  ['credits_set_rates', '[{"modelId": "m/2", "type": "language", "known": true, "source": "s"}]'],
+  ['credits_set_rates', '[{"type": "language", "source": "s"}]'],
+  ['credits_set_rates', '[{"modelId": "m/3", "type": "language", "pricing": {}, "source": "s", "contextWindow": -1}]'],
+]
