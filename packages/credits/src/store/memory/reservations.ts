@@ -110,8 +110,12 @@ export function capture(bank: Bank, input: StoreCaptureInput): CaptureResult {
 
 export function settle(bank: Bank, input: StoreSettleInput): SettleResult {
   const cost = input.charge === undefined ? 0n : micros('charge.amount', input.charge.amount, 0n)
-  if (input.userId !== undefined) bookLate(bank, input.reservationId, input.userId, input.charge)
-  const opened = open(bank, input.reservationId)
+  const { reservationId, userId } = input
+  if (userId !== undefined) {
+    bookLate(bank, reservationId, userId, input.charge)
+    if (bank.reservations.get(reservationId)?.userId !== userId) throw notFound(reservationId)
+  }
+  const opened = open(bank, reservationId)
   const { account, held, now } = opened
   if (held.state === 'released') throw closed(held)
   if (held.state === 'settled') return settled(account, held, true)
@@ -211,10 +215,7 @@ interface Opened {
 
 export function open(bank: Bank, reservationId: string): Opened {
   const held = bank.reservations.get(reservationId)
-  if (held === undefined) {
-    requireUuid('reservationId', reservationId)
-    throw new CreditError({ code: 'RESERVATION_NOT_FOUND', details: { reservationId } })
-  }
+  if (held === undefined) throw notFound(requireUuid('reservationId', reservationId))
   const account = bank.account(held.userId)
   const now = bank.now()
   applyDue(account, now)
@@ -263,6 +264,10 @@ function remember(held: Held, id: string, step: Step): void {
 
 function requireActive(held: Held): void {
   if (held.state !== 'active') throw closed(held)
+}
+
+function notFound(reservationId: string): CreditError {
+  return new CreditError({ code: 'RESERVATION_NOT_FOUND', details: { reservationId } })
 }
 
 function closed({ reservationId, state }: Held): CreditError {
