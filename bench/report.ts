@@ -43,13 +43,18 @@ export function reached({ ratio, goal = {} }: BenchRow): boolean {
 export function render({ name, rows, notes }: BenchReport): string {
   const lines = rows.flatMap((row) => {
     const { atLeast, atMost } = row.goal ?? {}
-    const goal = [atLeast && `>= ${atLeast}`, atMost && `<= ${atMost}`].filter(Boolean).join(', ')
+    const goal = [atLeast && `>= ${short(atLeast)}`, atMost && `<= ${short(atMost)}`].filter(Boolean).join(', ')
     const verdict = goal === '' ? '      ' : reached(row) ? 'ok    ' : 'short '
     const head = `${verdict}${row.ratio.toFixed(2).padStart(6)} of ${row.of}  ${row.what}${goal && `  (goal ${goal})`}`
     const cause = row.cause && !reached(row) ? [`              cause: ${row.cause}`] : []
     return [head, `              ${row.measured}`, ...cause]
   })
   return [`${name} · ${machine()}`, ...lines, ...notes.map((note) => `  ${note}`)].join('\n')
+}
+
+/** A goal that was computed has more digits than anybody reads. */
+function short(goal: number): number {
+  return Number(goal.toFixed(3))
 }
 
 /** The middle of some figures. */

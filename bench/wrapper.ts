@@ -21,8 +21,8 @@ interface Pair {
 type StreamPart = { type: string } & Record<string, unknown>
 
 const CHUNKS = 1_000
-const ROUNDS = 40
-const WARM_UP = 5
+const ROUNDS = 32
+const WARM_UP = 4
 const usage = {
   inputTokens: { total: 10, noCache: 10, cacheRead: undefined, cacheWrite: undefined },
   outputTokens: { total: 5, text: 5, reasoning: undefined },
@@ -58,9 +58,10 @@ const model = modelOf(parts)
 /** Few chunks: a long stream is called too seldom to warm the code that is run once per call. */
 const short = modelOf([...parts.slice(0, 5), ...parts.slice(-2)])
 
+/** More credits than all rounds need, and no more digits than a balance has. */
 function endlessContext(): CreditsContext {
   const rate = { modelId: 'bench/model', pricing: { input: '0.000001', output: '0.000002' }, maxOutputTokens: 4096 }
-  const store = memoryStore({ rates: [rate], signupCredits: '99999999999' })
+  const store = memoryStore({ rates: [rate], signupCredits: '1000000' })
   const { userId } = store.createAccount()
   return { credits: createCredits({ store }), userId }
 }
@@ -89,17 +90,21 @@ async function instantContext(): Promise<CreditsContext> {
 }
 
 /**
- * Microseconds of the main thread per run: both sides take turns within a round, and of all rounds the one with the
- * median difference counts, so that neither a busy machine nor one lucky round decides.
+ * Microseconds of the main thread per run: both sides take turns within a round, and the mean is taken over the half
+ * of the rounds with the middle differences, so that neither a busy machine nor one lucky round decides. A mean, and
+ * rounds of a tenth of a second and more, because the kernel counts processor time in ticks of some milliseconds: the
+ * difference of one single round is a multiple of them.
  */
-async function compare(bare: Work, wrapped: Work, runs: number, rounds: number): Promise<Pair> {
+async function compare(bare: Work, wrapped: Work, runs: number): Promise<Pair> {
   const pairs: Pair[] = []
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < WARM_UP + ROUNDS; round++) {
     const pair = { bare: await spent(bare, runs), wrapped: await spent(wrapped, runs) }
     if (round >= WARM_UP) pairs.push(pair)
   }
   pairs.sort((a, b) => a.wrapped - a.bare - (b.wrapped - b.bare))
-  return pairs[Math.floor(pairs.length / 2)] as Pair
+  const middle = pairs.slice(ROUNDS / 4, (ROUNDS * 3) / 4)
+  const mean = (side: keyof Pair) => middle.reduce((sum, pair) => sum + pair[side], 0) / middle.length
+  return { bare: mean('bare'), wrapped: mean('wrapped') }
 }
 
 async function spent(work: Work, runs: number): Promise<number> {
@@ -151,14 +156,12 @@ async function measured(title: string, context: CreditsContext): Promise<BenchRo
   const call = await compare(
     () => generateText({ model, prompt: 'hi' }),
     () => generate({ model, prompt: 'hi' }),
-    300,
-    ROUNDS,
+    1_000,
   )
   const chunks = await compare(
     async () => drain((await bare.doStream({ prompt })).stream),
     async () => drain((await metered.doStream({ prompt })).stream),
-    20,
-    ROUNDS,
+    100,
   )
   for (let call = 0; call < 3_000; call++) {
     await drain(streamText({ model: short, prompt: 'hi' }).textStream)
@@ -167,8 +170,7 @@ async function measured(title: string, context: CreditsContext): Promise<BenchRo
   const whole = await compare(
     async () => drain(streamText({ model, prompt: 'hi' }).textStream),
     async () => drain((await stream({ model, prompt: 'hi' })).textStream),
-    3,
-    ROUNDS,
+    4,
   )
   return [
     row(`generateText, ${title}`, call, { added: 5 }),

@@ -2369,6 +2369,7 @@ CREATE OR REPLACE FUNCTION public.credits_get_history(p_user_id uuid, p_limit in
  SET enable_bitmapscan TO 'off'
  SET enable_sort TO 'off'
  SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 begin
   if p_limit is null or p_limit not between 1 and 200 then

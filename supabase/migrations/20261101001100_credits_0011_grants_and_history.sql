@@ -153,6 +153,8 @@ set search_path = ''
 set enable_bitmapscan = off
 set enable_sort = off
 set enable_seqscan = off
+-- And it must do so once: left to choose, it planned every page of a long history anew, for a third of the page's time.
+set plan_cache_mode = force_generic_plan
 as $$
 begin
   if p_limit is null or p_limit not between 1 and 200 then

@@ -1,6 +1,7 @@
 import { CreditError } from './core/errors.ts'
 import { parseOrThrow } from './core/money.ts'
 import { books } from './credits/books.ts'
+import { withDesk } from './credits/desk.ts'
 import { asCreditError } from './credits/errors.ts'
 import { failOpen } from './credits/fail-open.ts'
 import { inputs } from './credits/inputs.ts'
@@ -8,7 +9,7 @@ import { prices } from './credits/prices.ts'
 import { pricingCache } from './credits/pricing-cache.ts'
 import { rates } from './credits/rates.ts'
 import { reports } from './credits/reports.ts'
-import { spending } from './credits/spend.ts'
+import { type SpendContext, spending } from './credits/spend.ts'
 import type {
   Credits,
   CreditsOptions,
@@ -41,20 +42,17 @@ export function createCredits(options: CreditsOptions): Credits {
     onError: (error) => onError(error, { operation: 'pricing' }),
   })
   const priced = prices(store, cache, unknownModels?.ceilingCredits)
-  return {
-    ...spending({
-      store,
-      prices: priced,
-      upgradeUrl: settings.upgradeUrl,
-      ttlSeconds: settings.reservationTtlSeconds,
-      retries: settings.retries,
-      failOpen: open && failOpen(store, open),
-      onError,
-    }),
-    ...books(store),
-    ...rates(store, cache, priced),
-    ...reports(store),
+  const context: SpendContext = {
+    store,
+    prices: priced,
+    upgradeUrl: settings.upgradeUrl,
+    ttlSeconds: settings.reservationTtlSeconds,
+    retries: settings.retries,
+    failOpen: open && failOpen(store, open),
+    onError,
   }
+  const credits = { ...spending(context), ...books(store), ...rates(store, cache, priced), ...reports(store) }
+  return withDesk(credits, context)
 }
 
 function checked(options: CreditsOptions) {

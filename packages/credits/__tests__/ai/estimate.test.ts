@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { demandOf } from '../../src/ai/demand.ts'
 import { affordable, micros, quoteFor } from '../../src/ai/quote.ts'
 import { likelyTokens } from '../../src/ai/tokens.ts'
+import { deskOf } from '../../src/credits/desk.ts'
 import { books } from './books.ts'
 
 const model = 'openai/tiered'
@@ -41,8 +42,10 @@ const words = [
 const text = fc.array(fc.constantFrom(...words), { maxLength: 400 }).map((list) => list.join(' '))
 const utf8 = (value: string) => new TextEncoder().encode(value).length
 
-describe('the hold', () => {
+// Its own desk, and the public methods, which are asked where somebody replaced one of them.
+describe.each(['the use cases', 'replaced use cases'])('the hold, bound by %s', (which) => {
   const { credits, context } = books({ rates })
+  const payer = { context, desk: deskOf(which === 'the use cases' ? credits : { ...credits }) }
 
   it('is never below the charge for a text within the clamp, whatever the tokenizer, cache and tier', async () => {
     const call = fc.record({
@@ -60,7 +63,7 @@ describe('the hold', () => {
           { role: 'system', content: system },
           { role: 'user', content: [{ type: 'text', text: user }] },
         ]
-        const quote = await quoteFor(context, model, demandOf(context, 'language', model, { prompt, maxOutputTokens }))
+        const quote = await quoteFor(payer, model, demandOf(context, 'language', model, { prompt, maxOutputTokens }))
         const inputTokens = Math.ceil((utf8(system) + utf8(user)) * density) + 8
         const outputTokens = Math.round(maxOutputTokens * used)
         const cacheWriteTokens = Math.floor(inputTokens * cached)
@@ -77,7 +80,7 @@ describe('the hold', () => {
     for (let sample = 0; sample < 200; sample++) {
       const prompt = [{ role: 'user', content: [{ type: 'text', text: sentence.repeat(1 + (sample % 40)) }] }]
       const demand = demandOf(context, 'language', model, { prompt, maxOutputTokens: 1000 })
-      const quote = await quoteFor(context, model, demand)
+      const quote = await quoteFor(payer, model, demand)
       // English: 17 tokens a sentence; answers of 5 to 100 percent of what is allowed.
       const usage = { inputTokens: 17 * (1 + (sample % 40)) + 8, outputTokens: 50 * (1 + (sample % 20)) }
       const { amount } = await credits.price({ model, usage })
@@ -95,7 +98,7 @@ describe('the hold', () => {
       fc.asyncProperty(call, async ({ user, share }) => {
         const params = { prompt: [{ role: 'user', content: [{ type: 'text', text: user }] }] }
         const demand = demandOf(context, 'language', model, params)
-        const quote = await quoteFor(context, model, demand)
+        const quote = await quoteFor(payer, model, demand)
         const amount = quote.least + BigInt(Math.floor(Number(quote.full - quote.least) * share))
         const outputTokens = affordable(quote, amount)
         const usage = { inputTokens: utf8(user) + 8, outputTokens }

@@ -1,17 +1,24 @@
 import { writeSync } from 'node:fs'
-import { embedMany, generateText, streamText } from 'ai'
+import { embedMany, experimental_streamSpeech, generateText, streamText } from 'ai'
 import { MockEmbeddingModelV4 } from 'ai/test'
 import { settledCredits, withCredits } from '../../src/ai/index.ts'
 import { books } from './books.ts'
 import { fatal, finish, provider, sleep, textParts } from './provider.ts'
+import { type Live, liveModel, producer } from './spoken.ts'
 
 /** Run by trouble.test.ts as a process of its own: makes every kind of call, then has to come to an end by itself. */
 globalThis.AI_SDK_LOG_WARNINGS = false
 let rejections = 0
 process.on('unhandledRejection', () => rejections++)
 
-const rates = [{ modelId: 'openai/embed', type: 'embedding', pricing: { input: '0.00000002' } }]
-const { context, balance } = books({ rates, context: { abandoned: { policy: 'cancel', idleSeconds: 0.2 } } })
+const rates = [
+  { modelId: 'openai/embed', type: 'embedding', pricing: { input: '0.00000002' } },
+  { modelId: 'openai/speech', type: 'speech', pricing: { speech_input_character_cost: '0.000015' } },
+]
+const { context, store, balance } = books({ rates, context: { abandoned: { policy: 'cancel', idleSeconds: 0.2 } } })
+// A store that takes its time: what is not handled while it is waited for is an unhandled rejection.
+const { settle } = store
+store.settle = (input) => sleep(5).then(() => settle(input))
 const answer = { parts: [...textParts(500), finish('stop' as const, 100, 500)] }
 const ignore = { onError: () => undefined }
 const stream = withCredits(streamText, context)
@@ -45,6 +52,35 @@ const embedding = new MockEmbeddingModelV4({
 })
 await withCredits(embedMany, context)({ model: embedding, values: ['a', 'b'], maxRetries: 0 }).catch(() => 0)
 
+const speak = (live: Live = {}, options: object = {}) => {
+  const text = producer(Array.from({ length: 50 }, () => 'hello '))
+  const call = { model: liveModel('openai/speech', 'text', live).model, text: text.stream, ...ignore, ...options }
+  return withCredits(experimental_streamSpeech, context)(call as never)
+}
+const hear = (result: Awaited<ReturnType<typeof speak>>) => {
+  const reader = result.audioStream.getReader()
+  return reader.read().then(() => reader)
+}
+const drain = async ({ audioStream }: Awaited<ReturnType<typeof speak>>) => {
+  for await (const _ of audioStream);
+}
+const heard = await speak()
+await drain(heard)
+const neverHeard = await speak()
+const hungUp = await speak()
+await (await hear(hungUp)).cancel()
+const interrupted = new AbortController()
+const interruptedSpeech = await speak({}, { abortSignal: interrupted.signal })
+await hear(interruptedSpeech)
+await sleep(10)
+interrupted.abort()
+const brokenSpeech = await speak({ breaksAfter: 3 })
+await drain(brokenSpeech).catch(() => 0)
+const refusedSpeech = await speak({ refuses: fatal() })
+await drain(refusedSpeech).catch(() => 0)
+const speeches = [heard, neverHeard, hungUp, interruptedSpeech, brokenSpeech, refusedSpeech]
+
+await Promise.all(speeches.map(settledCredits))
 await Promise.all([neverRead, brokenOff, broken, abortedStream].map(settledCredits))
 await sleep(100)
 const { reserved } = await balance()

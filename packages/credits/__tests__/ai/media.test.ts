@@ -25,7 +25,7 @@ import {
   MockTranscriptionModelV4,
   MockVideoModelV4,
 } from 'ai/test'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import * as z from 'zod'
 import { settledCredits, withCredits } from '../../src/ai/index.ts'
 import { books } from './books.ts'
@@ -93,9 +93,8 @@ describe('embeddings', () => {
     const values = ['a', 'b', 'c', 'd', 'e', 'f']
     const many = withCredits(embedMany, context)({ model: call, values, maxRetries: 0 })
     await expect(many).rejects.toMatchObject({ statusCode: 400 })
-    await sleep(150)
+    await vi.waitFor(async () => expect((await balance()).reserved).toBe('0'), 5_000)
     expect((await charges()).map(({ inputTokens }) => inputTokens)).toEqual([100, 300])
-    expect((await balance()).reserved).toBe('0')
   })
 })
 

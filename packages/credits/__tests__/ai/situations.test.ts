@@ -126,6 +126,24 @@ describe('every way a stream ends is settled exactly once', () => {
     expect(await reservations(outcome)).toBe('0')
   })
 
+  it('abort by a reader who does not read on: settled at once', async () => {
+    const controller = new AbortController()
+    const outcome = await stream({
+      script: [{ parts: answering }],
+      options: { abortSignal: controller.signal },
+      context: { abandoned: undefined },
+      read: async (result) => {
+        const reader = result.stream.getReader()
+        for (let part = 0; part < 50; part++) await reader.read()
+        await sleep(20)
+        controller.abort()
+      },
+    })
+    expect(outcome.journal[0]?.outcome).toBe('aborted')
+    expect(outcome.trips).toEqual(['reserve', 'settle'])
+    expect(await outcome.charges()).toMatchObject([{ outputTokens: outcome.journal[0]?.deltas, estimated: true }])
+  })
+
   it('abort while a tool runs: the step that was paid is charged', async () => {
     const controller = new AbortController()
     const slow = {

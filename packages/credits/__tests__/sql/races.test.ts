@@ -34,14 +34,18 @@ async function unlessBusy<Result>(run: () => Promise<Result>): Promise<Result> {
   }
 }
 
-/**
- * Holds every writer of a table back until all callers have come as far as they can, then lets them go at once.
- * Reads and row locks pass the barrier, so whoever checks first and writes later is caught.
- */
-async function behindBarrier<Result>(on: Ground, table: string, calls: (() => Promise<Result>)[]) {
+/** Holds every writer of a table back. Reads and row locks pass, so whoever checks first and writes later is caught. */
+const writersOf = (table: string) => `lock table ${table} in share mode`
+
+/** Holds everybody back who writes this account's row, with what they have read before. */
+const writersOfAccount = (userId: string) =>
+  `select from public.credit_balances where account_id = '${userId}' for update`
+
+/** Runs the calls against a lock until all have come as far as they can, then lets them go at once. */
+async function behindBarrier<Result>(on: Ground, lock: string, calls: (() => Promise<Result>)[]) {
   const barrier = await on.admin.connect()
   try {
-    await barrier.query(`begin; lock table ${table} in share mode`)
+    await barrier.query(`begin; ${lock}`)
     const running = Promise.allSettled(calls.map((run) => unlessBusy(run)))
     await untilWaiting(on, calls.length)
     await barrier.query('commit')
@@ -92,15 +96,17 @@ describe('fifty reserves of 1 on a balance of 5', () => {
   afterEach(() => assertInvariants(ground.admin))
 
   it('grant exactly five, wherever the writers are held back', async () => {
-    for (const table of tables) {
+    const locks = [...tables.map((table) => () => writersOf(table)), writersOfAccount]
+    for (const lockFor of locks) {
       const userId = await userWith(ground, 5)
+      const lock = lockFor(userId)
       const results = await behindBarrier(
         ground,
-        table,
+        lock,
         Array.from({ length: 50 }, () => reserveOne(ground, userId)),
       )
-      expect(granted(results), table).toBe(5)
-      expect(reasons(results), table).toEqual(['INSUFFICIENT_CREDITS'])
+      expect(granted(results), lock).toBe(5)
+      expect(reasons(results), lock).toEqual(['INSUFFICIENT_CREDITS'])
       expect((await balanceOf(ground, userId)).reserved).toBe('5')
     }
   })
@@ -115,7 +121,7 @@ describe('fifty reserves of 1 on a balance of 5', () => {
     try {
       const userId = await userWith(copy, 5)
       const calls = Array.from({ length: 50 }, () => reserveOne(copy, userId))
-      expect(granted(await behindBarrier(copy, 'public.credit_reservations', calls))).toBeGreaterThan(5)
+      expect(granted(await behindBarrier(copy, writersOfAccount(userId), calls))).toBeGreaterThan(5)
       await expect(assertInvariants(copy.admin)).rejects.toThrow()
     } finally {
       await copy.close()
@@ -133,7 +139,7 @@ describe('closing reservations of one account at once', () => {
   it('frees every one of them', async () => {
     for (const table of ['public.credit_balances', 'public.credit_reservations']) {
       const userId = await userWith(ground, 50)
-      expect(granted(await behindBarrier(ground, table, await releases(ground, userId)))).toBe(20)
+      expect(granted(await behindBarrier(ground, writersOf(table), await releases(ground, userId)))).toBe(20)
       expect((await balanceOf(ground, userId)).reserved).toBe('0')
     }
     await assertInvariants(ground.admin)
@@ -143,7 +149,7 @@ describe('closing reservations of one account at once', () => {
     const copy = await withFault('credits_private.lock_account(uuid)', /for update/, '')
     try {
       const userId = await userWith(copy, 50)
-      await behindBarrier(copy, 'public.credit_balances', await releases(copy, userId))
+      await behindBarrier(copy, writersOf('public.credit_balances'), await releases(copy, userId))
       await expect(assertInvariants(copy.admin)).rejects.toThrow()
     } finally {
       await copy.close()
@@ -169,7 +175,7 @@ describe('settling reservations of one account at once', () => {
       const once = await settles(ground, userId)
       const ids = [await reserve(ground, userId, 1), await reserve(ground, userId, 1)]
       const general = ids.map((id) => () => settle(ground, id, { amount: '0.5' }))
-      const results = await behindBarrier(ground, table, [...once, ...once, ...general, ...general])
+      const results = await behindBarrier(ground, writersOf(table), [...once, ...once, ...general, ...general])
       expect(reasons(results), table).toEqual([])
       expect(await balanceOf(ground, userId), table).toMatchObject({ available: '39', reserved: '0' })
     }
@@ -185,7 +191,7 @@ describe('settling reservations of one account at once', () => {
     try {
       const userId = await userWith(copy, 50)
       const calls = await settles(copy, userId)
-      const results = await behindBarrier(copy, 'public.credit_balances', calls)
+      const results = await behindBarrier(copy, writersOfAccount(userId), calls)
       expect(granted(results)).toBeLessThan(20)
     } finally {
       await copy.close()
@@ -196,7 +202,7 @@ describe('settling reservations of one account at once', () => {
     const copy = await withFault(SETTLE, /and r\.state = 'active'/, '')
     try {
       const once = await settles(copy, await userWith(copy, 50))
-      const results = await behindBarrier(copy, 'public.credit_reservations', [...once, ...once])
+      const results = await behindBarrier(copy, writersOf('public.credit_reservations'), [...once, ...once])
       expect(reasons(results)).toContain('IDEMPOTENCY_MISMATCH')
     } finally {
       await copy.close()
@@ -262,7 +268,7 @@ describe('the same key from two hundred callers', () => {
         p_bucket: 'add-on',
       })
     const calls = Array.from({ length: 20 }, (_, index) => give(index % 2 ? one : two))
-    const results = await behindBarrier(ground, 'public.credit_transactions', calls)
+    const results = await behindBarrier(ground, writersOf('public.credit_transactions'), calls)
     expect(reasons(results)).toEqual(['IDEMPOTENCY_MISMATCH'])
     expect(granted(results)).toBe(10)
     const balances = [await balanceOf(ground, one), await balanceOf(ground, two)].map((each) => each.available)

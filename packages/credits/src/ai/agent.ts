@@ -3,9 +3,10 @@ import type { CreditsContext } from './context.ts'
 import { Operation } from './operation.ts'
 import { planOf, prepare, reserve } from './prepare.ts'
 import { Run } from './run.ts'
-import { answering, streaming } from './run-function.ts'
+import { conclude } from './run-function.ts'
 import { enclosing } from './scope.ts'
 import { type FunctionKind, resolveModel } from './sdk.ts'
+import { traced } from './spans.ts'
 import { chained } from './text-options.ts'
 
 type Options = Readonly<Record<string, unknown>>
@@ -48,7 +49,7 @@ export function agentWithCredits<Agent extends object>(agent: Agent, context: Cr
  * Runs the agent once, with settings of its own for this run: everything an agent sends to the model comes together
  * in `prepareCall`, so that is where the reservation is made and the model metered.
  */
-async function runAgent(
+function runAgent(
   agent: AgentLike,
   context: CreditsContext,
   delivery: FunctionKind['delivery'],
@@ -66,16 +67,17 @@ async function runAgent(
     if (model === undefined) return options
     const call = { kind, context, options }
     run.plan = planOf(call, owns)
-    if (owns) await reserve(operation, model, call)
+    if (owns) {
+      await reserve(operation, model, call)
+      traced(operation)
+    }
     return prepare(call, run, model)
   }
   const ends = owns && delivery === 'stream' ? endings(run, settings) : {}
   const derived = Object.create(agent, {
     settings: { value: { ...settings, ...ends, prepareCall } },
   }) as AgentLike
-  return delivery === 'stream'
-    ? streaming(run, () => derived.stream(params))
-    : answering(run, () => derived.generate(params))
+  return conclude(run, { invoke: () => (delivery === 'stream' ? derived.stream(params) : derived.generate(params)) })
 }
 
 async function callOf(settings: Options, base: Options): Promise<unknown> {

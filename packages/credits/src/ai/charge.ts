@@ -1,11 +1,14 @@
 import { CreditError } from '../core/errors.ts'
-import { chooseReportedCost, type GatewayCosts, readGatewayCosts } from '../core/gateway-costs.ts'
+import { chooseReportedCost, readGatewayCosts } from '../core/gateway-costs.ts'
 import { normalizeUsage, type UsageInput } from '../core/normalize-usage.ts'
+import type { Soon } from '../core/soon.ts'
+import { isPlainObject, isStorableJson, isStorableText } from '../core/storable.ts'
 import type { Usage } from '../core/usage.ts'
-import type { PriceInput } from '../credits-types.ts'
+import type { DeskPrice } from '../credits/desk.ts'
 import type { ChargeRecord, Metadata } from '../store/port.ts'
-import type { CreditsContext } from './context.ts'
 import { type Demand, serviceTierOf } from './demand.ts'
+import type { Operation } from './operation.ts'
+import type { Payer } from './quote.ts'
 
 /** What is known of a provider call when it is over. */
 export interface Outcome {
@@ -24,7 +27,7 @@ export interface ChargedCall {
   model: string
   demand: Demand
   /** Rows frozen by the reservation, when it is for the same model. */
-  frozen: { rateId: string; marginId: string } | undefined
+  frozen: ReturnType<Operation['frozenFor']>
   /** Requested tier and the like. */
   providerOptions: unknown
   /** 1, 2, 3 ... within the operation: ties the ledger to the provider's own journal. */
@@ -35,55 +38,64 @@ export interface ChargedCall {
 /**
  * Prices a call: from the gateway's market cost, else its cost, else rate and usage, else an estimate of the usage,
  * marked as such. The model that served is the one that is priced.
+ * @throws CreditError as `price` does, at once or later
  */
-export async function chargeOf(context: CreditsContext, call: ChargedCall, outcome: Outcome): Promise<ChargeRecord> {
-  const costs = readGatewayCosts(outcome.providerMetadata)
-  const reported = chooseReportedCost({ costs, hasRate: true, byok: context.byok }) ?? undefined
+export function chargeOf(payer: Payer, call: ChargedCall, outcome: Outcome): Soon<ChargeRecord> {
+  const { byok, feature, userId } = payer.context
+  const { providerMetadata } = outcome
+  const costs = readGatewayCosts(providerMetadata)
+  const reported = chooseReportedCost({ costs, hasRate: true, byok }) ?? undefined
   const counted = usable(outcome.usage)
-  const usage = counted ?? call.demand.likely(outcome.outputTokens)
-  const tier = servedTier(outcome.providerMetadata) ?? serviceTierOf(call.providerOptions)
-  const input: PriceInput = {
+  const usage = counted ?? normalizeUsage(call.demand.likely(outcome.outputTokens)).usage
+  usage.startedAt = call.startedAt
+  // The tier that served the call, where the provider says so.
+  const tier = serviceTierOf(providerMetadata) ?? serviceTierOf(call.providerOptions)
+  if (tier !== undefined) usage.serviceTier = tier
+  const input: DeskPrice = {
     model: call.model,
-    feature: context.feature,
-    userId: context.userId,
-    usage: { ...usage, startedAt: call.startedAt, ...(tier !== undefined && { serviceTier: tier }) } as UsageInput,
+    feature,
+    userId,
+    usage,
+    rateId: undefined,
+    marginId: undefined,
+    servedModel: undefined,
     reported,
     estimated: counted === undefined && reported === undefined,
     generationId: shortText(outcome.generationId ?? costs?.generationId),
-    provider: storable(outcome.providerMetadata),
+    provider: storable(providerMetadata),
     metadata: { attempt: call.attempt },
   }
-  return priceServed(context, call, input, costs?.servedModelId ?? undefined)
+  const servedModel = shortText(costs?.servedModelId)
+  return servedModel === undefined || servedModel === call.model
+    ? priceAsked(payer, call, input)
+    : priceServed(payer, call, input, servedModel)
 }
 
 async function priceServed(
-  context: CreditsContext,
+  payer: Payer,
   call: ChargedCall,
-  input: PriceInput,
-  servedModel: string | undefined,
+  input: DeskPrice,
+  servedModel: string,
 ): Promise<ChargeRecord> {
-  if (servedModel === undefined || servedModel === call.model) return priceAsked(context, call, input)
+  let charge: ChargeRecord | undefined
   try {
-    const charge = await context.credits.price({ ...input, model: servedModel })
-    // The ceiling for models without a price is the last resort.
-    if (charge.rateId === null && input.reported === undefined)
-      return priceAsked(context, call, { ...input, servedModel })
-    return { ...charge, model: call.model, servedModel }
+    charge = await payer.desk.price({ ...input, model: servedModel }, undefined)
   } catch (error) {
     if (!isCode(error, 'UNKNOWN_MODEL')) throw error
-    // A fallback without a price of its own: what was asked for has one, and the books say who served.
-    return priceAsked(context, call, { ...input, servedModel })
   }
+  // A fallback without a price of its own, but for the ceiling, which is the last resort: what was asked for has one,
+  // and the books say who served.
+  if (charge === undefined || (charge.rateId === null && input.reported === undefined)) {
+    return priceAsked(payer, call, { ...input, servedModel })
+  }
+  return { ...charge, model: call.model, servedModel }
 }
 
-async function priceAsked(context: CreditsContext, call: ChargedCall, input: PriceInput): Promise<ChargeRecord> {
-  try {
-    return await context.credits.price({ ...input, ...call.frozen })
-  } catch (error) {
-    // Metadata that cannot be stored must not lose the charge.
-    if (!isCode(error, 'INVALID_INPUT') || input.provider === undefined) throw error
-    return context.credits.price({ ...input, ...call.frozen, provider: undefined })
-  }
+function priceAsked({ desk }: Payer, { frozen }: ChargedCall, input: DeskPrice): Soon<ChargeRecord> {
+  if (frozen === undefined) return desk.price(input, undefined)
+  input.rateId = frozen.rateId
+  input.marginId = frozen.marginId
+  return desk.price(input, frozen.rows)
 }
 
 function isCode(error: unknown, code: CreditError['code']): boolean {
@@ -91,11 +103,11 @@ function isCode(error: unknown, code: CreditError['code']): boolean {
 }
 
 /** The provider's usage if it counts anything that can be priced. NaN, negative counts and empty objects do not. */
-function usable(usage: UsageInput | undefined): UsageInput | undefined {
+function usable(usage: UsageInput | undefined): Usage | undefined {
   if (typeof usage !== 'object' || usage === null) return undefined
   try {
     const { usage: counted } = normalizeUsage(usage)
-    return COUNTS.some((key) => counted[key] !== undefined) ? usage : undefined
+    return COUNTS.some((key) => counted[key] !== undefined) ? counted : undefined
   } catch {
     return undefined
   }
@@ -111,13 +123,9 @@ const COUNTS = [
   'videoTokens',
 ] as const satisfies readonly (keyof Usage)[]
 
-/** The tier that served the call, where the provider says so. */
-function servedTier(providerMetadata: unknown): string | undefined {
-  return serviceTierOf(providerMetadata)
-}
-
+/** What the books take; anything else must not lose the charge. */
 function shortText(value: string | null | undefined): string | undefined {
-  return typeof value === 'string' && value !== '' && value.length <= 255 ? value : undefined
+  return typeof value === 'string' && value !== '' && value.length <= 255 && isStorableText(value) ? value : undefined
 }
 
 const MOST_BYTES = 32_768
@@ -125,12 +133,10 @@ const MOST_BYTES = 32_768
 /** The gateway's own block, if it fits; without one, nothing: other providers' metadata can hold whole images. */
 function storable(providerMetadata: unknown): Metadata | undefined {
   const gateway = (providerMetadata as { gateway?: unknown } | null | undefined)?.gateway
-  if (typeof gateway !== 'object' || gateway === null) return undefined
-  return (JSON.stringify(gateway) ?? '').length <= MOST_BYTES ? (gateway as Metadata) : undefined
+  return isPlainObject(gateway) && isStorableJson(gateway, MOST_BYTES) ? gateway : undefined
 }
 
 /** The id under which the gateway keeps its record of a call. */
 export function generationIdOf(providerMetadata: unknown): string | undefined {
-  const costs: GatewayCosts | null = providerMetadata === undefined ? null : readGatewayCosts(providerMetadata)
-  return costs?.generationId ?? undefined
+  return providerMetadata === undefined ? undefined : (readGatewayCosts(providerMetadata)?.generationId ?? undefined)
 }

@@ -2,6 +2,7 @@ import { boundInputTokens, utf8Bytes } from '../core/input-bound.ts'
 import type { Usage } from '../core/usage.ts'
 import type { CreditsContext } from './context.ts'
 import type { CallParams, Demand } from './demand.ts'
+import { speech, transcription, translation } from './demand-audio.ts'
 import type { Modality } from './sdk.ts'
 import { likelyTokens } from './tokens.ts'
 
@@ -9,9 +10,6 @@ type Counter = (params: CallParams, context: CreditsContext) => Demand
 
 /** Tokens of one drawn image where they are billed: the largest, finest ones come to a little over 6,000. */
 const TOKENS_PER_IMAGE = 8_192
-/** Speech at the lowest bit rate in common use; what it usually is. Bytes per second. */
-const SLOWEST_AUDIO = 2_000
-const USUAL_AUDIO = 16_000
 /** What a video is when the call does not say. */
 const VIDEO_SECONDS = 10
 const VIDEO_FRAMES = 24
@@ -39,6 +37,7 @@ const COUNTERS: Readonly<Record<Exclude<Modality, 'language'>, Counter>> = {
   image: image,
   speech: speech,
   transcription: transcription,
+  translation: translation,
   video: video,
   decision: reading,
   extraction: reading,
@@ -73,35 +72,6 @@ function image(params: CallParams, context: CreditsContext): Demand {
     usage,
     cacheWrite: 'none',
     likely: () => usage,
-  }
-}
-
-function speech(params: CallParams): Demand {
-  const spoken = text(params.text) ?? ''
-  const usage: Usage = { characters: spoken.length }
-  return {
-    inputTokens: utf8Bytes(spoken) + utf8Bytes(text(params.instructions) ?? '') + 64,
-    // Where audio is billed by the token, a character comes to one or two of them.
-    maxOutputTokens: 2 * spoken.length + 256,
-    clampable: false,
-    usage,
-    cacheWrite: 'none',
-    likely: () => usage,
-  }
-}
-
-function transcription(params: CallParams): Demand {
-  const bytes = audioBytes(params.audio)
-  const seconds = Math.ceil(bytes / SLOWEST_AUDIO)
-  const likely: Usage = { seconds: Math.ceil(bytes / USUAL_AUDIO) }
-  return {
-    inputTokens: seconds * 20,
-    maxOutputTokens: seconds * 10 + 256,
-    clampable: false,
-    usage: { seconds },
-    leastUsage: likely,
-    cacheWrite: 'none',
-    likely: () => likely,
   }
 }
 
@@ -172,10 +142,4 @@ function option({ providerOptions }: CallParams, name: string): string | undefin
     if (typeof value === 'string' && value.length < 50) return value
   }
   return undefined
-}
-
-function audioBytes(audio: unknown): number {
-  if (audio instanceof Uint8Array || audio instanceof ArrayBuffer) return audio.byteLength
-  // Base64 in a string. A URL is not fetched for its length: a minute is held for, the real length is charged.
-  return typeof audio === 'string' && !/^https?:/.test(audio) ? Math.ceil(audio.length * 0.75) : 60 * USUAL_AUDIO
 }

@@ -1,7 +1,9 @@
 import { boundInputTokens } from '../core/input-bound.ts'
 import type { Usage } from '../core/usage.ts'
 import type { CreditsContext } from './context.ts'
+import type { Extent } from './demand-audio.ts'
 import { mediaDemand } from './demand-media.ts'
+import type { Inflow } from './inflow.ts'
 import type { Modality } from './sdk.ts'
 import { likelyTokens } from './tokens.ts'
 
@@ -21,6 +23,12 @@ export interface Demand {
   /** The least to hold for, where the bound is a guess (the length of an audio file). Default: `usage`. */
   leastUsage?: Usage | undefined
   cacheWrite: 'none' | '1h'
+  /** What the bound is for, where it is for so much of something spoken. */
+  extent?: Extent | undefined
+  /** Where the input arrives while the provider works; the bound is only for the beginning of it. */
+  inflow?: Inflow | undefined
+  /** The demand of such an input that has come to so much. */
+  grown?: ((amount: number) => Demand) | undefined
   /** What to charge for when the provider's own count was lost. Called only then. */
   likely(outputTokens: number): Usage
 }

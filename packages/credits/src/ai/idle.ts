@@ -2,37 +2,33 @@ const DEFAULT_SECONDS = 60
 /** Looks per idle time: what is found idle has been so for at least three quarters of it. */
 const LOOKS = 4
 
+/** Something that may fall idle. */
+export interface Watched {
+  /** Counts what happens. */
+  readonly activity: number
+  /** The provider is waited for: slow is not idle. */
+  readonly busy: boolean
+  onIdle(): void
+  /** Called now and then while it is not idle. */
+  onLook?(): void
+}
+
 /**
  * Notices when nothing happens any more. Costs the hot path one increment: it compares a counter now and then
- * instead of setting a timer anew with every part. Holds no timer unless it is started.
+ * instead of setting a timer anew with every part. Holds no timer until it is started.
  */
 export class Idle {
-  /** Count what happens here. */
-  activity = 0
-  /** False while the provider is waited for: slow is not idle. */
-  waiting = true
+  readonly #watched: Watched
   readonly #everyMs: number
-  readonly #onIdle: () => void
-  readonly #onLook: (() => void) | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
-  #watched = false
 
-  /** @param onLook called now and then while it is not idle */
-  constructor(seconds: number | undefined, onIdle: () => void, onLook?: () => void) {
+  constructor(seconds: number | undefined, watched: Watched) {
+    this.#watched = watched
     this.#everyMs = ((seconds ?? DEFAULT_SECONDS) * 1000) / LOOKS
-    this.#onIdle = onIdle
-    this.#onLook = onLook
-  }
-
-  /** From now on {@link start} has an effect: for calls whose end may never be told. */
-  watch(): void {
-    this.#watched = true
   }
 
   start(): void {
-    if (!this.#watched || this.#timer !== undefined) return
-    this.activity++
-    this.#look(this.activity, 0)
+    if (this.#timer === undefined) this.#look(this.#watched.activity, 0)
   }
 
   stop(): void {
@@ -41,14 +37,15 @@ export class Idle {
   }
 
   #look(seen: number, quiet: number): void {
+    const watched = this.#watched
     this.#timer = setTimeout(() => {
-      if (this.activity !== seen || !this.waiting) {
-        this.#look(this.activity, 0)
-        this.#onLook?.()
+      if (watched.activity !== seen || watched.busy) {
+        this.#look(watched.activity, 0)
+        watched.onLook?.()
       } else if (quiet + 1 < LOOKS) this.#look(seen, quiet + 1)
       else {
         this.#timer = undefined
-        this.#onIdle()
+        watched.onIdle()
       }
     }, this.#everyMs)
   }

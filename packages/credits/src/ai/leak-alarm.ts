@@ -23,7 +23,8 @@ export interface LeakAlarmOptions {
 interface Probe {
   metered: boolean
 }
-const probes = localStorageOf<Probe>()
+// Made for the first alarm: without one, no call has to look.
+let probes: ReturnType<typeof localStorageOf<Probe>>
 
 /** Tells the alarm, if there is one, that this call goes through a meter. */
 export function seenByMeter(): void {
@@ -43,6 +44,7 @@ export function seenByMeter(): void {
  * ```
  */
 export function watchUnmeteredCalls({ onUnmetered, block = false }: LeakAlarmOptions): () => void {
+  probes ??= localStorageOf<Probe>()
   const integration: Telemetry = {
     async executeLanguageModelCall({ callId, provider = '', modelId = '', execute }) {
       if (probes === undefined) return execute()

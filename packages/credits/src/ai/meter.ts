@@ -1,4 +1,3 @@
-import type { UsageInput } from '../core/normalize-usage.ts'
 import { ProviderCall } from './call.ts'
 import type { CallParams } from './demand.ts'
 import { isAbort, providerError } from './errors.ts'
@@ -37,23 +36,38 @@ export function meter(model: AnyModel, runOf: RunOf, bound: boolean): AnyModel {
   const inner = meteredOf(model)
   if (inner?.bound) return model
   const target = inner?.target ?? model
-  const mark: Metered = { target, bound }
-  const methods = new Map<PropertyKey, unknown>()
-  return new Proxy(target, {
-    get(_, key) {
-      if (key === METERED) return mark
-      // The receiver is the model itself: its getters and private members know nothing of the Proxy.
-      const member: unknown = Reflect.get(target, key, target)
-      if (typeof member !== 'function') return member
-      const known = methods.get(key)
-      if (known !== undefined) return known
-      const made = COSTLY.has(key)
-        ? meteredMethod(target, key as string, member as Method, runOf)
-        : (member as (...args: unknown[]) => unknown).bind(target)
-      methods.set(key, made)
-      return made
-    },
-  })
+  return new Proxy(target, new Meter(target, runOf, bound))
+}
+
+/** What is between a metered model and those who use it. */
+class Meter implements ProxyHandler<AnyModel>, Metered {
+  readonly target: AnyModel
+  readonly bound: boolean
+  readonly runOf: RunOf
+  /** Methods that were asked for: the same one each time. */
+  #methods: Map<PropertyKey, unknown> | undefined
+
+  constructor(target: AnyModel, runOf: RunOf, bound: boolean) {
+    this.target = target
+    this.bound = bound
+    this.runOf = runOf
+  }
+
+  get(target: AnyModel, key: PropertyKey): unknown {
+    if (key === METERED) return this
+    // The receiver is the model itself: its getters and private members know nothing of the Proxy.
+    const member: unknown = Reflect.get(target, key, target)
+    return typeof member === 'function' ? this.#methodOf(target, key, member as Method) : member
+  }
+
+  #methodOf(target: AnyModel, key: PropertyKey, member: Method): unknown {
+    const known = this.#methods?.get(key)
+    if (known !== undefined) return known
+    const made = COSTLY.has(key) ? meteredMethod(target, key as string, member, this) : member.bind(target)
+    this.#methods ??= new Map()
+    this.#methods.set(key, made)
+    return made
+  }
 }
 
 const COSTLY = new Set<PropertyKey>([
@@ -68,17 +82,25 @@ const COSTLY = new Set<PropertyKey>([
   'doStart',
 ])
 
-function meteredMethod(target: AnyModel, name: string, method: Method, runOf: RunOf): Method {
+function meteredMethod(target: AnyModel, name: string, method: Method, { runOf, bound }: Meter): Method {
   const streams = name === 'doStream'
   return async (params) => {
     seenByMeter()
     // A provider would refuse it unsent; asking it all the same could only cost money.
     const signal = params.abortSignal as AbortSignal | undefined
-    if (signal?.aborted) throw signal.reason
+    if (signal?.aborted) {
+      if (bound) await runOf(params).rejected(signal.reason)
+      throw signal.reason
+    }
     const run = runOf(params)
     const modality = modalityOf(target, name, params)
-    const call = await begin(run, target, modality, params)
-    if (call === undefined) {
+    let call: ProviderCall
+    try {
+      const begun = ProviderCall.begin(run, target, modality, params)
+      call = begun instanceof Promise ? await begun : begun
+    } catch (error) {
+      // A later step of a loop that cannot be paid: the loop has to end gracefully.
+      if (modality !== 'language' || !run.endsGracefully(error)) throw error
       await run.answered('length')
       return streams ? unpaidStream(run.operation, target) : unpaidResult(run.operation, target)
     }
@@ -92,19 +114,11 @@ function meteredMethod(target: AnyModel, name: string, method: Method, runOf: Ru
     }
     if (streams) return meteredStream(result as { stream: ReadableStream<unknown> }, call, target)
     const { providerMetadata } = (result ?? {}) as { providerMetadata?: unknown }
-    await call.complete(reportedUsage(modality, params, result) as UsageInput | undefined, providerMetadata)
-    await run.answered('stop')
+    const charged = call.complete(reportedUsage(call, result), providerMetadata)
+    if (charged instanceof Promise) await charged
+    const closed = run.answered('stop')
+    if (closed instanceof Promise) await closed
     return result
-  }
-}
-
-/** Undefined when a later step of a loop cannot be paid: then the loop has to end gracefully. */
-async function begin(run: Run, target: AnyModel, modality: Modality, params: CallParams) {
-  try {
-    return await ProviderCall.begin(run, target, modality, params)
-  } catch (error) {
-    if (modality === 'language' && run.endsGracefully(error)) return undefined
-    throw error
   }
 }
 
@@ -115,6 +129,8 @@ function modalityOf(model: AnyModel, method: string, params: CallParams): Modali
   if (method === 'doExtract') return 'extraction'
   if (method === 'doStart' || 'maxVideosPerCall' in model) return 'video'
   if ('maxImagesPerCall' in model) return 'image'
+  if ('targetLanguage' in params) return 'translation'
   if (method === 'doGenerateFromUrl' || 'audio' in params) return 'transcription'
-  return typeof params.text === 'string' ? 'speech' : 'language'
+  // Text alone is what only speech models are given: a string, or a stream of parts.
+  return 'text' in params ? 'speech' : 'language'
 }

@@ -1,7 +1,10 @@
 import { CreditError } from '../core/errors.ts'
+import { type Soon, soon } from '../core/soon.ts'
+import { type Desk, deskOf } from '../credits/desk.ts'
 import type { ChargeRecord } from '../store/port.ts'
 import { Books, type Due } from './books.ts'
-import { type CreditsContext, report } from './context.ts'
+import type { CreditsContext } from './context.ts'
+import { Ending } from './ending.ts'
 import { type Funds, fundsOf } from './funds.ts'
 import { Idle } from './idle.ts'
 import { affordable, creditsOf, larger, type Micros, micros, type Quote, smaller } from './quote.ts'
@@ -11,11 +14,11 @@ import { Turns } from './turns.ts'
 /**
  * One outermost call: its reservation, the provider calls it makes (its own and those nested in its tools), and the
  * one moment at which it is over. Charges wait here for the next round trip, so that a call without tools makes
- * exactly two: reserve, settle.
+ * exactly two: reserve, settle. Those two are all that such a call waits for: whatever needs no store is done at once.
  */
 export class Operation {
   readonly context: CreditsContext
-  readonly idle: Idle
+  readonly desk: Desk
   /** What the reservation was made for. */
   quote: Quote | undefined
   /** Why the answer is shorter than it might be. */
@@ -31,24 +34,19 @@ export class Operation {
   #calls = 0
   #inFlight = 0
   #ended = false
+  #opening: Promise<void> | undefined
   #closing: Promise<void> | undefined
   readonly #turns = new Turns()
   #reservationId: string | undefined
   #frozen: Books['frozen']
-  #available: Micros | undefined
-  readonly #overs: (() => void)[] = []
-  readonly #closed = Promise.withResolvers<CreditsReceipt>()
+  #rows: Books['rows']
+  #available: string | undefined
+  #idle: Idle | undefined
+  readonly #ending = new Ending(this)
 
   constructor(context: CreditsContext) {
     this.context = context
-    this.idle = new Idle(context.abandoned?.idleSeconds, () => void this.end())
-    this.#overs.push(() => {
-      try {
-        context.onSettled?.(this.receipt)
-      } catch (error) {
-        report(context, error, { operation: 'settle', reservationId: this.#reservationId })
-      }
-    })
+    this.desk = deskOf(context.credits)
   }
 
   /** The reservation under way, or the last one. */
@@ -63,82 +61,108 @@ export class Operation {
 
   /** Resolves when the books are closed. Never rejects. */
   get settled(): Promise<CreditsReceipt> {
-    return this.#closed.promise
+    return this.#ending.settled
   }
 
   get receipt(): CreditsReceipt {
-    const left = this.#books === undefined ? this.#available : this.#books.available + this.#books.held - this.#owed
+    const books = this.#books
+    const available = books?.available ?? this.#available
+    const mine = books === undefined ? 0n : books.held - this.#owed
     return receiptOf({
       userId: this.context.userId,
       reservationId: this.#reservationId,
-      closed: this.#closing !== undefined && this.#books === undefined,
+      closed: this.#closing !== undefined && books === undefined,
       charged: creditsOf(this.#charged),
-      available: left === undefined ? undefined : creditsOf(larger(left, 0n)),
+      available: available === undefined ? undefined : creditsOf(larger(micros(available) + mine, 0n)),
       estimated: this.#estimated,
       providerCalls: this.#calls,
       stopped: this.stopped,
     })
   }
 
-  /** The rate and margin that the reservation froze, for a call of the model it was made for. */
-  frozenFor(model: string): { rateId: string; marginId: string } | undefined {
+  /** The rate and margin that the reservation froze, for a call of the model it was made for; the rows if at hand. */
+  frozenFor(model: string): { rateId: string; marginId: string; rows: Books['rows'] } | undefined {
     const frozen = this.#frozen
-    return frozen?.model === model ? { rateId: frozen.rateId, marginId: frozen.marginId } : undefined
+    if (frozen?.model !== model) return undefined
+    return { rateId: frozen.rateId, marginId: frozen.marginId, rows: this.#rows }
   }
 
   /** Calls back when the operation is over. */
   onOver(fn: () => void): void {
-    this.#overs.push(fn)
+    this.#ending.callsBack(fn)
+  }
+
+  /** For a call whose end may never be told: it is over when nothing has happened for a while. */
+  watch(): void {
+    const watched = { activity: 0, busy: false, onIdle: () => void this.end() }
+    this.#idle ??= new Idle(this.context.abandoned?.idleSeconds, watched)
+  }
+
+  /** From now on idle time counts. */
+  rest(): void {
+    this.#idle?.start()
   }
 
   /** Reserves before anything is called. @throws CreditError `INSUFFICIENT_CREDITS` and all that `reserve` throws */
-  async open(quote: Quote): Promise<void> {
+  open(quote: Quote): Promise<unknown> {
     this.quote = quote
-    await this.#turns.take(() => this.#reserve(quote))
+    // An agent's own `prepareCall` may have made a call, and so a reservation, before.
+    if (this.#attempts > 0) return this.#turns.take(() => this.#fund(quote))
+    this.#opening = this.#reserve(quote)
+    return this.#opening
   }
 
   /**
    * Funds for a provider call: from what is held, else by holding more.
    * @throws CreditError `INSUFFICIENT_CREDITS` when not even the least of it can be held
    */
-  async begin(quote: Quote): Promise<Funds> {
+  begin(quote: Quote): Soon<Funds> {
     this.#inFlight++
-    this.idle.stop()
+    this.#idle?.stop()
     const attempt = ++this.#attempts
+    const books = this.#closing === undefined ? this.#books : undefined
+    const covered = books !== undefined && this.#turns.free && this.#free >= quote.full && !books.lapsed
+    return covered ? this.#allow(quote, attempt, quote.full) : this.#beginInTurn(quote, attempt)
+  }
+
+  async #beginInTurn(quote: Quote, attempt: number): Promise<Funds> {
     try {
-      return await this.#turns.take(async () => {
-        const allowance = await this.#fund(quote)
-        this.#allowed += allowance
-        this.#calls++
-        return fundsOf(quote, attempt, allowance)
-      })
+      return await this.#turns.take(async () => this.#allow(quote, attempt, await this.#fund(quote)))
     } catch (error) {
       await this.#landed()
       throw error
     }
   }
 
-  /** A provider call is over; `charge` is what it cost, undefined when it cost nothing. Never throws. */
-  async finish(funds: Funds, charge: ChargeRecord | undefined): Promise<void> {
-    this.#allowed -= funds.allowance
-    if (charge !== undefined) await this.#owe({ charge, key: `call-${funds.attempt}` })
-    await this.#landed()
+  #allow(quote: Quote, attempt: number, allowance: Micros): Funds {
+    this.#allowed += allowance
+    this.#calls++
+    return fundsOf(quote, attempt, allowance)
   }
 
-  /** More funds for a stream that outgrows its own. @returns false when there are none */
+  /** A provider call is over; `charge` is what it cost, undefined when it cost nothing. Never throws. */
+  finish(funds: Funds, charge: ChargeRecord | undefined): Soon<void> {
+    this.#allowed -= funds.allowance
+    funds.spent = true
+    return soon(charge && this.#owe(charge, funds.attempt), () => this.#landed())
+  }
+
+  /** More funds for a stream that outgrows its own. @returns false when there are none, or it has ended meanwhile */
   async stretch(funds: Funds, quote: Quote): Promise<boolean> {
     return this.#turns.take(async () => {
+      if (funds.spent) return false
       const more = {
         amount: larger(quote.full - funds.allowance, 1n),
         least: larger(quote.least - funds.allowance, 1n),
       }
-      const { reserved } = this
-      const spare = larger(reserved - this.#allowed - this.#owed, 0n)
-      if (spare < more.least && !(await this.#books?.extend(more))) {
+      const spare = larger(this.#free, 0n)
+      const granted = spare >= more.least || (await this.#books?.extend(more))
+      if (funds.spent) return false
+      if (!granted) {
         this.#limit('cut-off', quote.full, funds.allowance)
         return false
       }
-      const added = smaller(larger(this.reserved - this.#allowed - this.#owed, 0n), more.amount)
+      const added = smaller(larger(this.#free, 0n), more.amount)
       this.#allowed += added
       funds.allowance += added
       funds.quote = quote
@@ -154,14 +178,12 @@ export class Operation {
   async advance(quote: Quote): Promise<boolean> {
     return this.#turns.take(async () => {
       if (this.#books === undefined || this.#books.lapsed) return true
-      const free = this.reserved - this.#owed - this.#allowed
+      const free = this.#free
       const more = free >= quote.full ? undefined : { amount: quote.full - free, least: larger(quote.least - free, 1n) }
-      const due = this.#due
-      this.#due = undefined
-      const granted = await this.#ask(due, more)
+      const granted = await this.#ask(more)
       this.#exhausted = more !== undefined && !granted
-      if (granted || this.reserved - this.#allowed >= quote.least) return true
-      this.#limit('budget', quote.least, this.reserved - this.#allowed)
+      if (granted || this.#free >= quote.least) return true
+      this.#limit('budget', quote.least, this.#free)
       return false
     })
   }
@@ -186,57 +208,68 @@ export class Operation {
   }
 
   /** The call has ended: nothing more will be asked of a provider, though calls may still be under way. */
-  async end(): Promise<void> {
+  end(): Soon<void> {
     this.#ended = true
-    await this.#closeIfOver()
+    return this.over ? this.#close() : undefined
   }
 
   /** Closes the books now if no provider call is under way; a later one opens them again. */
-  async pause(): Promise<void> {
-    if (this.#inFlight === 0) await this.#close()
+  pause(): Soon<void> {
+    return this.#inFlight === 0 ? this.#close() : undefined
   }
 
-  /** Credits held by the reservation. */
-  get reserved(): Micros {
-    return this.#books?.held ?? 0n
+  /** Credits that are held and neither owed nor meant for a call under way. */
+  get #free(): Micros {
+    return (this.#books?.held ?? 0n) - this.#owed - this.#allowed
   }
 
   get #owed(): Micros {
-    return this.#due === undefined ? 0n : micros(this.#due.charge.amount)
+    return this.#due?.amount ?? 0n
   }
 
   async #fund(quote: Quote): Promise<Micros> {
     if (this.#closing !== undefined) await this.#reopen()
-    if (this.#books?.lapsed) await this.#renew()
+    // The hold ran out while the call went on: charge what is due, late, and hold anew.
+    if (this.#books?.lapsed) await this.#write()
+    if (this.#books === undefined) await this.#opening
     if (this.#books === undefined) await this.#reserve(quote)
-    let free = this.reserved - this.#allowed - this.#owed
+    let free = this.#free
     if (free < quote.full && !this.#exhausted) {
-      const due = this.#due
-      this.#due = undefined
-      const more = { amount: quote.full - free, least: larger(quote.least - free, 1n) }
-      await this.#ask(due, more)
-      free = this.reserved - this.#allowed
+      await this.#ask({ amount: quote.full - free, least: larger(quote.least - free, 1n) })
+      free = this.#free
       this.#exhausted = free < quote.full
     }
     if (free < quote.least) throw this.#refused(quote, free)
     return smaller(free, quote.full)
   }
 
-  async #ask(due: Due | undefined, more: { amount: Micros; least: Micros } | undefined): Promise<boolean> {
+  /** One round trip for the charge that is due and for more. @returns whether more was granted */
+  async #ask(more: { amount: Micros; least: Micros } | undefined): Promise<boolean> {
     const books = this.#books
     if (books === undefined) return false
+    const due = this.#due
+    this.#due = undefined
     if (due !== undefined) return books.capture(due, more)
     return more !== undefined && books.extend(more)
   }
 
-  async #reserve(quote: Quote): Promise<void> {
+  #reserve(quote: Quote): Promise<void> {
+    const { full, least, model, rows } = quote
     // A model that costs nothing needs no hold.
-    if (quote.full === 0n) return
-    this.#books = await Books.open(this.context, quote)
-    this.#exhausted = this.#books.held < quote.full
-    if (this.#reservationId === undefined) this.context.waitUntil?.(this.#closed.promise)
-    this.#reservationId = this.#books.reservationId
-    this.#frozen = this.#books.frozen
+    if (full === 0n) return Promise.resolve()
+    const { userId, feature, metadata, ttlSeconds } = this.context
+    const amount = creditsOf(full)
+    const minimumAmount = least === full ? amount : creditsOf(least > 0n ? least : smaller(full, 1n))
+    const order = { userId, model, amount, minimumAmount, feature, metadata, ttlSeconds }
+    return this.desk.reserve(order, rows).then((result) => {
+      const books = new Books(this, result, { text: amount, micros: full }, rows)
+      this.#books = books
+      this.#exhausted = books.held < full
+      if (this.#reservationId === undefined) this.context.waitUntil?.(this.settled)
+      this.#reservationId = books.reservationId
+      this.#frozen = books.frozen
+      this.#rows = books.rows
+    })
   }
 
   async #reopen(): Promise<void> {
@@ -244,56 +277,62 @@ export class Operation {
     this.#closing = undefined
   }
 
-  /** The hold ran out while the call went on: charge what is due, late, and hold anew. */
-  async #renew(): Promise<void> {
-    await this.#write()
-  }
-
   /** One charge waits; the one before it goes into the books. */
-  async #owe(due: Due): Promise<void> {
-    const amount = micros(due.charge.amount)
-    if (amount === 0n && due.charge.costSource !== 'estimate' && this.#books === undefined) return
+  #owe(charge: ChargeRecord, attempt: number): Soon<void> {
+    const amount = micros(charge.amount)
+    const estimated = charge.costSource === 'estimate'
+    if (amount === 0n && !estimated && this.#books === undefined) return
     this.#charged += amount
-    this.#estimated ||= due.charge.costSource === 'estimate'
-    await this.#turns.take(async () => {
+    this.#estimated ||= estimated
+    const due = { charge, amount, attempt }
+    if (this.#due === undefined && this.#turns.free) {
+      this.#due = due
+      return
+    }
+    return this.#turns.take(async () => {
       const earlier = this.#due
       this.#due = due
       if (earlier !== undefined) await this.#books?.capture(earlier)
     })
   }
 
-  async #landed(): Promise<void> {
+  #landed(): Soon<void> {
     this.#inFlight--
-    this.idle.start()
-    await this.#closeIfOver()
+    if (this.over) return this.#close()
+    this.#idle?.start()
   }
 
-  async #closeIfOver(): Promise<void> {
-    if (this.#ended && this.#inFlight === 0) await this.#close()
-  }
-
-  async #close(): Promise<void> {
-    this.idle.stop()
-    this.#closing ??= this.#turns.take(() => this.#write())
-    await this.#closing
-    if (!this.over) return
-    const { receipt } = this
-    for (const fn of this.#overs.splice(0)) fn()
-    this.#closed.resolve(receipt)
+  #close(): Promise<void> {
+    this.#idle?.stop()
+    if (this.#closing !== undefined) return this.#closing.then(() => this.#tellIfOver())
+    // Whoever comes now waits for the end of it, whether or not it has a turn.
+    this.#closing = this.#turns.free ? this.#write() : this.#turns.take(() => this.#write())
+    return this.#closing
   }
 
   /** Writes the last charge and closes the reservation, or releases it when nothing was charged. */
-  async #write(): Promise<void> {
+  #write(): Promise<void> {
     const due = this.#due
+    const books = this.#books
     this.#due = undefined
-    const books = this.#books ?? (due === undefined ? undefined : await Books.openFor(this.context, due.charge))
     this.#books = undefined
-    if (books === undefined) return
+    if (books !== undefined) return this.#end(books, due)
+    const late = due === undefined ? Promise.resolve(undefined) : Books.openFor(this, due)
+    return late.then((opened) => (opened === undefined ? this.#tellIfOver() : this.#end(opened, due)))
+  }
+
+  #end(books: Books, due: Due | undefined): Promise<void> {
     this.#reservationId = books.reservationId
-    if (due === undefined && this.#charged === 0n) await books.release()
-    else await books.settle(due)
-    this.#available = books.available
-    this.#exhausted = false
+    const closed = () => {
+      this.#available = books.available
+      this.#exhausted = false
+      this.#tellIfOver()
+    }
+    return due === undefined && this.#charged === 0n ? books.release(closed) : books.settle(due, closed)
+  }
+
+  #tellIfOver(): void {
+    if (this.over) this.#ending.tell()
   }
 
   #limit(reason: StopReason['reason'], required: Micros, available: Micros): void {

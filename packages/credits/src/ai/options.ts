@@ -1,3 +1,4 @@
+import type { Soon } from '../core/soon.ts'
 import type { CallParams } from './demand.ts'
 import { jsonSchemaOf, type Modality } from './sdk.ts'
 
@@ -7,15 +8,10 @@ type Options = Readonly<Record<string, unknown>>
  * What the provider call will be given, as far as the function's options tell: the reservation has to be awaited
  * before the SDK converts them. The meter looks again at what is really sent.
  */
-export async function callParamsOf(modality: Modality, options: Options): Promise<CallParams> {
+export function callParamsOf(modality: Modality, options: Options): Soon<CallParams> {
   switch (modality) {
     case 'language':
-      return {
-        ...options,
-        prompt: promptOf(options),
-        tools: await toolsOf(options),
-        responseFormat: await formatOf(options),
-      }
+      return languageParams(options)
     case 'embedding':
       return { ...options, values: options.values ?? [options.value] }
     case 'image':
@@ -26,13 +22,35 @@ export async function callParamsOf(modality: Modality, options: Options): Promis
   }
 }
 
+/** What bounds a language model's call. */
+function languageParams(options: Options): Soon<CallParams> {
+  const { maxOutputTokens, providerOptions, schema, tools } = options
+  const prompt = promptOf(options)
+  const plain = { prompt, tools: undefined, responseFormat: formatOf(options), maxOutputTokens, providerOptions }
+  // Only schemas have to be waited for.
+  if (schema === undefined && (typeof tools !== 'object' || tools === null)) return plain
+  return withSchemas(plain, options)
+}
+
+async function withSchemas(plain: CallParams, options: Options): Promise<CallParams> {
+  const tools = await toolsOf(options)
+  // `generateObject` takes the schema itself, and `output` is a word there.
+  const { schema } = options
+  return schema === undefined
+    ? { ...plain, tools }
+    : { ...plain, tools, responseFormat: { schema: await jsonSchemaOf(schema) } }
+}
+
 /** Instructions, messages and prompt as one list of messages. */
 function promptOf({ instructions, system, prompt, messages }: Options): unknown[] {
-  return [instructions ?? system, prompt, messages].flatMap((part): unknown[] => {
-    if (part === undefined || part === null) return []
-    if (typeof part === 'string') return [{ content: part }]
-    return Array.isArray(part) ? part : [part]
-  })
+  const list: unknown[] = []
+  for (const part of [instructions ?? system, prompt, messages]) {
+    if (part === undefined || part === null) continue
+    if (typeof part === 'string') list.push({ content: part })
+    else if (Array.isArray(part)) for (const message of part) list.push(message)
+    else list.push(part)
+  }
+  return list
 }
 
 interface ToolLike {
@@ -74,9 +92,7 @@ async function cachedSchema(tool: ToolLike): Promise<unknown> {
   return schema
 }
 
-async function formatOf({ output, schema }: Options): Promise<unknown> {
-  // `generateObject` takes the schema itself, and `output` is a word there.
-  if (schema !== undefined) return { schema: await jsonSchemaOf(schema) }
+function formatOf({ output }: Options): unknown {
   if (typeof output !== 'object' || output === null) return undefined
   return (output as { responseFormat?: unknown }).responseFormat
 }

@@ -1,3 +1,4 @@
+import { type Soon, soon } from '../core/soon.ts'
 import { type CreditsContext, rateIdOf } from './context.ts'
 import { demandOf } from './demand.ts'
 import { meter } from './meter.ts'
@@ -6,9 +7,8 @@ import { callParamsOf } from './options.ts'
 import { quoteFor } from './quote.ts'
 import type { Run, RunPlan } from './run.ts'
 import type { AnyModel, FunctionKind } from './sdk.ts'
-import { traced } from './spans.ts'
-import { observed } from './telemetry.ts'
-import { hasTools, steered } from './text-options.ts'
+import { observe } from './telemetry.ts'
+import { hasTools, steer } from './text-options.ts'
 
 type Options = Readonly<Record<string, unknown>>
 
@@ -27,23 +27,26 @@ export function planOf({ kind, options }: WrappedCall, owns: boolean): RunPlan {
     streams: kind.delivery === 'stream',
     single: !kind.loops || !hasTools(options),
     retriesStreams: streamRetries !== undefined,
-    maxRetries: typeof maxRetries === 'number' ? maxRetries : 2,
+    maxRetries: kind.unrepeated ? 0 : typeof maxRetries === 'number' ? maxRetries : 2,
   }
 }
 
-/** Holds for the first provider call. @throws CreditError as `credits.reserve` does */
-export async function reserve(operation: Operation, model: AnyModel, call: WrappedCall): Promise<void> {
+/** Holds for the first provider call. @throws CreditError as `credits.reserve` does, at once or later */
+export function reserve(operation: Operation, model: AnyModel, call: WrappedCall): Soon<unknown> {
   const { kind, context, options } = call
   const rate = rateIdOf(context, model)
-  const params = await callParamsOf(kind.modality, options)
-  await operation.open(await quoteFor(context, rate, demandOf(context, kind.modality, rate, params)))
-  traced(operation)
+  const demand = soon(callParamsOf(kind.modality, options), (params) => demandOf(context, kind.modality, rate, params))
+  return soon(
+    soon(demand, (known) => quoteFor(operation, rate, known)),
+    (quote) => operation.open(quote),
+  )
 }
 
 /** The options to go on with: the model metered, the loop steered, the telemetry told. */
 export function prepare({ kind, options }: WrappedCall, run: Run, model: AnyModel): Options {
   const wrap = (inner: AnyModel) => meter(inner, () => run, true)
-  const metered = { ...options, model: wrap(model) }
-  const text = kind.modality === 'language' ? steered(metered, { run, kind, wrap }) : metered
-  return observed(text, run.operation)
+  const prepared: Record<string, unknown> = { ...options, model: wrap(model) }
+  if (kind.modality === 'language') steer(prepared, { run, kind, wrap })
+  observe(prepared, run.operation)
+  return prepared
 }

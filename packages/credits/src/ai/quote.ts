@@ -1,4 +1,7 @@
 import { fromUnits, toUnits } from '../core/money.ts'
+import { type Soon, soon } from '../core/soon.ts'
+import type { Desk, DeskRows } from '../credits/desk.ts'
+import type { EstimateUsage } from '../credits-types.ts'
 import type { CreditsContext } from './context.ts'
 import type { Demand } from './demand.ts'
 
@@ -38,56 +41,66 @@ export interface Quote {
   minOutputTokens: number
   /** The provider keeps to `maxOutputTokens` unasked, because it is what the call says or the model's own limit. */
   kept: boolean
+  /** The rate and margin it was computed with, where they are known here. */
+  rows: DeskRows
 }
 
-/** The quote of an earlier demand that covers this one, so that it need not be priced again. */
-export function covering(quote: Quote | undefined, model: string, demand: Demand): Quote | undefined {
-  if (quote === undefined || quote.model !== model) return undefined
-  const { inputTokens, maxOutputTokens, usage, cacheWrite } = quote.demand
-  const covers =
+/** Whether the quote of an earlier demand covers this one, so that it need not be priced again. */
+export function covers(quote: Quote, model: string, demand: Demand): boolean {
+  if (quote.model !== model) return false
+  const { inputTokens, maxOutputTokens, usage, cacheWrite, extent } = quote.demand
+  // An input that is still to come has no size of its own: it goes as far as what is held for, and then asks for more.
+  if (demand.inflow !== undefined) return extent !== undefined
+  return (
     demand.inputTokens <= inputTokens &&
     demand.maxOutputTokens === maxOutputTokens &&
     demand.usage === undefined &&
     usage === undefined &&
     (cacheWrite === '1h' || demand.cacheWrite === 'none')
-  return covers ? { ...quote, demand } : undefined
+  )
 }
 
 /** Answers shorter than this are not worth paying the prompt for. */
 const MIN_OUTPUT_TOKENS = 64
 
-/**
- * Prices a demand at its bound.
- * @throws CreditError `UNKNOWN_MODEL` when there is no price
- */
-export async function quoteFor(context: CreditsContext, model: string, demand: Demand): Promise<Quote> {
-  const { inputTokens, usage, cacheWrite } = demand
-  const scope = { model, feature: context.feature, userId: context.userId, inputTokens, cacheWrite }
-  const wanted = demand.maxOutputTokens ?? context.maxOutputTokens
-  const full = await context.credits.estimate({ ...scope, maxOutputTokens: wanted, usage })
-  const { maxOutputTokens } = full
-  const kept =
-    demand.maxOutputTokens !== undefined ||
-    (wanted === undefined && full.rateId !== null && (await hasLimit(context, model)))
-  const quote = { model, demand, full: micros(full.amount), maxOutputTokens, kept }
-  const minOutputTokens = demand.clampable
-    ? Math.min(maxOutputTokens, context.minOutputTokens ?? MIN_OUTPUT_TOKENS)
-    : maxOutputTokens
-  if (minOutputTokens === maxOutputTokens && demand.leastUsage === undefined) {
-    return { ...quote, least: quote.full, minOutputTokens }
-  }
-  const { amount } = await context.credits.estimate({
-    ...scope,
-    maxOutputTokens: minOutputTokens,
-    usage: demand.leastUsage ?? usage,
-  })
-  return { ...quote, least: micros(amount), minOutputTokens }
+/** Who pays, and where prices and books are asked for. */
+export interface Payer {
+  context: CreditsContext
+  desk: Desk
 }
 
-/** The rate knows the model's own output limit, so the estimate was made for that. */
-async function hasLimit(context: CreditsContext, model: string): Promise<boolean> {
-  const pricing = await context.credits.pricing()
-  return pricing.find({ model, feature: context.feature }).rate.maxOutputTokens !== null
+/**
+ * Prices a demand at its bound.
+ * @throws CreditError `UNKNOWN_MODEL` when there is no price; at once or later
+ */
+export function quoteFor(payer: Payer, model: string, demand: Demand): Soon<Quote> {
+  return soon(payer.desk.rows(payer.context, model), (rows) => quoteWith(payer, model, demand, rows))
+}
+
+function quoteWith({ context, desk }: Payer, model: string, demand: Demand, rows: DeskRows): Soon<Quote> {
+  const { clampable, usage, leastUsage = usage } = demand
+  const wanted = demand.maxOutputTokens ?? context.maxOutputTokens
+  return soon(
+    desk.bound(context, model, callOf(demand, wanted, usage), rows),
+    ({ micros: full, maxOutputTokens, limited }) => {
+      const kept = demand.maxOutputTokens !== undefined || limited
+      const minOutputTokens = clampable
+        ? Math.min(maxOutputTokens, context.minOutputTokens ?? MIN_OUTPUT_TOKENS)
+        : maxOutputTokens
+      const quote = { model, demand, full, maxOutputTokens, least: full, minOutputTokens, kept, rows }
+      if (minOutputTokens === maxOutputTokens && leastUsage === usage) return quote
+      const least = desk.bound(context, model, callOf(demand, minOutputTokens, leastUsage), rows)
+      return soon(least, (bound) => {
+        quote.least = bound.micros
+        return quote
+      })
+    },
+  )
+}
+
+function callOf(demand: Demand, maxOutputTokens: number | undefined, usage: Demand['usage']): EstimateUsage {
+  const { inputTokens, cacheWrite } = demand
+  return { inputTokens, maxOutputTokens, usage, cacheWrite }
 }
 
 /**

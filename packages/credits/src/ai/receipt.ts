@@ -1,3 +1,4 @@
+import { slot } from '../core/slot.ts'
 import type { Operation } from './operation.ts'
 
 /** Why an answer is shorter than the app asked for. */
@@ -37,7 +38,7 @@ export function receiptOf(receipt: CreditsReceipt): CreditsReceipt {
   return Object.freeze(receipt)
 }
 
-const operations = new WeakMap<object, Operation>()
+const operations = slot<Operation>()
 
 /** Remembers which operation a result came from. */
 export function remember(result: unknown, operation: Operation): void {

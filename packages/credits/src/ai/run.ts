@@ -1,4 +1,5 @@
 import { CreditError } from '../core/errors.ts'
+import type { Soon } from '../core/soon.ts'
 import { isRetryable } from './errors.ts'
 import type { Operation } from './operation.ts'
 
@@ -15,6 +16,9 @@ export interface RunPlan {
   /** Retries of a failed provider call, as given to the SDK. */
   maxRetries: number
 }
+
+/** Ends of a stream that is no answer. */
+const BROKEN: ReadonlySet<string> = new Set(['error', 'cancelled', 'ended', 'broken'])
 
 /** One call of a wrapped function: the operation that pays for it, and what ends it. */
 export class Run {
@@ -33,23 +37,26 @@ export class Run {
    * A provider call was answered, in the end of a stream or in a whole result.
    * @param how its finish reason, or how its stream ended without one
    */
-  async answered(how: string): Promise<void> {
+  answered(how: string): Soon<void> {
     this.answers++
     this.#failures = 0
+    if (this.endsWith(how)) return this.operation.end()
+    const { owns, streams } = this.plan
+    if (owns && streams && !BROKEN.has(how) && how !== 'tool-calls') return this.operation.pause()
+  }
+
+  /** Whether a stream's call is over with this answer. */
+  endsWith(how: string): boolean {
     const { owns, streams, single, retriesStreams } = this.plan
-    if (!owns || !streams) return
-    const failed = how === 'error' || how === 'cancelled' || how === 'ended' || how === 'broken'
-    if (failed) {
-      if (!retriesStreams && (single || how === 'cancelled')) await this.operation.end()
-    } else if (single) await this.operation.end()
-    else if (how !== 'tool-calls') await this.operation.pause()
+    if (!owns || !streams) return false
+    return BROKEN.has(how) ? !retriesStreams && (single || how === 'cancelled') : single
   }
 
   /** A provider call was refused; the SDK may call again. */
-  async rejected(error: unknown): Promise<void> {
+  rejected(error: unknown): Soon<void> {
     const { owns, streams, single, maxRetries } = this.plan
     if (!owns || !streams || !single) return
-    if (!isRetryable(error) || ++this.#failures > maxRetries) await this.operation.end()
+    if (!isRetryable(error) || ++this.#failures > maxRetries) return this.operation.end()
   }
 
   /** Whether the answer so far may stand, because it is the next step that cannot be paid. */

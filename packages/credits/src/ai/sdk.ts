@@ -7,6 +7,7 @@ export type Modality =
   | 'image'
   | 'speech'
   | 'transcription'
+  | 'translation'
   | 'reranking'
   | 'video'
   | 'decision'
@@ -21,6 +22,8 @@ export interface FunctionKind {
   delivery: Delivery
   /** Runs steps until the model calls no more tools. */
   loops: boolean
+  /** Calls its provider once, whatever becomes of it. */
+  unrepeated?: boolean
   /** Keeps nothing for later readers, so callbacks that make it keep content are added only where they must be. */
   lean?: boolean
 }
@@ -39,6 +42,7 @@ const NAMED: Readonly<Record<string, FunctionKind>> = {
   generateText: text('promise'),
   streamText: text('stream'),
   experimental_streamTextLowMemory: { ...text('stream'), lean: true },
+  experimental_streamLanguageModelCall: { ...once('language', 'stream'), unrepeated: true },
   generateObject: once('language'),
   streamObject: once('language', 'stream'),
   embed: once('embedding'),
@@ -49,6 +53,9 @@ const NAMED: Readonly<Record<string, FunctionKind>> = {
   experimental_generateSpeech: once('speech'),
   transcribe: once('transcription'),
   experimental_transcribe: once('transcription'),
+  experimental_streamSpeech: { ...once('speech', 'stream'), unrepeated: true },
+  experimental_streamTranscribe: { ...once('transcription', 'stream'), unrepeated: true },
+  experimental_streamTranslate: { ...once('translation', 'stream'), unrepeated: true },
   rerank: once('reranking'),
   experimental_generateVideo: once('video'),
   experimental_startVideo: once('video'),
@@ -57,10 +64,30 @@ const NAMED: Readonly<Record<string, FunctionKind>> = {
   experimental_extract: once('extraction'),
 }
 
-const KINDS = new Map<unknown, FunctionKind>()
-for (const [name, kind] of Object.entries(NAMED)) {
-  const fn = exported[name]
-  if (typeof fn === 'function' && !KINDS.has(fn)) KINDS.set(fn, kind)
+const WRAP_THE_AGENT = 'it runs the agent that it is given; wrap that'
+/** Functions that cost money where no wrapper around them sees it, and what to do instead. */
+const UNSEEN: Readonly<Record<string, string>> = {
+  experimental_startBatch: 'what a batch costs is known when its results are read; reserve for it, and settle then',
+  createAgentUIStream: WRAP_THE_AGENT,
+  createAgentUIStreamResponse: WRAP_THE_AGENT,
+  pipeAgentUIStreamToResponse: WRAP_THE_AGENT,
+}
+
+const KINDS = byFunction(NAMED)
+const REASONS = byFunction(UNSEEN)
+
+function byFunction<Value>(named: Readonly<Record<string, Value>>): ReadonlyMap<unknown, Value> {
+  const map = new Map<unknown, Value>()
+  for (const [name, value] of Object.entries(named)) {
+    const fn = exported[name]
+    if (typeof fn === 'function' && !map.has(fn)) map.set(fn, value)
+  }
+  return map
+}
+
+/** Why a function cannot be wrapped; undefined for one that can. */
+export function whyUnseen(fn: unknown): string | undefined {
+  return REASONS.get(fn)
 }
 
 /**
@@ -84,6 +111,7 @@ const FACTORIES: Readonly<Record<Modality, readonly string[]>> = {
   image: ['imageModel'],
   speech: ['speechModel'],
   transcription: ['transcriptionModel'],
+  translation: ['speechTranslationModel'],
   reranking: ['rerankingModel'],
   video: ['videoModel'],
   decision: ['decisionModel', 'evaluationModel'],

@@ -1,7 +1,6 @@
 import type { Telemetry } from 'ai'
 import type { Operation } from './operation.ts'
 
-type Options = Readonly<Record<string, unknown>>
 type Integration = Record<string, unknown>
 
 /** What telemetry is told of a wrapped call. */
@@ -13,24 +12,20 @@ export interface CreditsTelemetry {
 }
 
 /**
- * The options with credits made visible to the SDK's telemetry: every event has them as `metadata` and, for
- * integrations that turn the runtime context into attributes, there too. Only copies of events are touched, so the
- * app's own callbacks and results stay as they are; without an integration nothing is done at all.
+ * Makes credits visible to the SDK's telemetry: every event has them as `metadata` and, for integrations that turn the
+ * runtime context into attributes, there too. Only copies of events are touched, so the app's own callbacks and results
+ * stay as they are; without an integration nothing is done at all.
  */
-export function observed(options: Options, operation: Operation): Options {
+export function observe(options: Record<string, unknown>, operation: Operation): void {
   const telemetry = (options.telemetry ?? options.experimental_telemetry) as
     | { isEnabled?: boolean; integrations?: unknown }
     | undefined
-  if (telemetry?.isEnabled === false) return options
+  if (telemetry?.isEnabled === false) return
   const own = telemetry?.integrations
-  const integrations = (
-    own === undefined ? (globalThis.AI_SDK_TELEMETRY_INTEGRATIONS ?? []) : [own].flat()
-  ) as Telemetry[]
-  if (integrations.length === 0) return options
-  return {
-    ...options,
-    telemetry: { ...telemetry, integrations: integrations.map((integration) => told(integration, operation)) },
-  }
+  const integrations = own === undefined ? globalThis.AI_SDK_TELEMETRY_INTEGRATIONS : ([own].flat() as Telemetry[])
+  if (integrations === undefined || integrations.length === 0) return
+  const observers = integrations.map((integration) => told(integration as Telemetry, operation))
+  options.telemetry = { ...telemetry, integrations: observers }
 }
 
 function told(integration: Telemetry, operation: Operation): Telemetry {

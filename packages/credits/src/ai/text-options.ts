@@ -1,4 +1,5 @@
 import { boundInputTokens } from '../core/input-bound.ts'
+import { type Soon, soon } from '../core/soon.ts'
 import { rateIdOf } from './context.ts'
 import { demandOf } from './demand.ts'
 import { callParamsOf } from './options.ts'
@@ -9,7 +10,7 @@ import { type AnyModel, type FunctionKind, resolveModel } from './sdk.ts'
 type Options = Readonly<Record<string, unknown>>
 type Callback = (event: unknown) => unknown
 
-/** What {@link steered} works with. */
+/** What {@link steer} works with. */
 export interface Steering {
   run: Run
   kind: Pick<FunctionKind, 'delivery' | 'loops' | 'lean'>
@@ -22,19 +23,16 @@ export function hasTools({ tools }: Options): boolean {
 }
 
 /**
- * The options of a text function, with what credits need in between: models that `prepareStep` swaps in are metered,
+ * Adds to the options of a text function what credits need in between: models that `prepareStep` swaps in are metered,
  * the loop stops when the next step cannot be paid, and the end of a stream is noticed. What the app passed is called
  * as before, under its old or its new name.
  */
-export function steered(options: Options, steering: Steering): Options {
+export function steer(options: Record<string, unknown>, steering: Steering): void {
   const { run, kind, wrap } = steering
-  const added: Record<string, unknown> = {}
-  if (typeof options.prepareStep === 'function') added.prepareStep = metersSteps(options.prepareStep as Callback, wrap)
-  if (kind.loops && hasTools(options) && options.stopWhen !== undefined) {
-    added.stopWhen = stopsInTime(options, run)
-  }
-  if (kind.loops && kind.delivery === 'stream' && run.plan.owns) Object.assign(added, endings(options, steering))
-  return { ...options, ...added }
+  const { prepareStep, stopWhen } = options
+  if (typeof prepareStep === 'function') options.prepareStep = metersSteps(prepareStep as Callback, wrap)
+  if (kind.loops && stopWhen !== undefined && hasTools(options)) options.stopWhen = stopsInTime(options, run)
+  if (kind.loops && kind.delivery === 'stream' && run.plan.owns) Object.assign(options, endings(options, steering))
 }
 
 function metersSteps(prepareStep: Callback, wrap: Steering['wrap']): Callback {
@@ -62,11 +60,11 @@ function stopsInTime(options: Options, run: Run): StopCondition {
 }
 
 /** The bound of the first step's input, computed when it is first needed. */
-function stepBound(options: Options, run: Run): () => Promise<number> {
-  let bound: Promise<number> | undefined
+function stepBound(options: Options, run: Run): () => Soon<number> {
+  let bound: Soon<number> | undefined
   const { context } = run.operation
   return () => {
-    bound ??= callParamsOf('language', options).then((params) => demandOf(context, 'language', '', params).inputTokens)
+    bound ??= soon(callParamsOf('language', options), (params) => demandOf(context, 'language', '', params).inputTokens)
     return bound
   }
 }
@@ -83,7 +81,7 @@ async function canAdvance(steps: Step[], base: number, options: Options, run: Ru
   )
   const demand = demandOf(context, 'language', rate, { ...options, prompt: [], tools: undefined })
   const inputTokens = added.reduce((sum, tokens) => sum + tokens, base)
-  return operation.advance(await quoteFor(context, rate, { ...demand, inputTokens }))
+  return operation.advance(await quoteFor(operation, rate, { ...demand, inputTokens }))
 }
 
 /** Callbacks that tell the end of a stream. Chained before the app's: a failing one must not hide the end. */
@@ -99,7 +97,7 @@ function endings(options: Options, { run, kind }: Steering): Options {
 }
 
 /** Calls the first, whatever the second does. */
-export function chained(first: () => Promise<void>, second: unknown): Callback {
+export function chained(first: () => Soon<void>, second: unknown): Callback {
   return async (event) => {
     await first()
     if (typeof second === 'function') await (second as Callback)(event)

@@ -44,13 +44,17 @@ export class OutputTally {
     if (count !== undefined) this.#text = ''
   }
 
-  /** One delta of text, reasoning or tool input. */
-  add(delta: string): void {
-    if (delta.length === 0) return
-    this.#parts++
-    this.#characters += delta.length
-    this.#others += others(delta)
-    if (this.#text !== undefined) this.#text += delta
+  /** One delta of text, reasoning or tool input. @returns the most tokens that there can be by now */
+  add(delta: string): number {
+    const { length } = delta
+    if (length > 0) {
+      this.#parts++
+      this.#characters += length
+      this.#others += others(delta)
+      if (this.#text !== undefined) this.#text += delta
+    }
+    // No text has more tokens than characters, and no more parts either.
+    return this.#characters
   }
 
   /** Whether anything was generated. */
@@ -66,8 +70,6 @@ export class OutputTally {
 
   /** Whether surely more than `limit` tokens were generated: what is cut off must be beyond the hold. */
   beyond(limit: number): boolean {
-    // No text has more tokens than characters or parts, whichever is more.
-    if (this.#parts <= limit && this.#characters <= limit) return false
     return (this.#single ? this.#parts : this.#weight * CAUTION) > limit
   }
 

@@ -1,3 +1,4 @@
+import { CreditError } from '../core/errors.ts'
 import { agentWithCredits, isAgent } from './agent.ts'
 import type { CreditsContext } from './context.ts'
 import { meteredOf } from './meter.ts'
@@ -5,9 +6,9 @@ import { modelWithCredits } from './model.ts'
 import { Operation } from './operation.ts'
 import { planOf, prepare, reserve, type WrappedCall } from './prepare.ts'
 import { Run } from './run.ts'
-import { answering, streaming } from './run-function.ts'
+import { conclude } from './run-function.ts'
 import { enclosing } from './scope.ts'
-import { type AnyModel, isModel, kindOf, resolveModel } from './sdk.ts'
+import { type AnyModel, isModel, kindOf, resolveModel, whyUnseen } from './sdk.ts'
 
 type Options = Readonly<Record<string, unknown>>
 type CallFunction = (options: Options, ...rest: unknown[]) => unknown
@@ -23,8 +24,9 @@ const WRAPPED = Symbol.for('layers.credits.wrapped')
  * replaces the context.
  *
  * @param fn `generateText`, `streamText`, `generateObject`, `streamObject`, `embed`, `embedMany`, `generateImage`,
- *   `transcribe`, `generateSpeech`, `rerank`, the experimental video, decision and extraction functions; or a function
- *   of your own that takes `{ model }` and returns a promise
+ *   `transcribe`, `generateSpeech`, `rerank`, the experimental functions for video, decisions, extractions and for live
+ *   speech, transcripts and translations; or a function of your own that takes `{ model }` and returns a promise
+ * @throws CreditError `CONFIG_INVALID` for a function that costs money where no wrapper sees it (a batch)
  * @throws CreditError from the wrapped function: `INSUFFICIENT_CREDITS` (402), `UNKNOWN_MODEL`, `ACCOUNT_NOT_FOUND`,
  *   `ACCOUNT_FROZEN`, `STORE_UNAVAILABLE` and others of `reserve`, all before the provider is called;
  *   `PROVIDER_UNAVAILABLE` when the provider asks the operator for payment
@@ -62,22 +64,32 @@ export function withCredits(wrapped: unknown, context: CreditsContext): unknown 
 
 function functionWithCredits(fn: CallFunction & { [WRAPPED]?: CallFunction }, context: CreditsContext): CallFunction {
   const bare = fn[WRAPPED] ?? fn
+  const unseen = whyUnseen(bare)
+  if (unseen !== undefined) {
+    throw new CreditError({ code: 'CONFIG_INVALID', message: `withCredits: ${bare.name}: ${unseen}` })
+  }
   const kind = kindOf(bare)
-  const wrapped: CallFunction = async (options, ...rest) =>
-    runFunction({ kind, context, options: options ?? {} }, (prepared) => bare(prepared, ...rest))
+  const wrapped: CallFunction = (options, ...rest) => {
+    try {
+      return runFunction({ kind, context, options: options ?? {} }, (prepared) => bare(prepared, ...rest))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
   return Object.assign(wrapped, { [WRAPPED]: bare })
 }
 
 /** Runs one call: joins the operation it is nested in, or opens one of its own. */
-async function runFunction(call: WrappedCall, invoke: (options: Options) => unknown): Promise<unknown> {
+function runFunction(call: WrappedCall, invoke: (options: Options) => unknown): Promise<unknown> {
   const { kind, context, options } = call
   const model = resolveModel(options.model, kind.modality)
   // Nothing to meter: the SDK reports the mistake. Metered for one call already: an enclosing wrapper pays.
-  if (model === undefined || meteredOf(model)?.bound) return invoke(options)
+  if (model === undefined || meteredOf(model)?.bound) return Promise.resolve(invoke(options))
   const parent = enclosing(context)
   const operation = parent ?? new Operation(context)
   const run = new Run(operation, planOf(call, parent === undefined))
-  if (parent === undefined) await reserve(operation, model, call)
-  const prepared = prepare(call, run, model)
-  return kind.delivery === 'stream' ? streaming(run, () => invoke(prepared)) : answering(run, () => invoke(prepared))
+  return conclude(run, {
+    reserve: parent === undefined ? () => reserve(operation, model, call) : undefined,
+    invoke: () => invoke(prepare(call, run, model)),
+  })
 }

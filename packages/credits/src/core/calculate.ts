@@ -4,12 +4,16 @@ import {
   type ChargePricing,
   type ChargeUnit,
   chargeFrom,
+  costOf,
+  type PricedUsage,
+  quantityOf,
   type UnitPrices,
   unitPrices,
+  usdOf,
 } from './charge.ts'
 import { type Band, bandFor, type CompiledRate, compileRate, type RateInput, unknownModel } from './compile-rate.ts'
 import { imagePrice, mediaLines } from './media-prices.ts'
-import { creditsPerUsd, mul } from './money.ts'
+import { CREDIT_PLACES, creditsPerUsd, fromUnits, microsOfUnits, mul } from './money.ts'
 import { normalizeUsage, type UsageInput } from './normalize-usage.ts'
 import { flagBand, inputTotal, type TokenSet, tokenLines } from './token-prices.ts'
 import type { Usage } from './usage.ts'
@@ -119,7 +123,7 @@ function drawnImages(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): Lin
   return [['image', price]]
 }
 
-function chargeAnything(rate: CompiledRate, usage: Usage, marginPercent: string, flags: ChargeFlag[]): Charge {
+function pricedAnyhow(rate: CompiledRate, usage: Usage, marginPercent: string, flags: ChargeFlag[]): PricedUsage {
   const media = mediaLines(rate, usage, flags)
   const lines: Line[] = [...media]
   let tokens: ReturnType<typeof tokenLines> | undefined
@@ -139,15 +143,30 @@ function chargeAnything(rate: CompiledRate, usage: Usage, marginPercent: string,
     set: tokens?.set,
     factor: tokens?.factor,
   })
-  const charge = chargeFrom({ prices, usage, marginPercent, pricing, flags })
-  if (charge.items.length === 0 && countsSomething(usage)) {
+  if (countsSomething(usage) && !prices.units.some((unit) => quantityOf(unit, usage) > 0)) {
     throw unknownModel(rate.modelId, 'no price for what was counted')
   }
-  return charge
+  return { prices, usage, marginPercent, pricing, flags }
 }
 
 function countsSomething(usage: Usage): boolean {
   return Object.values(usage).some((value) => typeof value === 'number' && value > 0)
+}
+
+/** Finds the prices of a usage: the rate's own where nothing special was counted or served. */
+function pricedUsage(
+  rate: CompiledRate,
+  usage: Usage,
+  marginPercent: string,
+  assumed: readonly string[] = [],
+): PricedUsage {
+  const flags = [...(assumed as ChargeFlag[]), ...rate.flags]
+  if (!rate.plain || !isPlain(usage)) return pricedAnyhow(rate, usage, marginPercent, flags)
+  const band = bandFor(rate.base, inputTotal(usage))
+  if (band === undefined) throw unknownModel(rate.modelId, 'no price for tokens')
+  flagBand(band, usage, flags)
+  flagText(rate, band, usage, flags)
+  return { prices: band.prices, usage, marginPercent, pricing: plainSnapshot(rate, band, marginPercent), flags }
 }
 
 /**
@@ -169,15 +188,20 @@ export function calculateCredits(usage: UsageInput, options: PriceOptions): Char
   const { marginPercent } = options
   creditsPerUsd(marginPercent)
   const rate = compileRate(options.rate)
-  const normalized = normalizeUsage(usage)
-  const flags = normalized.flags as ChargeFlag[]
-  flags.push(...rate.flags)
-  const counted = normalized.usage
-  if (!rate.plain || !isPlain(counted)) return chargeAnything(rate, counted, marginPercent, flags)
-  const band = bandFor(rate.base, inputTotal(counted))
-  if (band === undefined) throw unknownModel(rate.modelId, 'no price for tokens')
-  flagBand(band, counted, flags)
-  flagText(rate, band, counted, flags)
-  const pricing = plainSnapshot(rate, band, marginPercent)
-  return chargeFrom({ prices: band.prices, usage: counted, marginPercent, pricing, flags })
+  const { usage: counted, flags } = normalizeUsage(usage)
+  return chargeFrom(pricedUsage(rate, counted, marginPercent, flags))
+}
+
+/**
+ * {@link calculateCredits} for a usage that is normalised already, without the lines: what the ledger keeps.
+ * @throws CreditError `UNKNOWN_MODEL` when there is no price for what was used
+ */
+export function calculateTotals(
+  usage: Usage,
+  { rate, marginPercent }: PriceOptions,
+): Pick<Charge, 'credits' | 'costUsd' | 'pricing'> {
+  const { prices, pricing } = pricedUsage(compileRate(rate), usage, marginPercent)
+  const cost = costOf(prices, usage)
+  const micros = microsOfUnits(cost.units, cost.places, marginPercent, 'half-up')
+  return { credits: fromUnits(micros, CREDIT_PLACES), costUsd: usdOf(cost).costUsd, pricing }
 }

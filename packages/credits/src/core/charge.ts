@@ -193,43 +193,64 @@ export function quantityOf(unit: ChargeUnit, usage: Usage): number {
 
 const SECOND_PLACES = 6
 
-/** Multiplies, adds up and rounds: the only place where a charge's amount is made. */
-export function chargeFrom(input: {
+/** What a usage is priced with, and what the charge will say of it. */
+export interface PricedUsage {
   prices: UnitPrices
   usage: Usage
   marginPercent: string
   pricing: ChargePricing
   flags: ChargeFlag[]
-}): Charge {
-  const { usage, marginPercent, flags } = input
-  const { units, texts, prices } = input.prices
+}
+
+/** An exact cost in USD: an integer count of 10^-places. */
+export interface CostUnits {
+  units: bigint
+  places: number
+}
+
+/**
+ * Multiplies and adds up: the only place where a cost is made.
+ * @param items takes the lines of the charge, where somebody wants to see them
+ */
+export function costOf(at: UnitPrices, usage: Usage, items?: ChargeItem[]): CostUnits {
+  const { units, texts, prices } = at
   // Seconds are the one fractional quantity; counted to the microsecond, still as an integer.
   const fractional = usage.seconds !== undefined && !Number.isInteger(usage.seconds)
-  const places = input.prices.places + (fractional ? SECOND_PLACES : 0)
-  const items: ChargeItem[] = []
+  const places = at.places + (fractional ? SECOND_PLACES : 0)
   let total = 0n
   for (let index = 0; index < units.length; index++) {
     const unit = units[index] as ChargeUnit
     const amount = quantityOf(unit, usage)
     if (amount === 0) continue
-    const price = prices[index] as bigint
     const count = fractional ? toUnits(amount.toFixed(SECOND_PLACES), SECOND_PLACES) : BigInt(amount)
-    const cost = price * count
+    const cost = (prices[index] as bigint) * count
     total += cost
-    items.push({
+    items?.push({
       unit,
       quantity: fractional ? fromUnits(count, SECOND_PLACES) : String(amount),
       unitPriceUsd: texts[index] as string,
       costUsd: fromUnits(cost, places),
     })
   }
-  const { credits, exactCredits, rounding } = creditsOfUnits(total, places, marginPercent, 'half-up')
-  let costUsd = fromUnits(total, places)
-  if (placesOf(costUsd) > USD_PLACES) {
-    costUsd = fromUnits(divideRounded(total, powerOfTen(places - USD_PLACES), 'half-up'), USD_PLACES)
-    flags.push('cost_rounded')
-  }
-  return { credits, costUsd, exactCredits, marginPercent, items, pricing: input.pricing, flags, rounding }
+  return { units: total, places }
+}
+
+/** A cost as the ledger keeps it: rounded in the rare case that it has more than 12 places. */
+export function usdOf({ units, places }: CostUnits): { costUsd: string; rounded: boolean } {
+  const exact = fromUnits(units, places)
+  if (placesOf(exact) <= USD_PLACES) return { costUsd: exact, rounded: false }
+  const kept = divideRounded(units, powerOfTen(places - USD_PLACES), 'half-up')
+  return { costUsd: fromUnits(kept, USD_PLACES), rounded: true }
+}
+
+/** The charge of a priced usage, itemised and rounded. */
+export function chargeFrom({ prices, usage, marginPercent, pricing, flags }: PricedUsage): Charge {
+  const items: ChargeItem[] = []
+  const cost = costOf(prices, usage, items)
+  const { credits, exactCredits, rounding } = creditsOfUnits(cost.units, cost.places, marginPercent, 'half-up')
+  const { costUsd, rounded } = usdOf(cost)
+  if (rounded) flags.push('cost_rounded')
+  return { credits, costUsd, exactCredits, marginPercent, items, pricing, flags, rounding }
 }
 
 /**

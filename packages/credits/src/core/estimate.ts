@@ -1,7 +1,21 @@
-import { calculateCredits } from './calculate.ts'
-import { type Band, type CompiledRate, compileRate, type RateInput, unknownModel } from './compile-rate.ts'
+import { calculateTotals, type PriceOptions } from './calculate.ts'
+import type { CostUnits } from './charge.ts'
+import { type Band, type CompiledRate, compileRate, unknownModel } from './compile-rate.ts'
 import { imagePrice } from './media-prices.ts'
-import { add, creditsOfUsd, creditsPerUsd, invalidInput, isZero, max, mul, placesOf, toUnits } from './money.ts'
+import {
+  add,
+  CREDIT_PLACES,
+  creditsPerUsd,
+  fromUnits,
+  invalidInput,
+  max,
+  microsOfUnits,
+  mul,
+  placesOf,
+  powerOfTen,
+  toUnits,
+} from './money.ts'
+import { normalizeUsage } from './normalize-usage.ts'
 import { type TokenSet, tokenSetFor } from './token-prices.ts'
 import type { Usage } from './usage.ts'
 
@@ -10,10 +24,10 @@ export const DEFAULT_MAX_OUTPUT_TOKENS = 4096
 
 const MAX_TOKENS = 1_000_000_000_000
 
+type CacheWrite = 'none' | '5m' | '1h'
+
 /** What is known of a call before it is made. */
-export interface EstimateOptions {
-  rate: RateInput
-  marginPercent: string
+export interface CallBeforehand {
   /** Upper bound of the input, see `boundInputTokens`. Default 0. */
   inputTokens?: number | undefined
   /** The call's clamp. Default: the rate's own limit, else {@link DEFAULT_MAX_OUTPUT_TOKENS}. */
@@ -24,8 +38,11 @@ export interface EstimateOptions {
    */
   usage?: Usage | undefined
   /** The dearest cache write that the prompt asks for. Default `'1h'`: nothing is ruled out. */
-  cacheWrite?: 'none' | '5m' | '1h' | undefined
+  cacheWrite?: CacheWrite | undefined
 }
+
+/** What {@link estimateCharge} works with. */
+export interface EstimateOptions extends CallBeforehand, PriceOptions {}
 
 /** An upper bound of a charge. */
 export interface Estimate {
@@ -59,7 +76,7 @@ function possibleSets(rate: CompiledRate, { region, fast, serviceTier }: Usage):
 }
 
 /** The dearest a token of input can be in this band: it may be fresh, read from a cache or written to one. */
-function inputPrice(band: Band, rate: CompiledRate, cacheWrite: EstimateOptions['cacheWrite']): string {
+function inputPrice(band: Band, rate: CompiledRate, cacheWrite: CacheWrite): string {
   let price = max(band.input, band.cacheRead)
   if (cacheWrite !== 'none') price = max(price, band.cacheWrite)
   if (cacheWrite === '1h') price = max(price, band.cacheWrite1h)
@@ -72,33 +89,42 @@ function outputPrice(band: Band, rate: CompiledRate): string {
   return audio === undefined ? (band.output ?? '0') : max(band.output ?? '0', audio)
 }
 
-/** A band with the dearest prices that a token may have in it. */
+/** A band with the dearest prices that a token may have in it, as integers. */
 interface PricedBand {
   min: number
   /** The next band begins here. */
   end: number
-  input: string
-  output: string
+  input: bigint
+  output: bigint
+}
+
+/** All bands that a call may be billed from, at one scale: a bound is integer multiplication and addition. */
+interface Bounds {
+  bands: PricedBand[]
+  places: number
 }
 
 // Most calls say nothing beforehand that would change a price: those of a rate are compared once.
-const PLAIN_BANDS = new WeakMap<CompiledRate, Map<string, PricedBand[]>>()
+const PLAIN_BOUNDS = new WeakMap<CompiledRate, Map<CacheWrite, Bounds>>()
 
-function bandsOf(rate: CompiledRate, { usage, cacheWrite = '1h' }: EstimateOptions): PricedBand[] {
-  if (usage !== undefined) return pricedBands(rate, usage, cacheWrite)
-  const plain = PLAIN_BANDS.get(rate) ?? new Map<string, PricedBand[]>()
-  const bands = plain.get(cacheWrite) ?? pricedBands(rate, {}, cacheWrite)
-  PLAIN_BANDS.set(rate, plain.set(cacheWrite, bands))
-  return bands
+function boundsOf(rate: CompiledRate, { usage, cacheWrite = '1h' }: CallBeforehand): Bounds {
+  if (usage !== undefined) return pricedBounds(rate, usage, cacheWrite)
+  const plain = PLAIN_BOUNDS.get(rate) ?? new Map<CacheWrite, Bounds>()
+  const known = plain.get(cacheWrite)
+  if (known !== undefined) return known
+  const bounds = pricedBounds(rate, {}, cacheWrite)
+  PLAIN_BOUNDS.set(rate, plain.set(cacheWrite, bounds))
+  return bounds
 }
 
 /** Once per set of prices that the call may be billed from. */
-function pricedBands(rate: CompiledRate, usage: Usage, cacheWrite: EstimateOptions['cacheWrite']): PricedBand[] {
+function pricedBounds(rate: CompiledRate, usage: Usage, cacheWrite: CacheWrite): Bounds {
+  if (rate.base.length === 0 || (rate.kind !== 'tokens' && rate.kind !== 'session')) return { bands: [], places: 0 }
   const peak = rate.pricing.peak_pricing
   // Peak hours may begin between estimate and call, and holidays are not known: hold for the peak.
   const peakFactor = peak === undefined || peak.multiplier < 1 ? '1' : String(peak.multiplier)
   const factor = usage.batch === true ? mul(peakFactor, '0.5') : peakFactor
-  return [...possibleSets(rate, usage)].flatMap(({ bands }) =>
+  const texts = [...possibleSets(rate, usage)].flatMap(({ bands }) =>
     bands.map((band, index) => ({
       min: band.min,
       end: bands[index + 1]?.min ?? Number.POSITIVE_INFINITY,
@@ -106,28 +132,25 @@ function pricedBands(rate: CompiledRate, usage: Usage, cacheWrite: EstimateOptio
       output: mul(outputPrice(band, rate), factor),
     })),
   )
+  const places = texts.reduce((most, { input, output }) => Math.max(most, placesOf(input), placesOf(output)), 0)
+  const bands = texts.map(({ min, end, input, output }) => ({
+    min,
+    end,
+    input: toUnits(input, places),
+    output: toUnits(output, places),
+  }))
+  return { bands, places }
 }
 
-interface Slope {
-  inputUsd: string
-  perOutputToken: string
-}
-
-/** Cost as input + output * price, once per band that the request may fall into. */
-function slopesOf(rate: CompiledRate, options: EstimateOptions, inputTokens: number): Slope[] {
-  const slopes: Slope[] = []
-  for (const { min, end, input, output } of bandsOf(rate, options)) {
-    if (min > inputTokens) continue
-    slopes.push({ inputUsd: mul(input, String(Math.min(inputTokens, end - 1))), perOutputToken: output })
-  }
-  return slopes
+/** The input of a request that falls into this band, priced. */
+function inputUnits({ input, end }: PricedBand, inputTokens: number): bigint {
+  return input * BigInt(Math.min(inputTokens, end - 1))
 }
 
 /** What is priced by the piece, second, character or search on top of, or instead of, tokens. */
-function extrasUsd(rate: CompiledRate, options: EstimateOptions): string {
-  const { usage } = options
+function extrasUsd(rate: CompiledRate, usage: Usage | undefined, options: PriceOptions): string {
   if (usage === undefined) return '0'
-  if (rate.kind !== 'tokens') return calculateCredits(usage, options).costUsd
+  if (rate.kind !== 'tokens') return calculateTotals(normalizeUsage(usage).usage, options).costUsd
   const { web_search: web = '0', maps_search: maps = '0' } = rate.pricing
   let total = add(
     mul(mul(web, '0.001'), String(tokens(usage.webSearches, 'usage.webSearches') ?? 0)),
@@ -138,26 +161,55 @@ function extrasUsd(rate: CompiledRate, options: EstimateOptions): string {
   return total
 }
 
-interface Prepared {
-  slopes: Slope[]
+interface Prepared extends Bounds {
   extras: string
   inputTokens: number
   limit: number | undefined
 }
 
-function prepare(options: EstimateOptions): Prepared {
+function prepare(call: CallBeforehand, options: PriceOptions): Prepared {
   const rate = compileRate(options.rate)
-  const inputTokens = tokens(options.inputTokens, 'inputTokens') ?? 0
+  const inputTokens = tokens(call.inputTokens, 'inputTokens') ?? 0
   const limit = (options.rate as { maxOutputTokens?: unknown }).maxOutputTokens
-  const slopes =
-    rate.base.length > 0 && (rate.kind === 'tokens' || rate.kind === 'session')
-      ? slopesOf(rate, options, inputTokens)
-      : []
-  const extras = extrasUsd(rate, options)
-  if (slopes.length === 0 && isZero(extras) && options.usage === undefined) {
+  const { bands, places } = boundsOf(rate, call)
+  const extras = extrasUsd(rate, call.usage, options)
+  const lowest = bands[0]?.min ?? Number.POSITIVE_INFINITY
+  if (call.usage === undefined && lowest > inputTokens) {
     throw unknownModel(rate.modelId, 'this model is not billed by tokens: say how much')
   }
-  return { slopes, extras, inputTokens, limit: typeof limit === 'number' ? limit : undefined }
+  return { bands, places, extras, inputTokens, limit: typeof limit === 'number' ? limit : undefined }
+}
+
+/** {@link estimateCharge} as integers. */
+export interface Bound extends CostUnits {
+  /** Millionths of a credit, rounded up. */
+  micros: bigint
+  inputTokens: number
+  maxOutputTokens: number
+  /** The clamp is the rate's own limit, so the provider keeps to it unasked. */
+  limited: boolean
+}
+
+/** {@link estimateCharge} for callers that go on calculating. */
+export function boundCharge(call: CallBeforehand, options: PriceOptions): Bound {
+  const prepared = prepare(call, options)
+  const { bands, extras, inputTokens, limit } = prepared
+  const asked = tokens(call.maxOutputTokens, 'maxOutputTokens')
+  const maxOutputTokens = asked ?? limit ?? DEFAULT_MAX_OUTPUT_TOKENS
+  let { places } = prepared
+  let units = 0n
+  for (const band of bands) {
+    if (band.min > inputTokens) continue
+    const cost = inputUnits(band, inputTokens) + band.output * BigInt(maxOutputTokens)
+    if (cost > units) units = cost
+  }
+  if (extras !== '0') {
+    places = Math.max(places, placesOf(extras))
+    units = units * powerOfTen(places - prepared.places) + toUnits(extras, places)
+  }
+  const micros = microsOfUnits(units, places, options.marginPercent, 'up')
+  const limited = asked === undefined && limit !== undefined
+  return { units, places, micros, inputTokens, maxOutputTokens, limited }
 }
 
 /**
@@ -168,15 +220,9 @@ function prepare(options: EstimateOptions): Prepared {
  * @example estimateCharge({ rate, marginPercent: '60', inputTokens: 2000, maxOutputTokens: 1000 }).credits
  */
 export function estimateCharge(options: EstimateOptions): Estimate {
-  const { slopes, extras, inputTokens, limit } = prepare(options)
-  const maxOutputTokens = tokens(options.maxOutputTokens, 'maxOutputTokens') ?? limit ?? DEFAULT_MAX_OUTPUT_TOKENS
-  const costs = slopes.map((slope) => add(slope.inputUsd, mul(slope.perOutputToken, String(maxOutputTokens))))
-  const costUsd = add(
-    costs.reduce((a, b) => max(a, b), '0'),
-    extras,
-  )
-  const { credits } = creditsOfUsd({ costUsd, marginPercent: options.marginPercent, mode: 'up' })
-  return { credits, costUsd, inputTokens, maxOutputTokens }
+  const { units, places, micros, inputTokens, maxOutputTokens } = boundCharge(options, options)
+  const credits = fromUnits(micros, CREDIT_PLACES)
+  return { credits, costUsd: fromUnits(units, places), inputTokens, maxOutputTokens }
 }
 
 /**
@@ -185,16 +231,19 @@ export function estimateCharge(options: EstimateOptions): Estimate {
  * @example maxAffordableOutputTokens({ rate, marginPercent: '60', inputTokens: 2000, credits: '5' })
  */
 export function maxAffordableOutputTokens(options: EstimateOptions & { credits: string }): number {
-  const { slopes, extras } = prepare(options)
+  const { bands, extras, inputTokens, places } = prepare(options, options)
   const perUsd = creditsPerUsd(options.marginPercent)
+  const scale = Math.max(places, placesOf(extras))
+  const fine = powerOfTen(scale - places)
+  // Everything in units of 10^-(scale + 10) credits: exact, so the bound is tight to the token.
+  const toCredits = perUsd * powerOfTen(6)
+  const credits = toUnits(options.credits, scale + 10, 'credits')
   let most = BigInt(MAX_TOKENS)
-  for (const { inputUsd, perOutputToken } of slopes) {
-    const fixed = add(inputUsd, extras)
-    // Everything in units of 10^-scale credits: exact, so the bound is tight to the token.
-    const scale = Math.max(placesOf(fixed), placesOf(perOutputToken)) + 10
-    const left = toUnits(options.credits, scale, 'credits') - toUnits(fixed, scale - 4) * perUsd
+  for (const band of bands) {
+    if (band.min > inputTokens) continue
+    const left = credits - (inputUnits(band, inputTokens) * fine + toUnits(extras, scale)) * toCredits
     if (left < 0n) return 0
-    const price = toUnits(perOutputToken, scale - 4) * perUsd
+    const price = band.output * fine * toCredits
     if (price > 0n && left / price < most) most = left / price
   }
   return Number(most)

@@ -40,9 +40,25 @@ const FILES: Record<FileKind, FileTokens> = {
 
 const encoder = new TextEncoder()
 
+/** Up to this length counting beats encoding, which leaves the engine and allocates. */
+const SHORT_TEXT = 200
+
 /** UTF-8 bytes of a text: an upper bound of its tokens for byte-level tokenizers. */
 export function utf8Bytes(text: string): number {
-  return encoder.encode(text).length
+  const { length } = text
+  if (length > SHORT_TEXT) return encoder.encode(text).length
+  let bytes = length
+  for (let index = 0; index < length; index++) {
+    const unit = text.charCodeAt(index)
+    if (unit < 0x80) continue
+    if (unit < 0x800) bytes++
+    // Half of a pair: four bytes for its two units. A lone one is written as U+FFFD, three bytes.
+    else if ((unit & 0xfc00) === 0xd800 && (text.charCodeAt(index + 1) & 0xfc00) === 0xdc00) {
+      bytes += 2
+      index++
+    } else bytes += 2
+  }
+  return bytes
 }
 
 function kindOf(mediaType: unknown): FileKind {
@@ -77,6 +93,39 @@ function bag(value: unknown): Bag | undefined {
   return typeof value === 'object' && value !== null ? (value as Bag) : undefined
 }
 
+/** {@link InputBoundConfig} with its defaults. */
+interface Rules {
+  countText: (text: string) => number
+  files: Readonly<Record<FileKind, FileTokens>>
+  perMessage: number
+}
+
+function jsonTokens(value: unknown, { countText }: Rules): number {
+  if (value === undefined) return 0
+  return countText(typeof value === 'string' ? value : (JSON.stringify(value) ?? ''))
+}
+
+function fileTokens(part: Bag, { files }: Rules): number {
+  const { base, perKilobyte } = files[kindOf(part.mediaType ?? (part.type === 'image' ? 'image/*' : undefined))]
+  return base + Math.ceil((bytesOf(part.data ?? part.image ?? part.file) * perKilobyte) / 1024)
+}
+
+function contentTokens(value: unknown, rules: Rules): number {
+  if (typeof value === 'string') return rules.countText(value)
+  if (!Array.isArray(value)) return bag(value) ? partTokens(value as Bag, rules) : 0
+  let total = 0
+  for (const entry of value) total += contentTokens(entry, rules)
+  return total
+}
+
+function partTokens(part: Bag, rules: Rules): number {
+  const type = typeof part.type === 'string' ? part.type : ''
+  if (type === 'image' || type.includes('file') || type.includes('media')) return fileTokens(part, rules)
+  if (type === 'tool-result') return jsonTokens(part.toolName, rules) + contentTokens(part.output, rules)
+  if (type === 'content') return contentTokens(part.value, rules)
+  return typeof part.text === 'string' ? rules.countText(part.text) : jsonTokens(part, rules)
+}
+
 /**
  * An upper bound of a call's input tokens, from what is known before it is made: UTF-8 bytes of all text, names and
  * JSON, files by kind, and overhead per message and per call. Files behind a URL and images count by kind alone.
@@ -85,43 +134,24 @@ function bag(value: unknown): Bag | undefined {
  */
 export function boundInputTokens(input: InputToBound, config: InputBoundConfig = {}): number {
   const { countText = utf8Bytes, perMessage = 16, perCall = 64, perCallWithTools = 600 } = config
-  const files = { ...FILES, ...config.files }
+  const rules: Rules = {
+    countText,
+    perMessage,
+    files: config.files === undefined ? FILES : { ...FILES, ...config.files },
+  }
   let total = perCall
-
-  const json = (value: unknown) => {
-    if (value !== undefined) total += countText(typeof value === 'string' ? value : (JSON.stringify(value) ?? ''))
-  }
-  const file = (part: Bag) => {
-    const { base, perKilobyte } = files[kindOf(part.mediaType ?? (part.type === 'image' ? 'image/*' : undefined))]
-    total += base + Math.ceil((bytesOf(part.data ?? part.image ?? part.file) * perKilobyte) / 1024)
-  }
-  const visit = (value: unknown): void => {
-    if (typeof value === 'string') total += countText(value)
-    else if (Array.isArray(value)) for (const entry of value) visit(entry)
-    else if (bag(value)) part(value as Bag)
-  }
-  const part = (value: Bag): void => {
-    const type = typeof value.type === 'string' ? value.type : ''
-    if (type === 'image' || type.includes('file') || type.includes('media')) file(value)
-    else if (type === 'tool-result') {
-      json(value.toolName)
-      visit(value.output)
-    } else if (type === 'content') visit(value.value)
-    else if (typeof value.text === 'string') total += countText(value.text)
-    else json(value)
-  }
-
-  const messages = Array.isArray(input.prompt) ? input.prompt : [{ content: input.prompt }]
-  for (const message of messages) {
-    total += perMessage
-    visit(bag(message)?.content ?? message)
-  }
+  if (Array.isArray(input.prompt)) for (const message of input.prompt) total += messageTokens(message, rules)
+  else total += messageTokens({ content: input.prompt }, rules)
   if (Array.isArray(input.tools) && input.tools.length > 0) {
     total += perCallWithTools
-    for (const tool of input.tools) json(tool)
+    for (const tool of input.tools) total += jsonTokens(tool, rules)
   }
-  json(bag(input.responseFormat)?.schema)
+  total += jsonTokens(bag(input.responseFormat)?.schema, rules)
   return Math.ceil(total)
+}
+
+function messageTokens(message: unknown, rules: Rules): number {
+  return rules.perMessage + contentTokens(bag(message)?.content ?? message, rules)
 }
 
 function asksForAnHour(value: unknown, depth = 0): boolean {

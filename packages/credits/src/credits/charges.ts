@@ -1,39 +1,50 @@
-import { calculateCredits } from '../core/calculate.ts'
-import type { Charge } from '../core/charge.ts'
+import { calculateTotals } from '../core/calculate.ts'
+import type { CostUnits } from '../core/charge.ts'
 import { CreditError } from '../core/errors.ts'
-import { estimateCharge } from '../core/estimate.ts'
-import { add, creditsOfUsd, divideRounded, fromUnits, toUnits, USD_PLACES } from '../core/money.ts'
-import { normalizeUsage, type UsageInput } from '../core/normalize-usage.ts'
+import { type Bound, boundCharge } from '../core/estimate.ts'
+import {
+  CREDIT_PLACES,
+  creditsOfUsd,
+  creditsPerUsd,
+  divideRounded,
+  fromUnits,
+  toUnits,
+  USD_PLACES,
+} from '../core/money.ts'
+import type { Usage } from '../core/usage.ts'
 import type { EstimateResult, EstimateUsage, PriceInput } from '../credits-types.ts'
 import type { ChargeRecord, Metadata, RateRow } from '../store/port.ts'
 import type { CallPricing } from './prices.ts'
 
-const PERCENT_PLACES = 4
 /** Clamp of a call to a model of which nothing is known. */
 const UNKNOWN_OUTPUT_TOKENS = 4096
 
-/** What a price is made of besides the rows: everything of `price` but the scope. */
+/** What a price is made of besides the rows: everything of `price` but the scope, with the usage normalised. */
 export type PricedCall = Pick<
   PriceInput,
   'model' | 'servedModel' | 'feature' | 'reported' | 'estimated' | 'generationId' | 'provider' | 'metadata'
-> & { usage: UsageInput }
+> & { usage: Usage }
+
+type Totals = ReturnType<typeof calculateTotals>
 
 /**
  * Prices one provider call. The gateway's own figure wins over ours, and both are kept, so that drift between
  * rates and bills can be reported. An unknown price is refused unless the gateway said what the call cost.
  */
 export function chargeRecord(call: PricedCall, pricing: CallPricing): ChargeRecord {
-  const { usage } = normalizeUsage(call.usage)
   const { rate, margin, marginPercent, ceilingCredits } = pricing
-  const { reported } = call
-  const computed =
+  const { reported, usage } = call
+  const totals =
     rate === undefined
       ? null
-      : computedCharge(call, rate, marginPercent, reported !== undefined || ceilingCredits !== undefined)
+      : computed(call, rate, marginPercent, reported !== undefined || ceilingCredits !== undefined)
+  const { amount, costUsd, costSource } = amountsOf(call, totals, pricing)
   return {
-    ...amountsOf(call, computed, pricing),
+    amount,
+    costUsd,
+    costSource,
     marginPercent,
-    computedCostUsd: computed?.costUsd ?? null,
+    computedCostUsd: totals?.costUsd ?? null,
     reportedCostUsd: reported?.costUsd ?? null,
     model: call.model,
     servedModel: call.servedModel ?? null,
@@ -43,7 +54,7 @@ export function chargeRecord(call: PricedCall, pricing: CallPricing): ChargeReco
     outputTokens: usage.outputTokens ?? null,
     rateId: rate?.id ?? null,
     marginId: margin.id,
-    pricing: computed === null ? null : (computed.pricing as unknown as Metadata),
+    pricing: totals === null ? null : (totals.pricing as unknown as Metadata),
     generationId: call.generationId ?? null,
     provider: call.provider ?? null,
     metadata: call.metadata ?? {},
@@ -53,7 +64,7 @@ export function chargeRecord(call: PricedCall, pricing: CallPricing): ChargeReco
 /** The figure that counts: the reported cost, else the computed one, else the ceiling. */
 function amountsOf(
   { model, reported, estimated }: PricedCall,
-  computed: Charge | null,
+  totals: Totals | null,
   { marginPercent, ceilingCredits }: CallPricing,
 ): Pick<ChargeRecord, 'amount' | 'costUsd' | 'costSource'> {
   if (reported !== undefined) {
@@ -61,23 +72,23 @@ function amountsOf(
     const amount = creditsOfUsd({ costUsd, marginPercent }).credits
     return { amount, costUsd, costSource: estimated ? 'estimate' : source }
   }
-  if (computed !== null)
-    return { amount: computed.credits, costUsd: computed.costUsd, costSource: estimated ? 'estimate' : 'rate' }
+  if (totals !== null)
+    return { amount: totals.credits, costUsd: totals.costUsd, costSource: estimated ? 'estimate' : 'rate' }
   if (ceilingCredits === undefined) throw unknownModel(model)
-  return { amount: ceilingCredits, costUsd: costOfCredits(ceilingCredits, marginPercent), costSource: 'estimate' }
+  const cost = costOfCredits(ceilingCredits, marginPercent)
+  return { amount: ceilingCredits, costUsd: fromUnits(cost.units, cost.places), costSource: 'estimate' }
 }
 
 /** The cost that a margin turns into these credits, to the last place of the ledger. */
-function costOfCredits(credits: string, marginPercent: string): string {
-  const places = USD_PLACES + PERCENT_PLACES
-  const factor = toUnits(add('100', marginPercent), PERCENT_PLACES)
-  return fromUnits(divideRounded(toUnits(credits, places), factor, 'half-up'), USD_PLACES)
+function costOfCredits(credits: string, marginPercent: string): CostUnits {
+  const units = divideRounded(toUnits(credits, USD_PLACES + 4), creditsPerUsd(marginPercent), 'half-up')
+  return { units, places: USD_PLACES }
 }
 
 /** Null when there is no price for what was used, which is only bearable if something else says what it cost. */
-function computedCharge(call: PricedCall, rate: RateRow, marginPercent: string, bearable: boolean): Charge | null {
+function computed(call: PricedCall, rate: RateRow, marginPercent: string, bearable: boolean): Totals | null {
   try {
-    return calculateCredits(call.usage, { rate, marginPercent })
+    return calculateTotals(call.usage, { rate, marginPercent })
   } catch (error) {
     if (bearable && CreditError.isInstance(error) && error.code === 'UNKNOWN_MODEL') return null
     throw error
@@ -88,18 +99,37 @@ function unknownModel(model: string): CreditError {
   return new CreditError({ code: 'UNKNOWN_MODEL', details: { model } })
 }
 
+/** An upper bound as integers: {@link EstimateResult} before it is written. */
+export interface CallBound extends Omit<Bound, 'inputTokens'> {
+  /** No price is known, and this is the ceiling. */
+  ceiling?: true
+}
+
 /** The upper bound of a call, priced with these rows; the ceiling where they have no price for it. */
-export function estimateWith(model: string, call: EstimateUsage, pricing: CallPricing): EstimateResult {
-  const { rate, margin, marginPercent, ceilingCredits } = pricing
+export function boundWith(model: string, call: EstimateUsage, pricing: CallPricing): CallBound {
+  const { rate, marginPercent, ceilingCredits } = pricing
   try {
     if (rate === undefined) throw unknownModel(model)
-    const { credits, costUsd, maxOutputTokens } = estimateCharge({ ...call, rate, marginPercent })
-    return { amount: credits, costUsd, maxOutputTokens, rateId: rate.id, marginId: margin.id, marginPercent }
+    return boundCharge(call, { rate, marginPercent })
   } catch (error) {
     if (ceilingCredits === undefined || !CreditError.isInstance(error) || error.code !== 'UNKNOWN_MODEL') throw error
-    const costUsd = costOfCredits(ceilingCredits, marginPercent)
+    const micros = toUnits(ceilingCredits, CREDIT_PLACES)
     const maxOutputTokens = call.maxOutputTokens ?? UNKNOWN_OUTPUT_TOKENS
-    return { amount: ceilingCredits, costUsd, maxOutputTokens, rateId: null, marginId: margin.id, marginPercent }
+    const cost = costOfCredits(ceilingCredits, marginPercent)
+    return { ...cost, micros, maxOutputTokens, limited: false, ceiling: true }
+  }
+}
+
+/** {@link boundWith} as text. */
+export function estimateWith(model: string, call: EstimateUsage, pricing: CallPricing): EstimateResult {
+  const { micros, units, places, maxOutputTokens, ceiling } = boundWith(model, call, pricing)
+  return {
+    amount: fromUnits(micros, CREDIT_PLACES),
+    costUsd: fromUnits(units, places),
+    maxOutputTokens,
+    rateId: ceiling ? null : (pricing.rate?.id ?? null),
+    marginId: pricing.margin.id,
+    marginPercent: pricing.marginPercent,
   }
 }
 

@@ -22,12 +22,27 @@ function backoffMs(attempt: number): number {
  * is owed already. A reserve is refused at once instead: its caller can wait better than we can.
  */
 export async function unlessBusy<Result>(retries: number, operation: () => Promise<Result>): Promise<Result> {
+  try {
+    return await operation()
+  } catch (error) {
+    return againIfBusy(error, retries, operation)
+  }
+}
+
+/** {@link unlessBusy} from its first failure on. */
+export async function againIfBusy<Result>(
+  failure: unknown,
+  retries: number,
+  operation: () => Promise<Result>,
+): Promise<Result> {
+  let error = failure
   for (let attempt = 0; ; attempt += 1) {
+    if (!CreditError.isInstance(error) || error.code !== 'STORE_BUSY' || attempt >= retries) throw error
+    await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt)))
     try {
       return await operation()
-    } catch (error) {
-      if (!CreditError.isInstance(error) || error.code !== 'STORE_BUSY' || attempt >= retries) throw error
-      await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt)))
+    } catch (again) {
+      error = again
     }
   }
 }

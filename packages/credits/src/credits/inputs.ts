@@ -1,11 +1,12 @@
 import * as z from 'zod'
 import { creditsSchema, isZero, percentSchema, signedCreditsSchema, usdSchema } from '../core/money.ts'
+import { isStorableJson, isStorableText } from '../core/storable.ts'
 import type { ChargeRecord } from '../store/port.ts'
 import { isPriced } from './priced.ts'
 
 /**
  * One schema per use case, built once. Unknown fields are refused: a misspelt `minimumAmount` must not
- * become a reservation without a minimum. Postgres refuses NUL and lone surrogates in text, so they end here.
+ * become a reservation without a minimum.
  */
 const MAX_TTL_SECONDS = 86_400
 const METADATA_BYTES = 4096
@@ -19,32 +20,19 @@ const text = (longest: number) =>
     .string({ error: 'must be a string' })
     .min(1)
     .max(longest)
-    .refine((value) => value.isWellFormed() && !value.includes('\0'), {
-      error: 'holds characters that cannot be stored',
-    })
+    .refine(isStorableText, { error: 'holds characters that cannot be stored' })
 const label = text(255).optional()
 const reason = text(1000)
 const ttlSeconds = z.int().min(1).max(MAX_TTL_SECONDS).optional()
 const time = z.iso.datetime({ offset: true })
 const json = (mostBytes: number) =>
-  z.record(z.string(), z.unknown()).refine((value) => storable(value, mostBytes), {
+  z.record(z.string(), z.unknown()).refine((value) => isStorableJson(value, mostBytes), {
     error: `must be at most ${mostBytes} bytes of JSON that can be stored`,
   })
 const metadataObject = json(METADATA_BYTES)
 const metadata = metadataObject.optional()
 // Usage comes in several shapes; core reads it and names what is wrong.
 const usage = z.looseObject({})
-
-/** False for cycles, BigInts and nesting too deep to write as well. */
-function storable(value: unknown, mostBytes: number): boolean {
-  try {
-    const written = JSON.stringify(value)
-    // A lone surrogate is written as \\ud8xx: Postgres refuses that in jsonb, and NUL too.
-    return written.length <= mostBytes && !/\\u(?:0000|d[89a-f])/.test(written)
-  } catch {
-    return false
-  }
-}
 
 const charge = z.strictObject({
   amount: creditsSchema,
@@ -100,6 +88,9 @@ const marginTarget = z.enum(['provider', 'model', 'feature', 'plan'])
 const marginFields = { expectedVersion: z.int().min(0).optional(), actorId: id.optional(), reason: reason.optional() }
 
 export const inputs = {
+  id,
+  label: text(255),
+  terms: z.strictObject({ metadata, ttlSeconds }),
   options: z.strictObject({
     upgradeUrl: z.string().min(1).optional(),
     pricingTtlSeconds: z.number().min(0).max(86_400).default(60),

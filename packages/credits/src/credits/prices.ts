@@ -1,6 +1,8 @@
 import { CreditError } from '../core/errors.ts'
 import { invalidInput } from '../core/money.ts'
-import type { UsageInput } from '../core/normalize-usage.ts'
+import { normalizeUsage, type UsageInput } from '../core/normalize-usage.ts'
+import { slot } from '../core/slot.ts'
+import { type Soon, soon } from '../core/soon.ts'
 import type { FrozenPricing, Pricing, PricingScope } from '../credits-types.ts'
 import type { Balance, ChargeRecord, CreditStore, Metadata, RateRow, Reservation } from '../store/port.ts'
 import { chargeRecord, manualCharge } from './charges.ts'
@@ -31,7 +33,7 @@ export interface CallPricing extends Omit<FrozenPricing, 'rate'> {
 /** Which rows price a call, without a round trip where one was made before. */
 export interface Prices {
   /** The rows in force for a call. @throws CreditError `UNKNOWN_MODEL` without a price, unless there is a ceiling or the cost is known */
-  find(scope: PricingScope, costKnown?: boolean): Promise<CallPricing>
+  find(scope: PricingScope, costKnown?: boolean): Soon<CallPricing>
   /** Two rows by id, whether or not they are still in force. */
   frozen(rateId: string, marginId: string): Promise<CallPricing>
   /** The charge that a capture or settle asks for; undefined when it asks for none. */
@@ -39,6 +41,18 @@ export interface Prices {
   /** Learn from an answer of the store what the next call needs to know. */
   learn(reservation: Reservation & { balance: Balance }): void
   forget(reservationId: string): void
+}
+
+// Asked for every call, and the same for all calls until the prices are read again.
+const withPlans = slot<boolean>()
+
+/** Whether some margin depends on a plan. */
+function plansMatter(pricing: Pricing): boolean {
+  const known = withPlans.get(pricing)
+  if (known !== undefined) return known
+  const matter = pricing.snapshot.margins.some((row) => row.scope === 'plan')
+  withPlans.set(pricing, matter)
+  return matter
 }
 
 export function prices(store: CreditStore, cache: PricingCache, ceilingCredits: string | undefined): Prices {
@@ -59,22 +73,27 @@ export function prices(store: CreditStore, cache: PricingCache, ceilingCredits: 
   }
 
   /** The plan is looked up only where it decides: some margin depends on plans, and no narrower one applies. */
-  async function planFor(pricing: Pricing, { model, feature, planId, userId }: PricingScope) {
-    if (planId !== undefined || userId === undefined) return planId
-    if (!pricing.snapshot.margins.some((row) => row.scope === 'plan')) return undefined
+  function planFor(pricing: Pricing, { model, feature, planId, userId }: PricingScope): Soon<string | undefined> {
+    if (planId !== undefined || userId === undefined || !plansMatter(pricing)) return planId
     return pricing.findMargin({ model, feature }).margin.scope === 'default' ? planOf(userId) : undefined
   }
 
-  async function find(scope: PricingScope, costKnown = false): Promise<CallPricing> {
-    const { model, feature } = scope
-    const pricing = await cache.current()
-    const call = { model, feature, planId: await planFor(pricing, scope) }
+  function find(scope: PricingScope, costKnown = false): Soon<CallPricing> {
+    return soon(cache.current(), (pricing) =>
+      soon(planFor(pricing, scope), (planId) =>
+        rowsIn(pricing, planId === scope.planId ? scope : { ...scope, planId }, costKnown),
+      ),
+    )
+  }
+
+  function rowsIn(pricing: Pricing, scope: PricingScope, costKnown: boolean): CallPricing {
     try {
-      return { ...pricing.find(call), ceilingCredits }
+      const { rate, margin, marginPercent } = pricing.find(scope)
+      return { rate, margin, marginPercent, ceilingCredits }
     } catch (error) {
       const bearable = ceilingCredits !== undefined || costKnown
       if (!bearable || !CreditError.isInstance(error) || error.code !== 'UNKNOWN_MODEL') throw error
-      return { ...pricing.findMargin(call), rate: undefined, ceilingCredits }
+      return { ...pricing.findMargin(scope), rate: undefined, ceilingCredits }
     }
   }
 
@@ -102,7 +121,7 @@ export function prices(store: CreditStore, cache: PricingCache, ceilingCredits: 
       const model = choice.model ?? reservation.model
       if (model === null) throw invalidInput('model', 'needed to price the usage: the reservation names none')
       const rows = await rowsOf(reservation, model, feature)
-      return chargeRecord({ usage, model, feature, metadata: choice.metadata }, rows)
+      return chargeRecord({ usage: normalizeUsage(usage).usage, model, feature, metadata: choice.metadata }, rows)
     },
     learn(reservation) {
       learnPlan(reservation.balance)

@@ -1,6 +1,7 @@
 import { CreditError } from '../core/errors.ts'
 import { selectMargin } from '../core/margins.ts'
 import { requireRate } from '../core/rates.ts'
+import type { Soon } from '../core/soon.ts'
 import type { FrozenPricing, Pricing } from '../credits-types.ts'
 import type { CreditStore, MarginRow, PricingSnapshot } from '../store/port.ts'
 
@@ -11,7 +12,7 @@ const MOST_REMEMBERED = 2_000
 /** Rates and margins in memory. */
 export interface PricingCache {
   /** The cached prices. Waits for the store only while there are none yet. */
-  current(): Pricing | Promise<Pricing>
+  current(): Soon<Pricing>
   /** Two rows by id, whether or not they are still in force. */
   frozen(rateId: string, marginId: string): Promise<FrozenPricing>
   /** Forget: the next call reads the store. For whoever just changed a margin. */
@@ -34,17 +35,16 @@ export function pricingCache(options: {
   let staleAt = 0
   let loading: Promise<Pricing> | undefined
 
+  async function read(): Promise<Pricing> {
+    loaded = indexed(await store.getPricing())
+    staleAt = Date.now() + ttl
+    return loaded
+  }
+
   function load(): Promise<Pricing> {
-    loading ??= store
-      .getPricing()
-      .then((snapshot) => {
-        loaded = indexed(snapshot)
-        staleAt = Date.now() + ttl
-        return loaded
-      })
-      .finally(() => {
-        loading = undefined
-      })
+    loading ??= read().finally(() => {
+      loading = undefined
+    })
     return loading
   }
 
@@ -100,7 +100,9 @@ function indexed(snapshot: PricingSnapshot): Pricing {
       margins.clear()
       changesAt = nextAfter(starts, now)
     }
-    const key = `${model}\0${feature ?? ''}\0${planId ?? ''}`
+    // Most calls need no text of their own to be found by.
+    const narrow = feature !== undefined || planId !== undefined
+    const key = narrow ? `${model}\0${feature ?? ''}\0${planId ?? ''}` : model
     const remembered = known.get(key)
     if (remembered !== undefined) return remembered
     const value = select({ modelId: model, feature, planId, at: new Date(now).toISOString() })

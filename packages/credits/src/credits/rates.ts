@@ -1,4 +1,5 @@
 import { parseOrThrow } from '../core/money.ts'
+import { normalizeUsage } from '../core/normalize-usage.ts'
 import type { Credits, EstimateInput, EstimateResult, Margins, PriceInput } from '../credits-types.ts'
 import type { ChargeRecord, CreditStore, MarginRow } from '../store/port.ts'
 import { chargeRecord, estimateWith } from './charges.ts'
@@ -52,7 +53,7 @@ async function price(prices: Prices, input: PriceInput): Promise<ChargeRecord> {
     ? await prices.frozen(rateId, marginId)
     : // A rate is not needed when the gateway said what the call cost.
       await prices.find({ model, feature, planId, userId }, reported !== undefined)
-  return priced(chargeRecord(call, rows))
+  return priced(chargeRecord({ ...call, usage: normalizeUsage(call.usage).usage }, rows))
 }
 
 async function estimate(prices: Prices, input: EstimateInput): Promise<EstimateResult> {

@@ -1,8 +1,8 @@
-import type * as z from 'zod'
 import { CreditError } from '../core/errors.ts'
 import { uuidFor, uuidv7 } from '../core/ids.ts'
 import { parseOrThrow } from '../core/money.ts'
-import type { Credits, ErrorContext, ReserveResult } from '../credits-types.ts'
+import type { Soon } from '../core/soon.ts'
+import type { Credits, ErrorContext, ReserveInput, ReserveResult } from '../credits-types.ts'
 import type {
   CaptureResult,
   ChargeRecord,
@@ -12,7 +12,7 @@ import type {
   StoreReserveInput,
 } from '../store/port.ts'
 import { estimateWith } from './charges.ts'
-import { unlessBusy, withDetails } from './errors.ts'
+import { againIfBusy, unlessBusy, withDetails } from './errors.ts'
 import type { FailOpen } from './fail-open.ts'
 import { inputs } from './inputs.ts'
 import type { CallPricing, Prices } from './prices.ts'
@@ -36,16 +36,7 @@ export function spending(context: SpendContext): Spending {
   return {
     async reserve(input) {
       const order = parseOrThrow(inputs.reserve, input)
-      const reservationId = await idFor('reserve', order.userId, order.idempotencyKey)
-      const request = reserveRequest(context, order, reservationId, await rowsFor(context, order))
-      let result: ReserveResult
-      try {
-        result = Object.assign(await store.reserve(request), { failedOpen: false })
-      } catch (error) {
-        result = (await repeated(context, order, request, error)) ?? promised(context, request, error)
-      }
-      prices.learn(result)
-      return result
+      return hold(context, order, await rowsFor(context, order))
     },
     async extend(input) {
       const { reservationId, idempotencyKey, ...rest } = parseOrThrow(inputs.extend, input)
@@ -71,14 +62,7 @@ export function spending(context: SpendContext): Spending {
     },
     async settle(input) {
       const { reservationId, ...choice } = parseOrThrow(inputs.settle, input)
-      const charge = await prices.chargeOf(reservationId, choice)
-      const userId = failOpen?.userOf(reservationId)
-      const result: SettleResult = await unlessBusy(retries, () =>
-        store.settle({ reservationId, charge, userId }),
-      ).catch(explain({ reservationId }))
-      failOpen?.kept(reservationId)
-      prices.forget(reservationId)
-      return result
+      return close(context, reservationId, await prices.chargeOf(reservationId, choice))
     },
     async release(input) {
       const { reservationId } = parseOrThrow(inputs.reservation, input)
@@ -94,16 +78,54 @@ export function spending(context: SpendContext): Spending {
   }
 }
 
-type Order = z.output<typeof inputs.reserve>
-
 /** The rows that the reservation freezes; none where no model is named. */
-async function rowsFor(context: SpendContext, { model, feature, userId }: Order): Promise<CallPricing | undefined> {
-  return model === undefined ? undefined : context.prices.find({ model, feature, userId })
+function rowsFor({ prices }: SpendContext, { model, feature, userId }: ReserveInput): Soon<CallPricing> | undefined {
+  return model === undefined ? undefined : prices.find({ model, feature, userId })
+}
+
+/** {@link Credits.reserve} for an order that was looked through, priced with these rows. */
+export async function hold(
+  context: SpendContext,
+  order: ReserveInput,
+  rows: CallPricing | undefined,
+): Promise<ReserveResult> {
+  const { idempotencyKey } = order
+  // Not awaited where there is nothing to wait for.
+  const reservationId = idempotencyKey === undefined ? uuidv7() : await uuidFor('reserve', order.userId, idempotencyKey)
+  const request = reserveRequest(context, order, reservationId, rows)
+  let result: ReserveResult
+  try {
+    result = (await context.store.reserve(request)) as ReserveResult
+    result.failedOpen = false
+  } catch (error) {
+    result = (await repeated(context, order, request, error)) ?? promised(context, request, error)
+  }
+  context.prices.learn(result)
+  return result
+}
+
+/** {@link Credits.settle} with a charge that is known to be sound. */
+export async function close(
+  { store, prices, retries, failOpen }: SpendContext,
+  reservationId: string,
+  charge: ChargeRecord | undefined,
+): Promise<SettleResult> {
+  const request = { reservationId, charge, userId: failOpen?.userOf(reservationId) }
+  let result: SettleResult
+  try {
+    result = await store.settle(request)
+  } catch (error) {
+    const again = againIfBusy(error, retries, () => store.settle(request))
+    result = await again.catch(explain({ reservationId }))
+  }
+  failOpen?.kept(reservationId)
+  prices.forget(reservationId)
+  return result
 }
 
 function reserveRequest(
-  { ttlSeconds }: SpendContext,
-  { userId, model, feature, amount, minimumAmount, metadata, estimate, ...rest }: Order,
+  context: SpendContext,
+  { userId, model, feature, amount, minimumAmount, metadata, estimate, ttlSeconds = context.ttlSeconds }: ReserveInput,
   reservationId: string,
   rows: CallPricing | undefined,
 ): StoreReserveInput {
@@ -113,7 +135,7 @@ function reserveRequest(
     // The schema asks for one of the two, and for a model beside an estimate.
     amount: amount ?? (model && rows ? estimateWith(model, estimate ?? {}, rows).amount : '0'),
     minimumAmount,
-    ttlSeconds: rest.ttlSeconds ?? ttlSeconds,
+    ttlSeconds,
     feature,
     model,
     rateId: rows?.rate?.id,
@@ -128,7 +150,7 @@ function reserveRequest(
  */
 async function repeated(
   context: SpendContext,
-  order: Order,
+  order: ReserveInput,
   request: StoreReserveInput,
   error: unknown,
 ): Promise<ReserveResult | undefined> {

@@ -214,7 +214,8 @@ export interface StoreSettleInput {
   charge?: ChargeRecord | undefined
   /**
    * Whose call it was, for a reservation that the store may not know: promised while it was away, or lost with it.
-   * It is then booked late, from what is available, the rest uncollected. Without it: `RESERVATION_NOT_FOUND`.
+   * It is then booked late, from what is available, the rest uncollected. Without it, and for a reservation of
+   * somebody else: `RESERVATION_NOT_FOUND`.
    */
   userId?: string | undefined
 }

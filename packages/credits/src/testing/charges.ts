@@ -191,6 +191,29 @@ export const chargeCases: readonly ContractCase[] = [
     },
   },
   {
+    claim: 'a settle that names another user finds nothing and changes nothing, open or closed',
+    async run(harness) {
+      const userId = await harness.createUser()
+      const other = await harness.createUser()
+      const { reservationId } = await reserve(harness, userId, '10')
+      const charge = chargeOf('7')
+      for (const named of [other, NOBODY]) {
+        await refused(harness.store.settle({ reservationId, charge, userId: named }), 'RESERVATION_NOT_FOUND')
+        await refused(harness.store.settle({ reservationId, userId: named }), 'RESERVATION_NOT_FOUND')
+      }
+      await balanceIs(harness, userId, { available: '40', reserved: '10', version: 1 })
+      await balanceIs(harness, other, { available: '50', reserved: '0', version: 1 })
+      has(await harness.store.settle({ reservationId, charge }), { state: 'settled', captured: '7', replayed: false })
+      await refused(harness.store.settle({ reservationId, charge, userId: other }), 'RESERVATION_NOT_FOUND')
+      const released = await reserve(harness, userId, '10')
+      await harness.store.release({ reservationId: released.reservationId })
+      const again = { reservationId: released.reservationId, userId: other }
+      await refused(harness.store.settle(again), 'RESERVATION_NOT_FOUND')
+      await balanceIs(harness, userId, { available: '43', reserved: '0', version: 2 })
+      await balanceIs(harness, other, { available: '50', version: 1 })
+    },
+  },
+  {
     claim: 'overage is spent after all credits, as debt, up to the limit; beyond it, uncollected',
     async run(harness) {
       const userId = await harness.createUser()

@@ -11,7 +11,6 @@ export function openAccount(userId: string, plan: MemoryPlan, signupCredits: str
     nextPlan: null,
     lots: [],
     lotsMade: 0,
-    taken: new Map(),
     planCredits: 0n,
     addOnCredits: 0n,
     debt: 0n,

@@ -1,40 +1,43 @@
 import { CreditError } from '../../core/errors.ts'
 import type { ChargeRecord, Transaction } from '../port.ts'
 import { requireUuid } from './amounts.ts'
-import type { Account, Held } from './state.ts'
+import type { Account, Held, Piece } from './state.ts'
+
+/** A transaction that is found again by its id. */
+export interface Booked {
+  transaction: Transaction
+  /** What was asked when it was made by id: a repeat must ask for the same. Null for charges, whose hold knows. */
+  asked: string | null
+  /** What it was made from; null unless it is a charge. */
+  record: ChargeRecord | null
+  planId: string
+  /** The lots that a charge took from. */
+  pieces: readonly Piece[]
+}
 
 /** A usage transaction and what it was made from. */
-export interface MemoryCharge {
-  transaction: Transaction
-  record: ChargeRecord
-  planId: string
-}
+export type MemoryCharge = Booked & { record: ChargeRecord }
 
 /** Everything a memory store holds besides rates and margins. One instance per store. */
 export interface Bank {
   accounts: Map<string, Account>
   reservations: Map<string, Held>
-  transactions: Map<string, Transaction>
+  transactions: Map<string, Booked>
   /** Every charge with its record, in the order of time. */
   charges: MemoryCharge[]
-  /** What was asked when a transaction was made by id: a repeat must ask for the same. */
-  asked: Map<string, string>
   spendingFrozen: boolean
   maxOpenReservations: number
   now(): number
   account(userId: string): Account
-  remember(transaction: Transaction): void
 }
 
 export function makeBank(options: { maxOpenReservations: number; now: () => number }): Bank {
   const accounts = new Map<string, Account>()
-  const transactions = new Map<string, Transaction>()
   return {
     accounts,
     reservations: new Map(),
-    transactions,
+    transactions: new Map(),
     charges: [],
-    asked: new Map(),
     spendingFrozen: false,
     maxOpenReservations: options.maxOpenReservations,
     now: options.now,
@@ -43,9 +46,6 @@ export function makeBank(options: { maxOpenReservations: number; now: () => numb
       if (account !== undefined) return account
       requireUuid('userId', userId)
       throw new CreditError({ code: 'ACCOUNT_NOT_FOUND' })
-    },
-    remember(transaction) {
-      transactions.set(transaction.id, transaction)
     },
   }
 }

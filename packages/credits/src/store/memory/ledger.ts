@@ -1,4 +1,5 @@
-import type { ChargeRecord, Transaction } from '../port.ts'
+import { uuidv7 } from '../../core/ids.ts'
+import type { Transaction } from '../port.ts'
 import { decimal, least, type Micros } from './amounts.ts'
 import { type Account, iso, type Lot, NEVER, type Piece, worth } from './state.ts'
 
@@ -7,14 +8,14 @@ export type Entry = Pick<Transaction, 'type' | 'source'> &
   Partial<Omit<Transaction, 'id'>> & { id?: string | undefined; change: Micros }
 
 /** Writes one row. Call it after the account's figures have changed: the row holds the balance after it. */
-export function append(account: Account, now: number, { change, ...entry }: Entry): Transaction {
+export function append(account: Account, now: number, entry: Entry): Transaction {
   const transaction: Transaction = {
-    id: entry.id ?? crypto.randomUUID(),
+    id: entry.id ?? uuidv7(),
     userId: account.userId,
     version: account.ledger.length + 1,
     type: entry.type,
     source: entry.source,
-    amount: decimal(change),
+    amount: decimal(entry.change),
     balanceAfter: decimal(worth(account)),
     uncollected: entry.uncollected ?? '0',
     reservationId: entry.reservationId ?? null,
@@ -31,18 +32,6 @@ export function append(account: Account, now: number, { change, ...entry }: Entr
   }
   account.ledger.push(transaction)
   return transaction
-}
-
-/** The part of a usage row that comes from its charge. */
-export function usageOf(charge: ChargeRecord): Partial<Transaction> {
-  return {
-    feature: charge.feature,
-    model: charge.model,
-    inputTokens: charge.inputTokens,
-    outputTokens: charge.outputTokens,
-    estimated: charge.costSource === 'estimate',
-    metadata: charge.metadata,
-  }
 }
 
 /** Plan before add-on, then priority, soonest expiry, oldest. */
@@ -78,7 +67,7 @@ function place(account: Account, lot: Lot): void {
 
 /** Takes credits in burn-down order; what no lot covers becomes debt. The caller has checked that it may. */
 export function burn(account: Account, amount: Micros): Piece[] {
-  const pieces: Piece[] = []
+  let pieces: Piece[] = []
   let left = amount
   while (left > 0n) {
     const lot = account.lots[0]
@@ -86,7 +75,9 @@ export function burn(account: Account, amount: Micros): Piece[] {
     const taken = least(left, lot.remaining)
     lot.remaining -= taken
     shift(account, lot.bucket, -taken)
-    pieces.push({ lot, amount: taken })
+    // Nearly always one lot is enough, and an array that is grown keeps room for many.
+    if (left === amount) pieces = [{ lot, amount: taken }]
+    else pieces.push({ lot, amount: taken })
     left -= taken
     if (lot.remaining === 0n) account.lots.shift()
   }

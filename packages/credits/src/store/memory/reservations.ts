@@ -16,22 +16,18 @@ import type {
 import { applyDue, closeHold, requireSpendable } from './accounts.ts'
 import { atLeastZero, decimal, least, type Micros, micros, ownMetadata, requireUuid } from './amounts.ts'
 import type { Bank } from './bank.ts'
-import { append, burn, usageOf } from './ledger.ts'
-import { type Account, available, balanceOf, type Held, reservationOf, type Step, worth } from './state.ts'
+import { append, burn } from './ledger.ts'
+import { type Account, type Asked, available, balanceOf, type Held, reservationOf, type Step, worth } from './state.ts'
 
 const MAX_TTL_SECONDS = 86_400
 const NOTHING: Extension = { granted: false, amount: '0' }
 
 export function reserve(bank: Bank, input: StoreReserveInput): ReservationResult {
-  const amount = micros('amount', input.amount)
-  const minimum = input.minimumAmount === undefined ? amount : micros('minimumAmount', input.minimumAmount)
-  if (minimum > amount) throw invalidInput('minimumAmount', 'must not exceed amount')
-  const ttl = lifetime(input.ttlSeconds)
+  const asked = askedOf(input)
+  const { amount, minimum, life } = asked
   requireUuid('reservationId', input.reservationId)
-  const { feature = '', model = '', rateId = '', marginId = '' } = input
-  const asked = [input.userId, amount, minimum, feature, model, rateId, marginId].join('\0')
   const known = bank.reservations.get(input.reservationId)
-  if (known !== undefined) return repeatedReserve(bank, known, asked)
+  if (known !== undefined) return repeatedReserve(bank, known, input, asked)
   const account = bank.account(input.userId)
   const now = bank.now()
   applyDue(account, now)
@@ -42,7 +38,7 @@ export function reserve(bank: Bank, input: StoreReserveInput): ReservationResult
     const { maxOpenReservations: maximum } = bank
     throw new CreditError({ code: 'LIMIT_EXCEEDED', details: { limit: 'open_reservations', maximum } })
   }
-  const held = newHold(input, asked, least(amount, free), now, ttl)
+  const held = newHold(input, asked, least(amount, free), now, life)
   bank.reservations.set(held.reservationId, held)
   account.active.add(held)
   account.reserved += held.amount
@@ -55,7 +51,7 @@ type HoldFacts = Pick<
   'reservationId' | 'userId' | 'feature' | 'model' | 'rateId' | 'marginId' | 'metadata'
 >
 
-function newHold(facts: HoldFacts, asked: string, amount: Micros, now: number, life: number): Held {
+function newHold(facts: HoldFacts, asked: Held['asked'], amount: Micros, now: number, life: number): Held {
   return {
     reservationId: facts.reservationId,
     userId: facts.userId,
@@ -79,13 +75,14 @@ function newHold(facts: HoldFacts, asked: string, amount: Micros, now: number, l
 }
 
 export function extend(bank: Bank, input: StoreExtendInput): ExtendResult {
+  const more = askedOf(input)
   const { account, held, now } = open(bank, input.reservationId)
-  const asked = `extend ${micros('amount', input.amount)} ${input.minimumAmount ?? ''}`
+  const asked = `extend ${more.amount} ${input.minimumAmount ?? ''}`
   const done = stepOf(held, input.extensionId, asked)
   if (done?.extension) return { ...answer(account, held, true), extension: done.extension }
   requireActive(held)
   requireSpendable(account, bank.spendingFrozen)
-  const extension = grow(account, held, input, now)
+  const extension = grow(account, held, more, now)
   // A refusal leaves nothing behind: the same id may succeed after a top-up.
   if (extension.granted) remember(held, input.extensionId, { asked, transaction: null, extension })
   return { ...answer(account, held, false), extension }
@@ -94,33 +91,36 @@ export function extend(bank: Bank, input: StoreExtendInput): ExtendResult {
 export function capture(bank: Bank, input: StoreCaptureInput): CaptureResult {
   const cost = micros('charge.amount', input.charge.amount, 0n)
   if (input.captureId === input.reservationId) throw invalidInput('captureId', 'must be an id of its own')
-  const { account, held, now } = open(bank, input.reservationId)
+  const more = input.extend && askedOf(input.extend)
+  const opened = open(bank, input.reservationId)
+  const { account, held, now } = opened
   const asked = `capture ${cost} ${input.charge.costUsd}`
   const done = stepOf(held, input.captureId, asked)
   if (done?.transaction) {
     return { ...answer(account, held, true), transaction: { ...done.transaction }, extension: done.extension }
   }
   if (held.state === 'settled' || held.state === 'released') throw closed(held)
-  const transaction = charge(account, held, cost, input.charge, input.captureId, now)
+  const transaction = charge(bank, opened, cost, input.charge, input.captureId)
   const mayGrow = held.state === 'active' && account.status === 'active' && !bank.spendingFrozen
   let extension: Extension | null = null
-  if (input.extend !== undefined) extension = mayGrow ? grow(account, held, input.extend, now) : NOTHING
-  bank.remember(transaction)
-  bank.charges.push({ transaction, record: input.charge, planId: account.plan.id })
+  if (more !== undefined) extension = mayGrow ? grow(account, held, more, now) : NOTHING
   remember(held, input.captureId, { asked, transaction, extension })
   return { ...answer(account, held, false), transaction: { ...transaction }, extension }
 }
 
 export function settle(bank: Bank, input: StoreSettleInput): SettleResult {
   const cost = input.charge === undefined ? 0n : micros('charge.amount', input.charge.amount, 0n)
-  if (input.userId !== undefined) bookLate(bank, input.reservationId, input.userId, input.charge)
-  const { account, held, now } = open(bank, input.reservationId)
+  const { reservationId, userId } = input
+  if (userId !== undefined) {
+    bookLate(bank, reservationId, userId, input.charge)
+    if (bank.reservations.get(reservationId)?.userId !== userId) throw notFound(reservationId)
+  }
+  const opened = open(bank, reservationId)
+  const { account, held, now } = opened
   if (held.state === 'released') throw closed(held)
   if (held.state === 'settled') return settled(account, held, true)
   if (input.charge !== undefined) {
-    held.settlement = charge(account, held, cost, input.charge, undefined, now)
-    bank.remember(held.settlement)
-    bank.charges.push({ transaction: held.settlement, record: input.charge, planId: account.plan.id })
+    held.settlement = charge(bank, opened, cost, input.charge, undefined)
   }
   closeHold(account, held, 'settled', now)
   return settled(account, held, false)
@@ -138,7 +138,7 @@ function bookLate(bank: Bank, reservationId: string, userId: string, charge: Cha
     marginId: charge?.marginId ?? undefined,
   }
   const now = bank.now()
-  bank.reservations.set(reservationId, { ...newHold(facts, 'late', 0n, now, 0), state: 'expired', closedAt: now })
+  bank.reservations.set(reservationId, { ...newHold(facts, null, 0n, now, 0), state: 'expired', closedAt: now })
 }
 
 export function release(bank: Bank, reservationId: string): ReservationResult {
@@ -153,12 +153,11 @@ export function release(bank: Bank, reservationId: string): ReservationResult {
  * be taken is recorded as uncollected, never dropped.
  */
 function charge(
-  account: Account,
-  held: Held,
+  bank: Bank,
+  { account, held, now }: Opened,
   cost: Micros,
   record: ChargeRecord,
   id: string | undefined,
-  now: number,
 ): Transaction {
   const taken = least(cost, atLeastZero(available(account) + held.amount))
   const fromHold = least(cost, held.amount)
@@ -169,7 +168,6 @@ function charge(
   held.late ||= held.state === 'expired'
   const pieces = burn(account, taken)
   const transaction = append(account, now, {
-    ...usageOf(record),
     id,
     type: 'usage',
     source: null,
@@ -178,50 +176,79 @@ function charge(
     reservationId: held.reservationId,
     feature: record.feature ?? held.feature,
     model: record.model ?? held.model,
+    inputTokens: record.inputTokens,
+    outputTokens: record.outputTokens,
+    estimated: record.costSource === 'estimate',
     late: held.state === 'expired',
+    metadata: record.metadata,
   })
-  account.taken.set(transaction.id, pieces)
+  const booked = { transaction, asked: null, record, planId: account.plan.id, pieces }
+  bank.transactions.set(transaction.id, booked)
+  bank.charges.push(booked)
   return transaction
 }
 
 /** Adds to an active hold, all or at least the minimum; otherwise leaves it as it was. */
-function grow(account: Account, held: Held, more: NonNullable<StoreCaptureInput['extend']>, now: number): Extension {
-  const amount = micros('amount', more.amount)
-  const minimum = more.minimumAmount === undefined ? amount : micros('minimumAmount', more.minimumAmount)
-  if (minimum > amount) throw invalidInput('minimumAmount', 'must not exceed amount')
-  const until = now + lifetime(more.ttlSeconds)
+function grow(account: Account, held: Held, { amount, minimum, life }: Asked, now: number): Extension {
   const free = available(account)
   if (free < minimum) return NOTHING
   const added = least(amount, free)
   held.amount += added
   account.reserved += added
-  held.expiresAt = Math.max(held.expiresAt, until)
+  held.expiresAt = Math.max(held.expiresAt, now + life)
   return { granted: true, amount: decimal(added) }
 }
 
-export function open(bank: Bank, reservationId: string): { account: Account; held: Held; now: number } {
-  const held = bank.reservations.get(requireUuid('reservationId', reservationId))
-  if (held === undefined) throw new CreditError({ code: 'RESERVATION_NOT_FOUND', details: { reservationId } })
+/** What is asked for, checked before anything happens. */
+function askedOf(more: NonNullable<StoreCaptureInput['extend']>): Asked {
+  const amount = micros('amount', more.amount)
+  const minimum = more.minimumAmount === undefined ? amount : micros('minimumAmount', more.minimumAmount)
+  if (minimum > amount) throw invalidInput('minimumAmount', 'must not exceed amount')
+  return { amount, minimum, life: lifetime(more.ttlSeconds) }
+}
+
+interface Opened {
+  account: Account
+  held: Held
+  now: number
+}
+
+export function open(bank: Bank, reservationId: string): Opened {
+  const held = bank.reservations.get(reservationId)
+  if (held === undefined) throw notFound(requireUuid('reservationId', reservationId))
   const account = bank.account(held.userId)
   const now = bank.now()
   applyDue(account, now)
   return { account, held, now }
 }
 
-function repeatedReserve(bank: Bank, held: Held, asked: string): ReservationResult {
-  if (held.asked !== asked) throw mismatch(held.reservationId)
+function repeatedReserve(bank: Bank, held: Held, input: StoreReserveInput, asked: Asked): ReservationResult {
+  const { feature = null, model = null, rateId = null, marginId = null } = input
+  const same =
+    held.userId === input.userId &&
+    held.asked?.amount === asked.amount &&
+    held.asked.minimum === asked.minimum &&
+    held.feature === feature &&
+    held.model === model &&
+    held.rateId === rateId &&
+    held.marginId === marginId
+  if (!same) throw mismatch(held.reservationId)
   const account = bank.account(held.userId)
   applyDue(account, bank.now())
   return answer(account, held, true)
 }
 
 function answer(account: Account, held: Held, replayed: boolean): ReservationResult {
-  return Object.assign(reservationOf(held) as ReservationResult, { replayed, balance: balanceOf(account) })
+  const result = reservationOf(held) as ReservationResult
+  result.replayed = replayed
+  result.balance = balanceOf(account)
+  return result
 }
 
 function settled(account: Account, held: Held, replayed: boolean): SettleResult {
-  const transaction = held.settlement === null ? null : { ...held.settlement }
-  return Object.assign(answer(account, held, replayed), { transaction })
+  const result = answer(account, held, replayed) as SettleResult
+  result.transaction = held.settlement === null ? null : { ...held.settlement }
+  return result
 }
 
 function stepOf(held: Held, id: string, asked: string): Step | undefined {
@@ -237,6 +264,10 @@ function remember(held: Held, id: string, step: Step): void {
 
 function requireActive(held: Held): void {
   if (held.state !== 'active') throw closed(held)
+}
+
+function notFound(reservationId: string): CreditError {
+  return new CreditError({ code: 'RESERVATION_NOT_FOUND', details: { reservationId } })
 }
 
 function closed({ reservationId, state }: Held): CreditError {

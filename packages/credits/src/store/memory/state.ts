@@ -1,3 +1,4 @@
+import { isoTime } from '../../core/time.ts'
 import type { Balance, Extension, Metadata, Reservation, ReservationState, Transaction } from '../port.ts'
 import { decimal, type Micros } from './amounts.ts'
 
@@ -32,13 +33,22 @@ export interface Piece {
   amount: Micros
 }
 
+/** How much to hold, and for how long. */
+export interface Asked {
+  amount: Micros
+  /** Be content with this. */
+  minimum: Micros
+  /** In milliseconds. */
+  life: number
+}
+
 /** One reservation. Times are milliseconds of the store's clock. */
 export interface Held {
   reservationId: string
   userId: string
   state: ReservationState
-  /** What the caller asked for: a repeat must ask for the same. */
-  asked: string
+  /** What the caller asked for: a repeat must ask for the same. Null when nobody ever asked. */
+  asked: Asked | null
   amount: Micros
   captured: Micros
   uncollected: Micros
@@ -72,8 +82,6 @@ export interface Account {
   /** In burn-down order. */
   lots: Lot[]
   lotsMade: number
-  /** By usage transaction. */
-  taken: Map<string, Piece[]>
   planCredits: Micros
   addOnCredits: Micros
   debt: Micros
@@ -109,7 +117,7 @@ export function iso(time: number): string {
   const slot = time & (ISO_SLOTS - 1)
   const known = isoTexts[slot]
   if (known !== undefined && isoTimes[slot] === time) return known
-  const text = `${new Date(time).toISOString().slice(0, -1)}000Z`
+  const text = isoTime(time, '000Z')
   isoTimes[slot] = time
   isoTexts[slot] = text
   return text

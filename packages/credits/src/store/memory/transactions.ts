@@ -37,8 +37,9 @@ export function grant(bank: Bank, input: StoreGrantInput): TransactionResult {
 }
 
 export function refund(bank: Bank, input: StoreRefundInput): TransactionResult {
-  const original = bank.transactions.get(requireUuid('originalId', input.originalId))
-  if (original === undefined) throw new CreditError({ code: 'TRANSACTION_NOT_FOUND' })
+  const booked = bank.transactions.get(requireUuid('originalId', input.originalId))
+  if (booked === undefined) throw new CreditError({ code: 'TRANSACTION_NOT_FOUND' })
+  const { transaction: original, pieces } = booked
   if (original.type !== 'usage') throw invalidInput('originalId', 'expected a usage transaction')
   const account = bank.account(original.userId)
   const asked = `refund ${input.originalId} ${input.amount ?? 'all'}`
@@ -51,7 +52,7 @@ export function refund(bank: Bank, input: StoreRefundInput): TransactionResult {
     if (amount > left || left === 0n) {
       throw new CreditError({ code: 'REFUND_EXCEEDS_ORIGINAL', details: { refundable: decimal(left) } })
     }
-    giveBack(account, amount, account.taken.get(original.id) ?? [], now)
+    giveBack(account, amount, pieces, now)
     return append(account, now, {
       id: input.transactionId,
       type: 'refund',
@@ -121,13 +122,12 @@ function once(
   write: (now: number) => Transaction,
 ): TransactionResult {
   const known = bank.transactions.get(requireUuid('transactionId', id))
-  if (known !== undefined && bank.asked.get(id) !== asked) throw mismatch(id)
+  if (known !== undefined && known.asked !== asked) throw mismatch(id)
   const now = bank.now()
   applyDue(account, now)
-  const transaction = known ?? write(now)
+  const transaction = known?.transaction ?? write(now)
   if (known === undefined) {
-    bank.remember(transaction)
-    bank.asked.set(id, asked)
+    bank.transactions.set(id, { transaction, asked, record: null, planId: account.plan.id, pieces: [] })
   }
   return { transaction: { ...transaction }, balance: balanceOf(account), replayed: known !== undefined }
 }
