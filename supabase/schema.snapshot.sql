@@ -2723,7 +2723,7 @@ CREATE OR REPLACE FUNCTION public.credits_reserve(p_reservation_id uuid, p_user_
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
- SET lock_timeout TO '800ms'
+ SET lock_timeout TO '450ms'
 AS $function$
 declare
   v_minimum numeric := coalesce(p_minimum_amount, p_amount);

@@ -1,6 +1,7 @@
 -- Reserve and extend. Executable by service_role alone, like every operation; one jsonb result each, in the shapes of
--- store/port.ts. lock_timeout: a locked account refuses its own callers within a second instead of filling the
--- connection pool of everybody else.
+-- store/port.ts. lock_timeout: a locked account refuses its own callers instead of filling the connection pool of
+-- everybody else. New spending is refused soonest: callers enough to fill the pool twice still leave it within a second.
+-- What ends a reservation is more patient.
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
@@ -107,7 +108,7 @@ returns json
 language plpgsql
 security definer
 set search_path = ''
-set lock_timeout = '800ms'
+set lock_timeout = '450ms'
 as $$
 declare
   v_minimum numeric := coalesce(p_minimum_amount, p_amount);

@@ -57,7 +57,7 @@ async function behindBarrier<Result>(on: Ground, lock: string, calls: (() => Pro
 
 /** Until every caller waits for a lock, but below half of the functions' lock_timeout, which would hide the fault. */
 async function untilWaiting(on: Ground, callers: number) {
-  const end = Date.now() + 350
+  const end = Date.now() + 200
   while (Date.now() < end) {
     const { rows } = await on.admin.query(
       `select count(*)::int as waiting from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
