@@ -25,6 +25,10 @@ export const A1: Attack = {
       edits: [{ function: 'public.credits_set_margin', from: /perform pg_advisory_xact_lock[^;]*;/, to: '' }],
     },
     {
+      name: 'a sweep waits for what others close',
+      edits: [{ function: 'credits_private.sweep_reservations', from: /for update skip locked/, to: '' }],
+    },
+    {
       name: 'reserve does not check what is available',
       edits: [{ function: 'public.credits_reserve', from: /and a\.plan_credits[^>]*>= p_amount/, to: '' }],
     },

@@ -1,6 +1,6 @@
 import { signUp } from '../harness/field.ts'
-import { insist } from '../harness/operations.ts'
-import { exactly, hold, letExpire, missedSignup, type Race } from './races.ts'
+import { ask, chargeOf, insist, tally } from '../harness/operations.ts'
+import { exactly, hold, letExpire, missedSignup, oks, type Race } from './races.ts'
 
 /** Races of accounts that do not exist yet, or that nobody touched for long. */
 export const OPENING_RACES: readonly Race[] = [
@@ -64,6 +64,29 @@ export const OPENING_RACES: readonly Race[] = [
           const { reserved } = await parts.store.getBalance({ userId })
           const held = answers.filter((_, index) => index % 3 !== 0).length
           return reserved === String(held) ? undefined : `${reserved} reserved by ${held} reservations of 1`
+        },
+      }
+    },
+  },
+  {
+    // Who settles has the reservation and waits for the account; who sweeps has the account and must not wait for the
+    // reservation. Asked once and by few: a deadlock would show as a refusal for a busy database, which repeating heals.
+    name: 'settle late while others sweep',
+    prepare: async (parts) => {
+      const userId = await parts.field.user('10')
+      const late = await Promise.all(Array.from({ length: 4 }, () => hold(parts, userId, '1')))
+      await letExpire(parts.field, userId)
+      return {
+        call: async (index) => {
+          const reservationId = late[index]
+          if (reservationId) return ask(() => parts.store.settle({ reservationId, charge: chargeOf('1') }))
+          const input = { reservationId: parts.random.uuid(), userId, amount: '1', ttlSeconds: 300 }
+          return index < 8 ? ask(() => parts.store.reserve(input)) : { ok: true, value: undefined }
+        },
+        judge: async (answers) => {
+          const { available } = await parts.store.getBalance({ userId })
+          const right = oks(answers).length === answers.length && available === '2'
+          return right ? undefined : `${available} available after ${JSON.stringify(tally(answers))}`
         },
       }
     },

@@ -2,8 +2,8 @@ import type pg from 'pg'
 import type { Field } from './field.ts'
 import { sleep } from './operations.ts'
 
-// Well below half of the functions' lock_timeout, which would otherwise end the calls before they can race.
-const LONGEST_HOLD_MS = 600
+// Half of reserve's lock_timeout, which would otherwise end the calls before they can race.
+const LONGEST_HOLD_MS = 225
 const STANDSTILL_MS = 100
 
 /** What a barrier saw. */

@@ -2,7 +2,7 @@ import { A, type Call, charge, EDGES, FULL, grant, id, long, RICH, reserve, SMAL
 
 /** What mutants showed to be missing. */
 export const CORNERS: readonly Call[] = [
-  grant('corner', '50'),
+  grant('corner credits', '50'),
   reserve('corner', '5'),
   reserve('corner taken', '1'),
   ...EDGES.map((amount): Call => ['credits_extend', id('corner'), id(`extend ${amount}`), amount]),
@@ -24,7 +24,8 @@ export const CORNERS: readonly Call[] = [
     ['credits_set_margin', 'model', 'm/r', '5', null, null, null, text],
     ['credits_freeze_account', A, false, null, text],
   ]),
-  ['credits_refund', id('rest of corner'), id('corner'), 'why', '4.8'],
+  ['credits_refund', id('most of corner'), id('corner'), 'why', '4.8'],
+  ['credits_refund', id('rest of corner'), id('corner'), 'why', '0.1'],
   ['credits_refund', id('after the rest'), id('corner'), 'why'],
   grant('odd metadata', '1', 'add-on', 100, null, null, null, '[]'),
   grant(

@@ -45,6 +45,11 @@ export const PLANS: readonly Call[] = [
   ['credits_set_rates', '[]', '[]'],
   ['credits_set_rates', '[]', JSON.stringify({ old: long(1_048_577) })],
   ['credits_set_rates', JSON.stringify([{ modelId: 'm/1', type: 'language', pricing: {}, source: long(2001) }])],
+  ['credits_set_rates', '[{"modelId": "m/1", "type": "language", "pricing": [], "source": "s"}]'],
+  [
+    'credits_set_rates',
+    JSON.stringify([{ modelId: 'm/1', type: 'language', pricing: { input: long(65_536) }, source: 's' }]),
+  ],
   [
     'credits_set_rates',
     '[{"modelId": "m/1", "type": "language", "pricing": {"input": "1"}, "source": "s"}]',
