@@ -55,3 +55,12 @@ export const past = (table: string, column: string, where: string): Call =>
 export const due = sql(
   `update public.credit_balances set next_due_at = clock_timestamp() - interval '1 second', swept_until = '-infinity' where account_id = '${A}'`,
 )
+/** As if the account's period had begun so many months, and a day, earlier. */
+export const monthsAgo = (account: string, months: number): Call[] => [
+  sql(
+    `update public.credit_balances set plan_anchor_at = plan_anchor_at - interval '${months} months 1 day', plan_period_ends_at = plan_period_ends_at - interval '${months} months 1 day', next_due_at = clock_timestamp() - interval '1 second' where account_id = '${account}'`,
+  ),
+  sql(
+    `update public.credit_lots set expires_at = expires_at - interval '${months} months 1 day' where account_id = '${account}' and bucket = 'plan' and isfinite(expires_at)`,
+  ),
+]

@@ -94,7 +94,12 @@ export const CORNERS: readonly Call[] = [
   sql(
     "select from (select public.credits_verify_accounts((select min(account_id) from public.credit_balances), 1) ->> 'next' as x) y where x <> (select min(account_id)::text from public.credit_balances)",
   ),
+  sql(
+    "select where (public.credits_get_margin_audit(1) ->> 'nextBefore')::bigint = (select max(id) from public.margin_audit_log)",
+  ),
+  ['credits_verify_accounts', A, 100],
   // How much longer an extension makes a reservation live, which no answer shows.
+  grant('after the largest', '40'),
   reserve('short', '1', null, 10),
   ['credits_extend', id('short'), id('longer'), '1', null, 600],
   sql(

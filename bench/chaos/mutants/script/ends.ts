@@ -60,7 +60,10 @@ export const ENDS: readonly Call[] = [
   ['credits_settle', id('before'), charge('0.5')],
   ['credits_freeze_spending', null],
   ['credits_freeze_spending', false],
-  sql('update public.credit_settings set max_open_reservations = 3'),
+  // Limits above what is open by now, so that they are met here.
+  sql(
+    `update public.credit_settings set max_open_reservations = (select open_reservations + 3 from public.credit_balances where account_id = '${A}')`,
+  ),
   reserve('o1', '1'),
   reserve('o2', '1'),
   reserve('o3', '1'),
@@ -69,7 +72,9 @@ export const ENDS: readonly Call[] = [
   ['credits_release', id('o1')],
   ['credits_release', id('o2')],
   ['credits_release', id('o3')],
-  sql('update public.credit_settings set max_open_reservations = 100, max_reserved_credits = 4'),
+  sql(
+    `update public.credit_settings set max_open_reservations = 100, max_reserved_credits = (select reserved + 4 from public.credit_balances where account_id = '${A}')`,
+  ),
   reserve('m1', '4'),
   reserve('m2', '0.000001'),
   ['credits_extend', id('m1'), id('e10'), '0.1'],

@@ -1,4 +1,4 @@
-import { A, type Call, id, long, sql } from './call.ts'
+import { A, type Call, id, long, monthsAgo, SMALL, sql } from './call.ts'
 
 /** Plans, periods, roles, margins and rates. */
 export const PLANS: readonly Call[] = [
@@ -9,12 +9,7 @@ export const PLANS: readonly Call[] = [
   ['credits_set_plan', A, 'free'],
   ['credits_set_plan', A, 'starter'],
   ['credits_set_plan', A, 'free'],
-  sql(
-    `update public.credit_balances set plan_anchor_at = plan_anchor_at - interval '2 months' - interval '1 day', plan_period_ends_at = plan_period_ends_at - interval '2 months' - interval '1 day', next_due_at = clock_timestamp() - interval '1 second' where account_id = '${A}'`,
-  ),
-  sql(
-    `update public.credit_lots set expires_at = expires_at - interval '2 months' - interval '1 day' where account_id = '${A}' and bucket = 'plan' and isfinite(expires_at)`,
-  ),
+  ...monthsAgo(A, 2),
   ['credits_get_balance', A],
   ['credits_set_plan', A, 'pro'],
   ['credits_get_balance', A],
@@ -22,6 +17,16 @@ export const PLANS: readonly Call[] = [
   sql(`insert into public.credit_plans (id, name, price_usd, monthly_credits) values ('twin', 'Twin', 100, 3000)`),
   ['credits_set_plan', A, 'twin'],
   ['credits_get_history', A, 3],
+  // Within a paid period, the difference for the rest of it: nearly all, as it has just begun.
+  sql(`insert into public.credit_plans (id, name, price_usd, monthly_credits) values ('more', 'More', 20, 500.00001)`),
+  ['credits_set_plan', SMALL, 'starter'],
+  ['credits_set_plan', SMALL, 'more'],
+  // Less unused than may be rolled over.
+  ['credits_set_plan', SMALL, 'starter'],
+  ['credits_get_balance', SMALL],
+  ['credits_adjust', id('leaves little'), SMALL, '-485', 'why'],
+  ...monthsAgo(SMALL, 1),
+  ['credits_get_history', SMALL, 5],
   ['credits_set_role', A, 'admin', null],
   ['credits_set_role', A, 'king', null],
   ['credits_set_role', id('nobody'), 'user', null],
@@ -60,6 +65,15 @@ export const PLANS: readonly Call[] = [
     'credits_set_rates',
     '[{"modelId": "m/1", "type": "language", "pricing": {"input": "2"}, "source": "s", "effectiveFrom": "2020-01-01"}]',
   ],
+  // A price that comes before one that was announced.
+  ...['2100-01-01', '2099-01-01'].map(
+    (from): Call => [
+      'credits_set_rates',
+      JSON.stringify([
+        { modelId: 'm/1', type: 'language', pricing: { input: from.slice(0, 4) }, source: 's', effectiveFrom: from },
+      ]),
+    ],
+  ),
   ['credits_set_rates', '[{"modelId": "m/2", "type": "language", "known": true, "source": "s"}]'],
   ['credits_set_rates', '[{"type": "language", "source": "s"}]'],
   ['credits_set_rates', '[{"modelId": "m/3", "type": "language", "pricing": {}, "source": "s", "contextWindow": -1}]'],

@@ -1,4 +1,4 @@
-import { A, type Call, id, sql } from './call.ts'
+import { A, type Call, id, monthsAgo, sql } from './call.ts'
 
 const person = (name: string, email: string | null, more = 'false, now()'): Call =>
   sql(
@@ -25,6 +25,7 @@ export const SIGNUPS: readonly Call[] = [
   sql(`delete from auth.users where id = '${id('p1')}'`),
   ['credits_get_balance', id('p1')],
   ['credits_reserve', id('closed'), id('p1'), '1'],
+  ...monthsAgo(id('p1'), 3),
   person('p7', 'annlee@gmail.com'),
   person('p1', 'ann.lee@gmail.com'),
   sql(`set session_replication_role = replica`),
