@@ -34,7 +34,7 @@ export async function transcript(client: pg.Client): Promise<string[]> {
 
 const FINAL = [
   `select plan_credits, add_on_credits, debt, reserved, open_reservations, version, status, plan_id, next_plan_id, plan_period, user_id is null as closed from public.credit_balances order by account_id, version`,
-  `select account_id, version, type, source, amount, balance_after, uncollected, late, estimated, reason, feature, model from public.credit_transactions order by account_id, version`,
+  `select account_id, version, type, source, amount, balance_after, uncollected, late, estimated, reason, feature, model, lots from public.credit_transactions order by account_id, version`,
   `select state, held, captured, uncollected, requested, minimum, late from public.credit_reservations order by id`,
   `select bucket, source, priority, amount, remaining, isfinite(expires_at) as ends from public.credit_lots order by account_id, sequence`,
   `select action, subject, old, new, reason, actor_role from public.credit_audit_log order by id`,

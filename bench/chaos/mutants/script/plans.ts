@@ -18,14 +18,17 @@ export const PLANS: readonly Call[] = [
   ['credits_set_plan', A, 'twin'],
   ['credits_get_history', A, 3],
   // Within a paid period, the difference for the rest of it: nearly all, as it has just begun.
-  sql(`insert into public.credit_plans (id, name, price_usd, monthly_credits) values ('more', 'More', 20, 500.00001)`),
+  sql(
+    `insert into public.credit_plans (id, name, price_usd, monthly_credits, rollover_limit) values ('more', 'More', 20, 500.00001, 40)`,
+  ),
   ['credits_set_plan', SMALL, 'starter'],
   ['credits_set_plan', SMALL, 'more'],
   // Less unused than may be rolled over.
   ['credits_set_plan', SMALL, 'starter'],
   ['credits_get_balance', SMALL],
-  ['credits_adjust', id('leaves little'), SMALL, '-485', 'why'],
+  ['credits_adjust', id('leaves little'), SMALL, '-540', 'why'],
   ...monthsAgo(SMALL, 1),
+  ['credits_get_balance', SMALL],
   ['credits_get_history', SMALL, 5],
   ['credits_set_role', A, 'admin', null],
   ['credits_set_role', A, 'king', null],
