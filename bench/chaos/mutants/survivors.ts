@@ -14,7 +14,7 @@ const EXCUSES: readonly Excuse[] = [
   { matches: /credits_expire_due sign: .*v_stop/, because: 'how long a sweep goes on is a courtesy, not a promise' },
   {
     matches:
-      / > -> >= in: where (account_id = b\.account_id and|x\.account_id = p\.account_id and \()x?\.?remaining > 0/,
+      / > -> >= in: where (account_id = b\.account_id and |x\.account_id = p\.account_id and \(x\.)remaining > 0/,
     because: 'an empty lot gives and loses nothing',
   },
   { matches: /credits_adjust > -> >= in: if p_amount > 0/, because: 'zero has been refused before' },

@@ -92,7 +92,7 @@ export const CORNERS: readonly Call[] = [
     "select from jsonb_array_elements(public.credits_get_margin_audit(10, (select max(id) from public.margin_audit_log)) -> 'data')",
   ),
   sql(
-    "select from (select public.credits_verify_accounts((select min(account_id) from public.credit_balances), 1) ->> 'next' as x) y where x <> (select min(account_id)::text from public.credit_balances)",
+    "select from (select public.credits_verify_accounts((select min(account_id::text)::uuid from public.credit_balances), 1) ->> 'next' as x) y where x <> (select min(account_id::text) from public.credit_balances)",
   ),
   sql(
     "select where (public.credits_get_margin_audit(1) ->> 'nextBefore')::bigint = (select max(id) from public.margin_audit_log)",

@@ -1,10 +1,11 @@
-import { A, type Call, EDGES, grant, id, long, reserve, TTL_EDGES } from './call.ts'
+import { A, type Call, EDGES, grant, id, long, longer, reserve, TTL_EDGES } from './call.ts'
 
 /** Every function at every edge of its arguments. */
 export const INPUTS: readonly Call[] = [
   ...EDGES.map((amount) => reserve(`edge ${amount}`, amount)),
   ...EDGES.map((amount) => reserve(`minimum ${amount}`, '10', amount)),
   ...TTL_EDGES.map((ttl) => reserve(`ttl ${ttl}`, '0.5', null, ttl)),
+  longer('credit_reservations'),
   reserve('null amount', null),
   ['credits_reserve', null, A, '1'],
   ['credits_reserve', id('no user'), null, '1'],
@@ -20,6 +21,7 @@ export const INPUTS: readonly Call[] = [
   ...EDGES.map((amount) => grant(`grant ${amount}`, amount)),
   ...[-1, 0, 1000, 1001].map((priority) => grant(`priority ${priority}`, '1', 'add-on', priority)),
   ...[0, 1, 3_153_600_000, 3_153_600_001].map((seconds) => grant(`life ${seconds}`, '1', 'add-on', 100, seconds)),
+  longer('credit_lots'),
   ...['', long(1000), long(1001)].map((text) => grant(`reason ${text.length}`, '1', 'add-on', 100, null, text)),
   grant('no bucket', '1', null),
   grant('bad bucket', '1', 'other'),

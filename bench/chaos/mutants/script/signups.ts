@@ -1,4 +1,4 @@
-import { A, type Call, id, monthsAgo, sql } from './call.ts'
+import { A, type Call, charge, id, monthsAgo, sql } from './call.ts'
 
 const person = (name: string, email: string | null, more = 'false, now()'): Call =>
   sql(
@@ -19,6 +19,10 @@ export const SIGNUPS: readonly Call[] = [
   sql('update public.credit_settings set signup_credits = 0'),
   person('p9', 'nine@x.com'),
   ['credits_get_history', id('p9'), 5],
+  // An account in debt, for the questions at the end.
+  sql(`update public.credit_balances set overage_limit = 8 where account_id = '${id('p9')}'`),
+  ['credits_reserve', id('in debt'), id('p9'), '5'],
+  ['credits_settle', id('in debt'), charge('5')],
   sql('update public.credit_settings set signup_credits = 50, signup_needs_confirmation = true'),
   person('p6', 'six@x.com', 'false, null'),
   sql(`update auth.users set email_confirmed_at = now() where id = '${id('p6')}'`),
