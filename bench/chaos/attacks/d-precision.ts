@@ -50,7 +50,7 @@ export const D1: Attack = {
       )
       const { credits } = calculateCredits(usage, { rate, marginPercent })
       arena.check(micros(credits) === exact, `${credits} for ${amountOf(exact)}`, { rate, usage, marginPercent })
-      if (run % 20 === 0) {
+      if (run % 100 === 0) {
         const held = estimateCharge({
           rate,
           marginPercent,
