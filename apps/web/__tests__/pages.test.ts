@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type App, startApp } from './support/app.ts'
-import { newAdmin, newUser, PASSWORD } from './support/browser.ts'
+import { newAdmin, newUser, PASSWORD, PATIENT } from './support/browser.ts'
 
 const executablePath = [process.env.CHROMIUM_PATH, '/usr/bin/chromium', '/usr/bin/google-chrome'].find(
   (path) => path !== undefined && existsSync(path),
@@ -68,11 +68,11 @@ inBrowser(
     const receipt = page.locator('[data-credits]')
     await receipt.waitFor()
     expect(await receipt.getAttribute('data-credits')).toBe('3.36')
-    await expect.poll(() => badge.textContent()).toBe('46.64')
+    await expect.poll(() => badge.textContent(), PATIENT).toBe('46.64')
 
     await page.getByRole('link', { name: 'History', exact: true }).click()
     const rows = page.getByRole('row')
-    await expect.poll(() => rows.count()).toBe(3)
+    await expect.poll(() => rows.count(), PATIENT).toBe(3)
     expect(await rows.nth(1).textContent()).toContain('anthropic/claude-sonnet-4.5')
     expect(await rows.nth(1).textContent()).toContain('-3.36')
   },

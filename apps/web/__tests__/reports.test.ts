@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { type Browser, chromium } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type App, startApp } from './support/app.ts'
-import { newAdmin, newUser } from './support/browser.ts'
+import { newAdmin, newUser, PATIENT } from './support/browser.ts'
 
 const MODEL = 'anthropic/claude-sonnet-4.5'
 const executablePath = [process.env.CHROMIUM_PATH, '/usr/bin/chromium', '/usr/bin/google-chrome'].find(
@@ -53,7 +53,7 @@ test.skipIf(!executablePath)('an admin reads the profit and replays the period u
     expect(await total.textContent()).toContain('$0.0252')
     await page.getByLabel('Default margin').fill('100')
     await page.getByRole('button', { name: 'Replay' }).click()
-    await expect.poll(() => total.textContent()).toContain('$0.0420')
+    await expect.poll(() => total.textContent(), PATIENT).toContain('$0.0420')
     // Nothing may stick out to the side on a phone.
     expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBe(0)
     await context.close()

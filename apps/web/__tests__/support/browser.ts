@@ -1,6 +1,8 @@
 import type { App } from './app.ts'
 
 export const PASSWORD = 'correct-horse-1'
+/** A page may take its time on a busy machine. */
+export const PATIENT = { timeout: 15_000 }
 let counter = 0
 
 /** A browser's part: keeps cookies, sends its origin, follows nothing. */
