@@ -156,6 +156,7 @@ function counting(field: Field): () => Promise<number> {
 /** A8: the bank. */
 export const A8: Attack = {
   id: 'A8',
+  long: true,
   claim: 'Sixteen workers, every operation: each snapshot adds up, and the end is what the callers were told',
   faults: ['snapshot'],
   broken: [

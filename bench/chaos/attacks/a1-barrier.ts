@@ -16,6 +16,7 @@ const RACES: readonly Race[] = [...PROBE_RACES, ...BRAKING_RACES]
 /** Runs every race while each table in turn is held, so that all callers decide on the same state. */
 export const A1: Attack = {
   id: 'A1',
+  long: true,
   claim: 'No function decides on a state that others are changing: a barrier on every table, every race',
   faults: ['barrier'],
   broken: [

@@ -95,6 +95,7 @@ async function roughWeather(
 /** B6: everything arrives, some of it twice and late. */
 export const B6: Attack = {
   id: 'B6',
+  long: true,
   claim: 'Requests that are delivered again, later and out of order, have one effect',
   faults: ['replay'],
   broken: [

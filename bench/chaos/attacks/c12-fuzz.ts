@@ -63,6 +63,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 /** C12, with C9 inside: any sequence of operations, against a model. */
 export const C12: Attack = {
   id: 'C12',
+  long: true,
   claim:
     'Any sequence of operations leaves what a model in whole millionths leaves: burn-down, expiry, overage, refunds',
   faults: ['sequence'],

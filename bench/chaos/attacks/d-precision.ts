@@ -85,6 +85,7 @@ export const D1: Attack = {
 /** D2: many charges in the database, summed. */
 export const D2: Attack = {
   id: 'D2',
+  long: true,
   claim: 'Thousands of charges with a commit each sum to the exact figure, row by row and in the balance',
   faults: ['charge'],
   run: async (arena) => {

@@ -136,6 +136,7 @@ function sqlDoor(list: readonly Signature[]): Door {
 /** G: input poison at every door. */
 export const G: Attack = {
   id: 'G',
+  long: true,
   claim:
     'Poisoned input at the library, the route handlers, PostgREST and SQL is refused with a code: no server error, no effect that breaks the books',
   faults: ['SDK', 'PostgREST', 'SQL', ...Object.keys(PROCESS_DOORS)],

@@ -17,6 +17,8 @@ export interface Attack {
   broken?: readonly Sabotage[]
   /** It judges how long something takes, so nothing else may run meanwhile. */
   alone?: boolean
+  /** It takes minutes, so it is begun early: no lane should be left waiting for it. */
+  long?: boolean
   run(arena: Arena): Promise<void>
 }
 

@@ -13,7 +13,7 @@ interface Lane {
 }
 
 /**
- * Runs attacks in several lanes at once; those that judge times come last, with nothing beside them.
+ * Runs attacks in several lanes at once: long ones first, and those that judge times last, with nothing beside them.
  *
  * @param onOutcome called as soon as there is one
  */
@@ -21,7 +21,7 @@ export async function runInLanes(
   attacks: readonly Attack[],
   { lanes: count, order, onOutcome }: { lanes: number; order: LaneOrder; onOutcome: (outcome: Outcome) => void },
 ): Promise<void> {
-  const queue = attacks.filter(({ alone }) => !alone)
+  const queue = attacks.filter(({ alone }) => !alone).toSorted((a, b) => Number(b.long ?? 0) - Number(a.long ?? 0))
   const alone = attacks.filter((attack) => attack.alone)
   const lanes = Array.from({ length: Math.max(1, Math.min(count, queue.length)) }, () => openLane(order))
   const work = async (lane: Lane, waiting: Attack[]): Promise<void> => {

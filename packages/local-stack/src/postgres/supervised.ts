@@ -10,8 +10,12 @@ export interface DatabaseServer {
   running(): boolean
   /** Ends the server as a crash does (SIGKILL), or cleanly. It stays down until `start`. */
   end(how: 'crash' | 'clean'): Promise<void>
-  /** Starts the server after `end`. */
-  start(): Promise<void>
+  /**
+   * Starts the server after `end`.
+   *
+   * @param options.apis start PostgREST again with it (default). It finds the server by itself too, after a while.
+   */
+  start(options?: { apis?: boolean }): Promise<void>
   /** Ends the server for good. */
   stop(): Promise<void>
 }
@@ -68,12 +72,12 @@ export async function superviseDatabase(options: SuperviseOptions): Promise<Data
     }
   }
 
-  async function start(): Promise<void> {
+  async function start({ apis = true }: { apis?: boolean } = {}): Promise<void> {
     if (running) return
     expected = false
     cluster = await startCluster(fixed)
     attach()
-    await options.onRestart()
+    if (apis) await options.onRestart()
   }
 
   async function end(how: 'crash' | 'clean'): Promise<void> {
