@@ -36,6 +36,7 @@ export const D1: Attack = {
   run: async (arena) => {
     const { random } = arena
     const runs = arena.goal('charge')
+    const estimateEvery = Math.floor(runs / arena.goal('estimate'))
     for (let run = 0; run < runs; run += 1) {
       // Timers that are set after a loop without a pause would be late from the start.
       if (run % 10_000 === 0) await sleep(0)
@@ -50,7 +51,7 @@ export const D1: Attack = {
       )
       const { credits } = calculateCredits(usage, { rate, marginPercent })
       arena.check(micros(credits) === exact, `${credits} for ${amountOf(exact)}`, { rate, usage, marginPercent })
-      if (run % 100 === 0) {
+      if (run % estimateEvery === 0) {
         const held = estimateCharge({
           rate,
           marginPercent,
