@@ -3,9 +3,9 @@
  * The float formula is the floor that nobody should charge money with; the ratio says what exactness costs.
  */
 import { readFileSync } from 'node:fs'
-import { calculateCredits } from '../packages/credits/src/core/calculate.ts'
-import { parseModelList } from '../packages/credits/src/core/feed.ts'
-import { selectRate } from '../packages/credits/src/core/rates.ts'
+import { parseModelList } from '../packages/credits/src/core/price-list/parse.ts'
+import { calculateCredits } from '../packages/credits/src/core/pricing/calculate.ts'
+import { selectRate } from '../packages/credits/src/core/pricing/rates.ts'
 import { type BenchReport, median } from './report.ts'
 
 const TARGET = 500_000

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { calculateCredits } from '../packages/credits/src/core/calculate.ts'
+import { calculateCredits } from '../packages/credits/src/core/pricing/calculate.ts'
 import { layOver, seedRates, seedSql } from './build-rates.ts'
 import { root } from './lib/paths.ts'
 

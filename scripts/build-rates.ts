@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { candidate, parseModelList, type RateCandidate } from '../packages/credits/src/core/feed.ts'
 import { compare, mul } from '../packages/credits/src/core/money.ts'
-import type { GatewayPricing } from '../packages/credits/src/core/pricing-schema.ts'
+import { candidate, parseModelList, type RateCandidate } from '../packages/credits/src/core/price-list/parse.ts'
+import type { GatewayPricing } from '../packages/credits/src/core/pricing/schema.ts'
 import { root } from './lib/paths.ts'
 
 const FOLDER = join(root, 'supabase', 'rates')

@@ -15,7 +15,7 @@ export default defineConfig([
     ...shared,
     entry: {
       index: 'src/index.ts',
-      testing: 'src/testing.ts',
+      'testing/index': 'src/testing/index.ts',
       'ai/index': 'src/ai/index.ts',
       'http/index': 'src/http/index.ts',
       'store/postgres': 'src/store/postgres.ts',

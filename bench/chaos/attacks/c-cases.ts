@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { recomputeCharge } from '../../../packages/credits/src/core/charge.ts'
+import { recomputeCharge } from '../../../packages/credits/src/core/pricing/charge.ts'
 import { createCredits } from '../../../packages/credits/src/credits.ts'
 import type { Arena, Attack } from '../harness/attack.ts'
 import type { Field } from '../harness/field.ts'

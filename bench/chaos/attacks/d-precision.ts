@@ -1,6 +1,6 @@
 import { createClient } from '@supabase/supabase-js'
-import { calculateCredits } from '../../../packages/credits/src/core/calculate.ts'
-import { estimateCharge } from '../../../packages/credits/src/core/estimate.ts'
+import { calculateCredits } from '../../../packages/credits/src/core/pricing/calculate.ts'
+import { estimateCharge } from '../../../packages/credits/src/core/pricing/estimate.ts'
 import type { Attack } from '../harness/attack.ts'
 import { amountOf, micros, sleep } from '../harness/operations.ts'
 import type { Random } from '../harness/random.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
+import type { Credits } from '../../../packages/credits/src/credits/types.ts'
 import { createCredits } from '../../../packages/credits/src/credits.ts'
-import type { Credits } from '../../../packages/credits/src/credits-types.ts'
 import type { Arena, Attack } from '../harness/attack.ts'
 import type { Field } from '../harness/field.ts'
 import { ask } from '../harness/operations.ts'

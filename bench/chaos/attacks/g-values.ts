@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { Credits } from '../../../packages/credits/src/credits-types.ts'
+import type { Credits } from '../../../packages/credits/src/credits/types.ts'
 
 /** Values that break parsers, comparisons, encodings and filters. */
 const POISON: readonly unknown[] = [

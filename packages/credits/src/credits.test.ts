@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { CreditError } from './core/errors.ts'
+import type { Credits, CreditsOptions } from './credits/types.ts'
 import { createCredits, reserve, settle } from './credits.ts'
-import type { Credits, CreditsOptions } from './credits-types.ts'
 import { memoryStore } from './store/memory.ts'
 import type { CreditStore } from './store/port.ts'
 

@@ -18,7 +18,7 @@ import type {
   ReserveInput,
   ReserveResult,
   SettleInput,
-} from './credits-types.ts'
+} from './credits/types.ts'
 import type { CreditStore, ReservationResult, SettleResult } from './store/port.ts'
 
 /**

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { calculateCredits } from '../../src/core/calculate.ts'
-import type { Charge } from '../../src/core/charge.ts'
 import { CreditError } from '../../src/core/errors.ts'
-import type { Usage } from '../../src/core/usage.ts'
+import { calculateCredits } from '../../src/core/pricing/calculate.ts'
+import type { Charge } from '../../src/core/pricing/charge.ts'
+import type { Usage } from '../../src/core/pricing/usage.ts'
 
 const folder = new URL('../../../../supabase/rates/', import.meta.url)
 

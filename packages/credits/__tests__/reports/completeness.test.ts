@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { selectRate } from '../../src/core/rates.ts'
+import { selectRate } from '../../src/core/pricing/rates.ts'
 import type { PricingSnapshot } from '../../src/store/port.ts'
 import { closeStack, type Ground, openGround } from './ground.ts'
 

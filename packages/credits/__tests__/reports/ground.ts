@@ -1,7 +1,7 @@
 import { type ClonedDatabase, type Stack, startStack } from '@layers/local-stack'
 import type pg from 'pg'
+import type { Credits, CreditsOptions } from '../../src/credits/types.ts'
 import { createCredits } from '../../src/credits.ts'
-import type { Credits, CreditsOptions } from '../../src/credits-types.ts'
 import type { CreditStore } from '../../src/store/port.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { openPool, signUp } from '../store/sql-harness.ts'

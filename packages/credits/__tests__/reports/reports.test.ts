@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { calculateCredits } from '../../src/core/calculate.ts'
 import { CreditError } from '../../src/core/errors.ts'
+import { calculateCredits } from '../../src/core/pricing/calculate.ts'
 import type { ProfitReport } from '../../src/index.ts'
 import { callModel, closeStack, type Ground, openGround, SONNET } from './ground.ts'
 

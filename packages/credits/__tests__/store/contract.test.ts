@@ -3,7 +3,7 @@ import type pg from 'pg'
 import { afterAll, beforeAll, describe, it } from 'vitest'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
-import { describeCreditStore } from '../../src/testing.ts'
+import { describeCreditStore } from '../../src/testing/index.ts'
 import { openPool, serviceClient, sqlHarness } from './sql-harness.ts'
 
 let stack: Stack

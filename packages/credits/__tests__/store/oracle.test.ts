@@ -6,7 +6,7 @@ import { CreditError } from '../../src/core/errors.ts'
 import type { Balance } from '../../src/store/port.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { chargeOf } from '../../src/testing/case.ts'
-import { memoryHarness, type StoreHarness } from '../../src/testing.ts'
+import { memoryHarness, type StoreHarness } from '../../src/testing/index.ts'
 import { openPool, sqlHarness } from './sql-harness.ts'
 
 /**

@@ -2,7 +2,7 @@ import type { Stack } from '@layers/local-stack'
 import { createClient } from '@supabase/supabase-js'
 import pg from 'pg'
 import type { CreditStore } from '../../src/store/port.ts'
-import type { StoreHarness } from '../../src/testing.ts'
+import type { StoreHarness } from '../../src/testing/index.ts'
 
 /** A supabase-js client that may move credits. */
 export function serviceClient(stack: Pick<Stack, 'url' | 'secretKey'>) {

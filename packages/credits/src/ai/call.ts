@@ -1,4 +1,4 @@
-import type { UsageInput } from '../core/normalize-usage.ts'
+import type { UsageInput } from '../core/pricing/normalize-usage.ts'
 import { type Soon, soon } from '../core/soon.ts'
 import { isoTime } from '../core/time.ts'
 import type { ChargeRecord } from '../store/port.ts'

@@ -1,5 +1,5 @@
-import { utf8Bytes } from '../core/input-bound.ts'
-import type { Usage } from '../core/usage.ts'
+import { utf8Bytes } from '../core/pricing/input-bound.ts'
+import type { Usage } from '../core/pricing/usage.ts'
 import type { CallParams, Demand } from './demand.ts'
 import { Inflow } from './inflow.ts'
 

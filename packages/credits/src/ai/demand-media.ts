@@ -1,5 +1,5 @@
-import { boundInputTokens, utf8Bytes } from '../core/input-bound.ts'
-import type { Usage } from '../core/usage.ts'
+import { boundInputTokens, utf8Bytes } from '../core/pricing/input-bound.ts'
+import type { Usage } from '../core/pricing/usage.ts'
 import type { CreditsContext } from './context.ts'
 import type { CallParams, Demand } from './demand.ts'
 import { speech, transcription, translation } from './demand-audio.ts'

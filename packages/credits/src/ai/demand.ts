@@ -1,5 +1,5 @@
-import { boundInputTokens } from '../core/input-bound.ts'
-import type { Usage } from '../core/usage.ts'
+import { boundInputTokens } from '../core/pricing/input-bound.ts'
+import type { Usage } from '../core/pricing/usage.ts'
 import type { CreditsContext } from './context.ts'
 import type { Extent } from './demand-audio.ts'
 import { mediaDemand } from './demand-media.ts'

@@ -1,7 +1,7 @@
 import { fromUnits, toUnits } from '../core/money.ts'
 import { type Soon, soon } from '../core/soon.ts'
 import type { Desk, DeskRows } from '../credits/desk.ts'
-import type { EstimateUsage } from '../credits-types.ts'
+import type { EstimateUsage } from '../credits/types.ts'
 import type { CreditsContext } from './context.ts'
 import type { Demand } from './demand.ts'
 

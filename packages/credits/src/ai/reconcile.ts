@@ -1,6 +1,6 @@
-import { chooseReportedCost, exactAmount, readGatewayCosts } from '../core/gateway-costs.ts'
 import { creditsOfUsd } from '../core/money.ts'
-import type { Credits } from '../credits-types.ts'
+import { chooseReportedCost, exactAmount, readGatewayCosts } from '../core/pricing/gateway-costs.ts'
+import type { Credits } from '../credits/types.ts'
 import { creditsOf, micros } from './quote.ts'
 
 /** A charge that was made from an estimate, with what its correction needs. */

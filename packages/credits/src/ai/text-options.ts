@@ -1,4 +1,4 @@
-import { boundInputTokens } from '../core/input-bound.ts'
+import { boundInputTokens } from '../core/pricing/input-bound.ts'
 import { type Soon, soon } from '../core/soon.ts'
 import { rateIdOf } from './context.ts'
 import { demandOf } from './demand.ts'

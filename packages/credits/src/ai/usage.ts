@@ -1,4 +1,4 @@
-import type { UsageInput } from '../core/normalize-usage.ts'
+import type { UsageInput } from '../core/pricing/normalize-usage.ts'
 import type { CallParams, Demand } from './demand.ts'
 import type { Modality } from './sdk.ts'
 

@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { parse } from 'csv-parse'
-import type { ReportedCall } from '../core/drift.ts'
 import { CreditError } from '../core/errors.ts'
 import { invalidInput } from '../core/money.ts'
+import type { ReportedCall } from '../core/reports/cost-comparison.ts'
 
 /** Names under which exports keep the two columns that matter, likeliest first. */
 const ID_COLUMNS = ['generation_id', 'generationid', 'generation', 'request_id', 'requestid', 'id']

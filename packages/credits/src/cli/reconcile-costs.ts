@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { invalidInput } from '../core/money.ts'
 import type { PeriodInput, ReconcileSpendInput } from '../credits/report-types.ts'
-import type { Credits } from '../credits-types.ts'
+import type { Credits } from '../credits/types.ts'
 import { command, databaseArgs, type ExitCode, type Output } from './command.ts'
 import { type CostExport, readCostExport } from './cost-export.ts'
 import { withCreditsOf } from './database.ts'

@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty'
 import { invalidInput, mul } from '../core/money.ts'
-import type { ProfitGroup, ProfitTotals } from '../core/profit.ts'
+import type { ProfitGroup, ProfitTotals } from '../core/reports/profit.ts'
 import { command, databaseArgs } from './command.ts'
 import { withCreditsOf } from './database.ts'
 import { periodArgs, periodOf } from './period.ts'

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { add } from '../core/money.ts'
-import { type VerifiableCharge, verifyCharge } from '../core/verify-charge.ts'
+import { type VerifiableCharge, verifyCharge } from '../core/pricing/verify-charge.ts'
 import { createCredits } from '../credits.ts'
 import { postgresStore } from '../store/postgres.ts'
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { parseModelList } from '../core/feed.ts'
 import { invalidInput, sub } from '../core/money.ts'
+import { parseModelList } from '../core/price-list/parse.ts'
 import type { WhatIfInput } from '../credits/report-types.ts'
 import { command, databaseArgs } from './command.ts'
 import { withCreditsOf } from './database.ts'

@@ -1,10 +1,10 @@
 import { uuidFor } from '../core/ids.ts'
 import { parseOrThrow } from '../core/money.ts'
-import type { Credits } from '../credits-types.ts'
 import type { CreditStore } from '../store/port.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { inputs } from './inputs.ts'
 import { explain, idFor } from './spend.ts'
+import type { Credits } from './types.ts'
 
 type Books = Pick<Credits, 'grant' | 'refund' | 'adjust' | 'getBalance' | 'getHistory'>
 

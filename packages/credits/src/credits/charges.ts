@@ -1,7 +1,4 @@
-import { calculateTotals } from '../core/calculate.ts'
-import type { CostUnits } from '../core/charge.ts'
 import { CreditError } from '../core/errors.ts'
-import { type Bound, boundCharge } from '../core/estimate.ts'
 import {
   CREDIT_PLACES,
   creditsOfUsd,
@@ -11,10 +8,13 @@ import {
   toUnits,
   USD_PLACES,
 } from '../core/money.ts'
-import type { Usage } from '../core/usage.ts'
-import type { EstimateResult, EstimateUsage, PriceInput } from '../credits-types.ts'
+import { calculateTotals } from '../core/pricing/calculate.ts'
+import type { CostUnits } from '../core/pricing/charge.ts'
+import { type Bound, boundCharge } from '../core/pricing/estimate.ts'
+import type { Usage } from '../core/pricing/usage.ts'
 import type { ChargeRecord, Metadata, RateRow } from '../store/port.ts'
 import type { CallPricing } from './prices.ts'
+import type { EstimateResult, EstimateUsage, PriceInput } from './types.ts'
 
 /** Clamp of a call to a model of which nothing is known. */
 const UNKNOWN_OUTPUT_TOKENS = 4096

@@ -1,14 +1,14 @@
 import { CREDIT_PLACES, parseOrThrow, toUnits } from '../core/money.ts'
+import type { Usage } from '../core/pricing/usage.ts'
 import { slot } from '../core/slot.ts'
 import { type Soon, soon } from '../core/soon.ts'
-import type { Usage } from '../core/usage.ts'
-import type { Credits, EstimateUsage, PriceInput, PricingScope, ReserveInput, ReserveResult } from '../credits-types.ts'
 import type { ChargeRecord, SettleResult } from '../store/port.ts'
 import { boundWith, type CallBound, chargeRecord } from './charges.ts'
 import { inputs } from './inputs.ts'
 import { priced } from './priced.ts'
 import type { CallPricing } from './prices.ts'
 import { close, hold, type SpendContext } from './spend.ts'
+import type { Credits, EstimateUsage, PriceInput, PricingScope, ReserveInput, ReserveResult } from './types.ts'
 
 /** Who makes a call, and for what: it decides the margin. */
 export interface Caller {

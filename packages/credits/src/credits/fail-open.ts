@@ -1,7 +1,7 @@
 import { CreditError } from '../core/errors.ts'
 import { add, compare, sub } from '../core/money.ts'
-import type { FailOpenOptions } from '../credits-types.ts'
 import type { Balance, CreditStore, ReservationResult, StoreReserveInput } from '../store/port.ts'
+import type { FailOpenOptions } from './types.ts'
 
 const SMALLEST = '0.000001'
 

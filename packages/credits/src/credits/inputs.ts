@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { creditsSchema, isZero, percentSchema, signedCreditsSchema, usdSchema } from '../core/money.ts'
-import { isStorableJson, isStorableText } from '../core/storable.ts'
+import { isStorableJson, isStorableText } from '../core/pricing/storable.ts'
 import type { ChargeRecord } from '../store/port.ts'
 import { isPriced } from './priced.ts'
 

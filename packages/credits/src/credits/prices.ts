@@ -1,12 +1,12 @@
 import { CreditError } from '../core/errors.ts'
 import { invalidInput } from '../core/money.ts'
-import { normalizeUsage, type UsageInput } from '../core/normalize-usage.ts'
+import { normalizeUsage, type UsageInput } from '../core/pricing/normalize-usage.ts'
 import { slot } from '../core/slot.ts'
 import { type Soon, soon } from '../core/soon.ts'
-import type { FrozenPricing, Pricing, PricingScope } from '../credits-types.ts'
 import type { Balance, ChargeRecord, CreditStore, Metadata, RateRow, Reservation } from '../store/port.ts'
 import { chargeRecord, manualCharge } from './charges.ts'
 import type { PricingCache } from './pricing-cache.ts'
+import type { FrozenPricing, Pricing, PricingScope } from './types.ts'
 
 const MOST_REMEMBERED = 10_000
 const PLAN_LIFE_MS = 60_000

@@ -1,9 +1,9 @@
 import { CreditError } from '../core/errors.ts'
-import { selectMargin } from '../core/margins.ts'
-import { requireRate } from '../core/rates.ts'
+import { selectMargin } from '../core/pricing/margins.ts'
+import { requireRate } from '../core/pricing/rates.ts'
 import type { Soon } from '../core/soon.ts'
-import type { FrozenPricing, Pricing } from '../credits-types.ts'
 import type { CreditStore, MarginRow, PricingSnapshot } from '../store/port.ts'
+import type { FrozenPricing, Pricing } from './types.ts'
 
 /** After a failed refresh the old prices serve on; this is how long until the next try. */
 const RETRY_AFTER_MS = 5_000

@@ -1,6 +1,5 @@
 import { parseOrThrow } from '../core/money.ts'
-import { normalizeUsage } from '../core/normalize-usage.ts'
-import type { Credits, EstimateInput, EstimateResult, Margins, PriceInput } from '../credits-types.ts'
+import { normalizeUsage } from '../core/pricing/normalize-usage.ts'
 import type { ChargeRecord, CreditStore, MarginRow } from '../store/port.ts'
 import { chargeRecord, estimateWith } from './charges.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
@@ -8,6 +7,7 @@ import { inputs } from './inputs.ts'
 import { priced } from './priced.ts'
 import type { Prices } from './prices.ts'
 import type { PricingCache } from './pricing-cache.ts'
+import type { Credits, EstimateInput, EstimateResult, Margins, PriceInput } from './types.ts'
 
 type Rates = Pick<
   Credits,

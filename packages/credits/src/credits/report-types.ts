@@ -1,7 +1,7 @@
-import type { Drift, Reconciliation, ReportedCall } from '../core/drift.ts'
-import type { ProfitReport } from '../core/profit.ts'
-import type { SpendReconciliation } from '../core/spend-report.ts'
-import type { WhatIfReport } from '../core/what-if.ts'
+import type { Drift, Reconciliation, ReportedCall } from '../core/reports/cost-comparison.ts'
+import type { ProfitReport } from '../core/reports/profit.ts'
+import type { SpendReconciliation } from '../core/reports/spend-comparison.ts'
+import type { WhatIfReport } from '../core/reports/what-if.ts'
 import type { MarginScope, StoredCharge } from '../store/port.ts'
 
 /** What an operator asks of the ledger: the part of `Credits` that shows cost, margin and provider ids. */

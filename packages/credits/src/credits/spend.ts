@@ -2,7 +2,6 @@ import { CreditError } from '../core/errors.ts'
 import { uuidFor, uuidv7 } from '../core/ids.ts'
 import { parseOrThrow } from '../core/money.ts'
 import type { Soon } from '../core/soon.ts'
-import type { Credits, ErrorContext, ReserveInput, ReserveResult } from '../credits-types.ts'
 import type {
   CaptureResult,
   ChargeRecord,
@@ -16,6 +15,7 @@ import { againIfBusy, unlessBusy, withDetails } from './errors.ts'
 import type { FailOpen } from './fail-open.ts'
 import { inputs } from './inputs.ts'
 import type { CallPricing, Prices } from './prices.ts'
+import type { Credits, ErrorContext, ReserveInput, ReserveResult } from './types.ts'
 
 /** What the spending use cases work with. */
 export interface SpendContext {

@@ -1,6 +1,6 @@
-import { diffRates, type GuardRails, type HeldChange, type RateChange, type RateDiff } from '../core/diff-rates.ts'
-import { parseModelList, type RateCandidate } from '../core/feed.ts'
 import { invalidInput } from '../core/money.ts'
+import { diffRates, type GuardRails, type HeldChange, type RateChange, type RateDiff } from '../core/price-list/diff.ts'
+import { parseModelList, type RateCandidate } from '../core/price-list/parse.ts'
 import type { CreditStore, NewRateRow, PricingSnapshot, RateRow } from '../store/port.ts'
 import { type RateSource, readRateSource } from './rate-source.ts'
 import { inForce } from './reports.ts'

@@ -1,6 +1,6 @@
 import { CreditError } from '../core/errors.ts'
 import { add, sub } from '../core/money.ts'
-import type { Credits } from '../credits-types.ts'
+import type { Credits } from '../credits/types.ts'
 import type { Balance, MarginRow, MarginScope, PricingSnapshot, Transaction } from '../store/port.ts'
 import { authorize, type CreditsUser, type RouteOptions, readJson, readQuery } from './guard.ts'
 import { getDrift, getReport, getWhatIf } from './reports.ts'

@@ -1,4 +1,4 @@
-import type { Usage } from '../core/usage.ts'
+import type { Usage } from '../core/pricing/usage.ts'
 import type { CostSource, Metadata } from './port.ts'
 
 /** One usage transaction with the operator's figures. */

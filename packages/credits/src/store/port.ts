@@ -1,4 +1,4 @@
-import type { Usage } from '../core/usage.ts'
+import type { Usage } from '../core/pricing/usage.ts'
 import type { ChargesPage, StoreChargesInput } from './port-charges.ts'
 
 export type * from './port-charges.ts'

@@ -1,0 +1,156 @@
+import * as z from 'zod'
+import { invalidInput, isZero, parseOrThrow } from '../money.ts'
+import { type GatewayPricing, parsePricing } from '../pricing/schema.ts'
+
+/** A model's price as some source delivers it, before it becomes a row of `credit_rates`. */
+export interface RateCandidate {
+  modelId: string
+  type: string
+  /** The price object as delivered; null when there is no price. */
+  pricing: GatewayPricing | null
+  known: boolean
+  contextWindow: number | null
+  maxOutputTokens: number | null
+  /** Price dimensions that this version does not know. */
+  unknownKeys: string[]
+  /** The source leaves out tiers, searches and other modalities: it can confirm a price, not replace one. */
+  partial: boolean
+}
+
+// The gateway's own list has renamed this type.
+const TYPE_NAMES = new Map([['evaluation', 'decision']])
+const NOT_PRICES = new Set(['varies_by_provider', 'peak_pricing'])
+
+const limit = z.int().min(0).max(1_000_000_000_000).nullish()
+const modelId = z.string().min(1).max(255)
+
+const modelList = z.object({
+  data: z
+    .array(
+      z.looseObject({
+        id: modelId,
+        type: z.string().min(1).max(64),
+        pricing: z.unknown().optional(),
+        context_window: limit,
+        max_tokens: limit,
+      }),
+    )
+    .min(1),
+})
+
+const availableModels = z.object({
+  models: z
+    .array(
+      z.looseObject({
+        id: modelId,
+        modelType: z.string().min(1).max(64).nullish(),
+        pricing: z
+          .looseObject({
+            input: z.string(),
+            output: z.string(),
+            cachedInputTokens: z.string().nullish(),
+            cacheCreationInputTokens: z.string().nullish(),
+          })
+          .nullish(),
+      }),
+    )
+    .min(1),
+})
+
+/** The type under its current name. */
+export function typeName(type: string): string {
+  return TYPE_NAMES.get(type) ?? type
+}
+
+/**
+ * Whether a price object says what a model costs. An empty one does not; nor does one that is all zeros, unless the
+ * model's name says that it is free: lists print 0 where they do not know.
+ */
+export function isPriced(model: string, pricing: GatewayPricing): boolean {
+  const amounts = amountsOf(pricing)
+  if (amounts.length === 0) return false
+  return model.endsWith('-free') || amounts.some((amount) => !isZero(amount))
+}
+
+function amountsOf(value: unknown): string[] {
+  if (typeof value === 'string') return /^[0-9.]+$/.test(value) ? [value] : []
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([key, entry]) => (NOT_PRICES.has(key) ? [] : amountsOf(entry)))
+}
+
+/** A checked candidate from a raw price object. */
+export function candidate(input: {
+  modelId: string
+  type: string
+  pricing: unknown
+  path: string
+  contextWindow?: number | null | undefined
+  maxOutputTokens?: number | null | undefined
+  partial?: boolean
+}): RateCandidate {
+  const { pricing, unknownKeys } = parsePricing(input.pricing ?? {}, input.path)
+  const known = isPriced(input.modelId, pricing)
+  return {
+    modelId: input.modelId,
+    type: typeName(input.type),
+    pricing: known ? pricing : null,
+    known,
+    contextWindow: input.contextWindow || null,
+    maxOutputTokens: input.maxOutputTokens || null,
+    unknownKeys,
+    partial: input.partial ?? false,
+  }
+}
+
+/**
+ * Reads the AI Gateway's `GET /v1/models` answer, or what `gateway.getAvailableModels()` returns (which has only
+ * four of the prices, so its candidates are `partial`). One bad row refuses the whole list: half a price list is
+ * worse than yesterday's.
+ *
+ * @throws CreditError `INVALID_INPUT` with the path of the first fault, e.g. `data[12].pricing.input`
+ * @example const next = parseModelList(await (await fetch('https://ai-gateway.vercel.sh/v1/models')).json())
+ */
+export function parseModelList(raw: unknown): RateCandidate[] {
+  const rows = rowsOf(raw)
+  const places = new Map<string, number>()
+  for (const [index, { modelId }] of rows.entries()) {
+    const first = places.get(modelId)
+    // Nobody can say which of two prices is meant.
+    if (first !== undefined) throw invalidInput(`${listName(raw)}[${index}].id`, `${modelId} is at ${first} already`)
+    places.set(modelId, index)
+  }
+  return rows
+}
+
+function listName(raw: unknown): 'models' | 'data' {
+  return typeof raw === 'object' && raw !== null && 'models' in raw ? 'models' : 'data'
+}
+
+function rowsOf(raw: unknown): RateCandidate[] {
+  if (listName(raw) === 'models') {
+    return parseOrThrow(availableModels, raw).models.map(({ id, modelType, pricing }, index) =>
+      candidate({
+        modelId: id,
+        type: modelType ?? 'language',
+        pricing: pricing && {
+          input: pricing.input,
+          output: pricing.output,
+          ...(pricing.cachedInputTokens != null && { input_cache_read: pricing.cachedInputTokens }),
+          ...(pricing.cacheCreationInputTokens != null && { input_cache_write: pricing.cacheCreationInputTokens }),
+        },
+        path: `models[${index}].pricing`,
+        partial: true,
+      }),
+    )
+  }
+  return parseOrThrow(modelList, raw).data.map((model, index) =>
+    candidate({
+      modelId: model.id,
+      type: model.type,
+      pricing: model.pricing,
+      path: `data[${index}].pricing`,
+      contextWindow: model.context_window,
+      maxOutputTokens: model.max_tokens,
+    }),
+  )
+}
