@@ -35,7 +35,8 @@ import type { CreditStore, ReservationResult, SettleResult } from './store/port.
  */
 export function createCredits(options: CreditsOptions): Credits {
   const { store, pricingTtlSeconds, failOpen: open, unknownModels, ...settings } = checked(options)
-  const onError = (error: unknown, context: ErrorContext): void => options.onError?.(asCreditError(error), context)
+  const report = options.onError ?? logError
+  const onError = (error: unknown, context: ErrorContext): void => report(asCreditError(error), context)
   const cache = pricingCache({
     store,
     ttlSeconds: pricingTtlSeconds,
@@ -51,8 +52,20 @@ export function createCredits(options: CreditsOptions): Credits {
     failOpen: open && failOpen(store, open),
     onError,
   }
-  const credits = { ...spending(context), ...books(store), ...rates(store, cache, priced), ...reports(store) }
+  const credits = {
+    ...spending(context),
+    ...books(store),
+    ...rates(store, cache, priced),
+    ...reports(store),
+    onError: report,
+  }
   return withDesk(credits, context)
+}
+
+/** The default `onError`: what costs money must not fail in silence. */
+function logError(error: CreditError, context: ErrorContext): void {
+  // biome-ignore lint/suspicious/noConsole: the default handler, used where the app has set none
+  console.error('credits:', error, context)
 }
 
 function checked(options: CreditsOptions) {

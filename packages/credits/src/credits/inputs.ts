@@ -120,6 +120,7 @@ export const inputs = {
       error: 'an estimate needs a model',
     }),
   extend: z.strictObject({
+    userId: id.optional(),
     reservationId: id,
     amount: positive,
     minimumAmount: positive.optional(),
@@ -129,15 +130,16 @@ export const inputs = {
   capture: z
     .strictObject({
       ...chargeChoice,
+      userId: id.optional(),
       reservationId: id,
       idempotencyKey: text(255),
       extend: z.strictObject({ amount: positive, minimumAmount: positive.optional(), ttlSeconds }).optional(),
     })
     .refine((input) => given(input) === 1, { path: ['amount'], error: 'give one of amount, usage, charge' }),
   settle: z
-    .strictObject({ ...chargeChoice, reservationId: id })
+    .strictObject({ ...chargeChoice, userId: id.optional(), reservationId: id })
     .refine((input) => given(input) <= 1, { path: ['amount'], error: 'give at most one of amount, usage, charge' }),
-  reservation: z.strictObject({ reservationId: id }),
+  reservation: z.strictObject({ userId: id.optional(), reservationId: id }),
   grant: z.strictObject({
     userId: id,
     amount: positive,
@@ -168,6 +170,7 @@ export const inputs = {
   }),
   page: z.strictObject(page),
   estimate: z.strictObject({ ...scopeFields, ...estimateFields }),
+  findPricing: z.strictObject({ ...scopeFields, rateId: id.optional(), marginId: id.optional() }),
   price: z.strictObject({
     ...scopeFields,
     usage,

@@ -7,11 +7,27 @@ import { inputs } from './inputs.ts'
 import { priced } from './priced.ts'
 import type { Prices } from './prices.ts'
 import type { PricingCache } from './pricing-cache.ts'
-import type { Credits, EstimateInput, EstimateResult, Margins, PriceInput } from './types.ts'
+import type {
+  CallPricing,
+  Credits,
+  EstimateInput,
+  EstimateResult,
+  FindPricingInput,
+  Margins,
+  PriceInput,
+} from './types.ts'
 
 type Rates = Pick<
   Credits,
-  'price' | 'estimate' | 'pricing' | 'getMargins' | 'setMargin' | 'removeMargin' | 'getMarginAudit' | 'getRateHistory'
+  | 'price'
+  | 'estimate'
+  | 'pricing'
+  | 'findPricing'
+  | 'getMargins'
+  | 'setMargin'
+  | 'removeMargin'
+  | 'getMarginAudit'
+  | 'getRateHistory'
 >
 
 /** Prices and margins. */
@@ -20,6 +36,7 @@ export function rates(store: CreditStore, cache: PricingCache, prices: Prices): 
     price: (input) => price(prices, input),
     estimate: (input) => estimate(prices, input),
     pricing: async () => cache.current(),
+    findPricing: (input) => findPricing(prices, input),
     getMargins: async () => overview(await store.getPricing()),
     async setMargin(input) {
       const margin = parseOrThrow(inputs.setMargin, input)
@@ -54,6 +71,15 @@ async function price(prices: Prices, input: PriceInput): Promise<ChargeRecord> {
     : // A rate is not needed when the gateway said what the call cost.
       await prices.find({ model, feature, planId, userId }, reported !== undefined)
   return priced(chargeRecord({ ...call, usage: normalizeUsage(call.usage).usage }, rows))
+}
+
+async function findPricing(prices: Prices, input: FindPricingInput): Promise<CallPricing> {
+  const { rateId, marginId, ...scope } = parseOrThrow(inputs.findPricing, input)
+  const frozen = rateId !== undefined && marginId !== undefined
+  const { rate, ceilingCredits, margin, marginPercent } = frozen
+    ? await prices.frozen(rateId, marginId)
+    : await prices.find(scope)
+  return { rate: rate ?? null, margin, marginPercent, ceilingCredits: ceilingCredits ?? null }
 }
 
 async function estimate(prices: Prices, input: EstimateInput): Promise<EstimateResult> {

@@ -119,6 +119,14 @@ export interface Credits extends CreditsReports {
   estimate(input: EstimateInput): Promise<EstimateResult>
   /** Rates and margins as cached. Waits for the store only the first time. */
   pricing(): Promise<Pricing>
+  /**
+   * The rate and margin that price a call: the frozen ones when `rateId` and `marginId` are given, else those in force.
+   *
+   * @throws CreditError `UNKNOWN_MODEL` when no price is known and no ceiling is configured, `CONFIG_INVALID`
+   */
+  findPricing(input: FindPricingInput): Promise<CallPricing>
+  /** Receives errors that reach no caller: the `onError` of `createCredits`, else `console.error`. */
+  readonly onError: (error: CreditError, context: ErrorContext) => void
 
   /** Margins in force, and those that are scheduled. Always read from the store. */
   getMargins(): Promise<Margins>
@@ -162,6 +170,8 @@ export interface ReserveResult extends ReservationResult {
 
 /** Arguments of `extend`. */
 export interface ExtendInput {
+  /** Whose reservation it is. */
+  userId?: string | undefined
   reservationId: string
   amount: string
   /** Be content with as little as this. Default: all or nothing. */
@@ -186,6 +196,8 @@ export interface ChargeInput extends Tagged {
 
 /** Arguments of `capture`: exactly one of `amount`, `usage`, `charge`. */
 export interface CaptureInput extends ChargeInput {
+  /** Whose reservation it is. */
+  userId?: string | undefined
   reservationId: string
   /** Unique within the reservation: the step's or generation's id. */
   idempotencyKey: string
@@ -195,11 +207,15 @@ export interface CaptureInput extends ChargeInput {
 
 /** Arguments of `settle`: one of `amount`, `usage`, `charge`, or none to close with what was captured. */
 export interface SettleInput extends ChargeInput {
+  /** Whose reservation it is. */
+  userId?: string | undefined
   reservationId: string
 }
 
 /** Arguments of `release`. */
 export interface ReleaseInput {
+  /** Whose reservation it is. */
+  userId?: string | undefined
   reservationId: string
 }
 
@@ -288,6 +304,22 @@ export interface PricingScope {
   feature?: string | undefined
   planId?: string | undefined
   userId?: string | undefined
+}
+
+/** Arguments of `findPricing`. */
+export interface FindPricingInput extends PricingScope {
+  rateId?: string | undefined
+  marginId?: string | undefined
+}
+
+/** The rate and margin that price a call. */
+export interface CallPricing {
+  /** Null: no price is known; `ceilingCredits` is charged unless the provider reports the cost. */
+  rate: RateRow | null
+  margin: MarginRow
+  marginPercent: string
+  /** Ceiling of {@link UnknownModelOptions}; null where models without a price are refused. */
+  ceilingCredits: string | null
 }
 
 /** Arguments of `estimate`. */
