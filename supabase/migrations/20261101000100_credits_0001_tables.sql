@@ -158,6 +158,7 @@ create table if not exists public.credit_plans (
   monthly_credits numeric(20, 6) not null,
   rollover_limit numeric(20, 6) not null default 0,
   overage_limit numeric(20, 6) not null default 0,
+  reversal_debt boolean not null default true,
   sort_order integer not null default 0,
   created_at timestamptz not null default now(),
   constraint credit_plans_pkey primary key (id),
@@ -180,6 +181,9 @@ comment on column public.credit_plans.rollover_limit is
   'Most unused plan credits carried into the next period; 0: none.';
 comment on column public.credit_plans.overage_limit is
   'Most credits an account may spend past its credits, as a recorded debt; 0: overage is off.';
+comment on column public.credit_plans.reversal_debt is
+  'Whether credits that were spent before their grant is reversed become a debt; false: '
+  'uncollected.';
 alter table public.credit_plans enable row level security;
 drop policy if exists credit_plans_select on public.credit_plans;
 create policy credit_plans_select on public.credit_plans
