@@ -252,6 +252,7 @@ create index if not exists credit_transactions_account_id_reverses_id_idx
 -- condition would cost more, because Postgres evaluates it for every row.
 create index if not exists credit_transactions_created_at_idx
   on public.credit_transactions (created_at);
+-- guard append-only {
 create or replace trigger credit_transactions_erasing_only
   before update on public.credit_transactions
   for each row execute function credits_private.allow_erasing_only();
@@ -261,6 +262,7 @@ create or replace trigger credit_transactions_append_only
 create or replace trigger credit_transactions_no_truncate
   before truncate on public.credit_transactions
   for each statement execute function credits_private.refuse_change();
+-- } append-only
 alter table public.credit_transactions enable row level security;
 drop policy if exists credit_transactions_select on public.credit_transactions;
 create policy credit_transactions_select on public.credit_transactions for select to authenticated
@@ -287,6 +289,7 @@ comment on column public.credit_transaction_costs.charge is
 comment on column public.credit_transaction_costs.actor_id is
   'The admin behind a manual operation.';
 comment on column public.credit_transaction_costs.reason is 'Why the admin did it. Free text.';
+-- guard append-only {
 create or replace trigger credit_transaction_costs_erasing_only
   before update on public.credit_transaction_costs
   for each row execute function credits_private.allow_erasing_only();
@@ -296,6 +299,7 @@ create or replace trigger credit_transaction_costs_append_only
 create or replace trigger credit_transaction_costs_no_truncate
   before truncate on public.credit_transaction_costs
   for each statement execute function credits_private.refuse_change();
+-- } append-only
 alter table public.credit_transaction_costs enable row level security;
 drop policy if exists credit_transaction_costs_select on public.credit_transaction_costs;
 create policy credit_transaction_costs_select on public.credit_transaction_costs

@@ -130,7 +130,8 @@ declare
 begin
   select balance.* into account from public.credit_balances balance
   where balance.account_id = p_account_id
-  for update; -- guard: lock-account
+  for update -- guard: lock-account
+  ;
   return account;
 end;
 $$;
