@@ -268,16 +268,19 @@ describe('a fault in the credits schema', () => {
     ],
   }
 
-  it.each(Object.entries(FAULTS))('never fails a signup, and is healed exactly once: %s', async (_, [fault, repair]) => {
-    await database.admin.query(fault)
-    const userId = await signUp(database)
-    await database.admin.query(repair)
-    const healed = await call(database.service, 'credits_reconcile', { p_apply: true })
-    expect(healed).toMatchObject({ applied: true, signupGrants: 1, accountsFailed: 0 })
-    expect(await accounts(userId)).toMatchObject([{ user_id: userId, version: '1' }])
-    expect(await available(userId)).toBe('50')
-    expect(await call(database.service, 'credits_reconcile')).toMatchObject({ accountsToOpen: [] })
-  })
+  it.each(Object.entries(FAULTS))(
+    'never fails a signup, and is healed exactly once: %s',
+    async (_, [fault, repair]) => {
+      await database.admin.query(fault)
+      const userId = await signUp(database)
+      await database.admin.query(repair)
+      const healed = await call(database.service, 'credits_reconcile', { p_apply: true })
+      expect(healed).toMatchObject({ applied: true, signupGrants: 1, accountsFailed: 0 })
+      expect(await accounts(userId)).toMatchObject([{ user_id: userId, version: '1' }])
+      expect(await available(userId)).toBe('50')
+      expect(await call(database.service, 'credits_reconcile')).toMatchObject({ accountsToOpen: [] })
+    },
+  )
 
   it('is healed by the first use of the account as well', async () => {
     await database.admin.query('alter table public.credit_balances rename to elsewhere')
