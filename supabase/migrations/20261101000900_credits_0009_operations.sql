@@ -5,11 +5,6 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
--- Finds the accounts with due work. The column changes a few times an hour, not with every call, so
--- nearly all updates of an account stay HOT.
-create index if not exists credit_balances_next_due_at_idx
-  on public.credit_balances (next_due_at);
-
 create or replace function public.credits_expire_due(p_limit integer default 500)
 returns jsonb
 language plpgsql

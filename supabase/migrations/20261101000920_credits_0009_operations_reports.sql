@@ -204,10 +204,6 @@ comment on function credits_private.read_position(jsonb, timestamptz) is
 
 -- ------------------------------------------------------------------------------------ Estimates
 
--- Only estimates are in it: the work list stays short however long the ledger is.
-create index if not exists credit_transactions_estimated_idx
-  on public.credit_transactions (account_id, version) where estimated;
-
 create or replace function public.credits_get_estimates(
   p_limit integer default 1000, p_after jsonb default null)
 returns jsonb
@@ -279,10 +275,6 @@ comment on function credits_private.estimate_json(public.credit_transactions, js
   'One estimated charge of credits_get_estimates.';
 
 -- ----------------------------------------------------------------------- Expired reservations
-
--- Rows come in the order of time, so the index is a few pages, and closing a reservation stays HOT.
-create index if not exists credit_reservations_created_at_idx
-  on public.credit_reservations using brin (created_at);
 
 create or replace function public.credits_get_expired_reservations(
   p_from timestamptz default null,
