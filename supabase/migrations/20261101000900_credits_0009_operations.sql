@@ -42,7 +42,7 @@ begin
       accounts_failed := accounts_failed + 1;
     -- } one-account-alone
     end;
-    -- What is locked here is free again soon, whatever the limit.
+    -- What is locked here is free again within half a second, with any limit.
     exit when clock_timestamp() > now_at + interval '500 milliseconds';
   end loop;
   return jsonb_build_object(
