@@ -23,7 +23,7 @@ begin
   -- guard one-scheduler {
   -- A second scheduler has nothing to do.
   if not pg_try_advisory_xact_lock(hashtextextended('credits.expire_due', 0)) then
-    return '{"reservationsExpired": 0, "accountsTouched": 0, "accountsFailed": 0}';
+    return '{"reservationsExpired": 0, "accountsTouched": 0, "accountsFailed": 0}'::jsonb;
   end if;
   -- } one-scheduler
   for due_account in
@@ -89,7 +89,7 @@ set lock_timeout = '800ms'
 as $$
 declare
   owner auth.users;
-  accounts_to_open jsonb := '[]';
+  accounts_to_open jsonb := '[]'::jsonb;
   accounts_failed integer := 0;
   signup_grants bigint := 0;
   accounts_due bigint;

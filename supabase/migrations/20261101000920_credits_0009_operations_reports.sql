@@ -291,13 +291,13 @@ declare
   now_at constant timestamptz := clock_timestamp();
   end_time constant timestamptz := coalesce(p_to, 'infinity');
   after_time timestamptz := coalesce(p_from, '-infinity');
-  after_id uuid := '00000000-0000-0000-0000-000000000000';
+  after_id uuid := '00000000-0000-0000-0000-000000000000'::uuid;
 begin
   perform credits_private.check_limit(p_limit, 5000);
   if p_after is not null then
     begin
-      after_time := p_after ->> 'createdAt';
-      after_id := p_after ->> 'reservationId';
+      after_time := (p_after ->> 'createdAt')::timestamptz;
+      after_id := (p_after ->> 'reservationId')::uuid;
     exception when others then
       after_id := null;
     end;
