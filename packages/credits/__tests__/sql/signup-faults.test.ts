@@ -1,3 +1,5 @@
+import { setTimeout } from 'node:timers/promises'
+import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { balanceOf, call, closeStack, openDatabase, reserve, signUp, type TestDatabase } from './database.ts'
 import { assertInvariants } from './invariants.ts'
@@ -110,6 +112,42 @@ describe('locks', () => {
     await blocker.query('rollback')
     blocker.release()
     for (const userId of users) expect(await available(userId)).toBe('50')
+  })
+
+  it('that are freed one after the other do not add up', async () => {
+    // In the order in which a signup needs them. Each is free before a wait for it alone would end.
+    const tables = [
+      'credits_private.secrets',
+      'public.credit_settings',
+      'public.credit_balances',
+      'credits_private.person_accounts',
+      'credits_private.signup_claims',
+      'public.credit_lots',
+    ]
+    const blockers = await Promise.all(
+      tables.map(async (table) => {
+        const client = new pg.Client({ connectionString: database.dbUrl })
+        await client.connect()
+        await client.query(`begin; lock table ${table} in access exclusive mode`)
+        return client
+      }),
+    )
+    const server = await database.admin.connect()
+    await server.query(`set statement_timeout = '150ms'`)
+    const userId = crypto.randomUUID()
+    const signup = server.query('insert into auth.users (id, email, email_confirmed_at) values ($1, $2, now())', [
+      userId,
+      `${userId}@example.test`,
+    ])
+    const freed = blockers.map(async (client, index) => {
+      await setTimeout(35 * (index + 1))
+      await client.end()
+    })
+    await expect(signup).resolves.toMatchObject({ rowCount: 1 })
+    await Promise.all(freed)
+    await server.query('reset statement_timeout')
+    server.release()
+    expect(await available(userId)).toBe('50')
   })
 
   it('that another signup of the same person has taken do not delay this one', async () => {
