@@ -93,24 +93,19 @@ grant select on public.credit_balances to authenticated, service_role;
 create table if not exists public.credit_lots (
   account_id uuid not null,
   id uuid not null,
-  bucket text not null,
+  bucket credits_private.bucket not null,
   source text not null,
-  priority integer not null,
+  priority credits_private.priority not null,
   amount credits_private.amount not null,
   remaining credits_private.amount not null,
-  -- Not an expression of the index below: the predicate must not change while a lot is used, or no
-  -- update is HOT.
-  used_up boolean not null generated always as (remaining = 0) stored,
+  used_up boolean not null default false,
   expires_at timestamptz not null default 'infinity',
   transaction_id uuid not null,
   version bigint not null,
   created_at timestamptz not null default now(),
   constraint credit_lots_pkey primary key (account_id, id),
   constraint credit_lots_account_id_fkey
-    foreign key (account_id) references public.credit_balances (account_id),
-  constraint credit_lots_bucket_check check (bucket in ('plan', 'add-on')),
-  constraint credit_lots_priority_check check (priority between 0 and 1000),
-  constraint credit_lots_remaining_check check (remaining <= amount)
+    foreign key (account_id) references public.credit_balances (account_id)
 ) with (
   -- A settle rewrites the lot it takes from.
   fillfactor = 50,
@@ -121,7 +116,9 @@ create table if not exists public.credit_lots (
 comment on table public.credit_lots is
   'What is left of each grant. Order of use: plan before add-on, lower priority, earliest expiry, '
   'oldest.';
-comment on column public.credit_lots.used_up is 'Nothing remains.';
+comment on column public.credit_lots.used_up is
+  'Nothing remains. A column of its own for the index below: were remaining in it, no update would '
+  'be HOT.';
 comment on column public.credit_lots.expires_at is 'infinity: never.';
 comment on column public.credit_lots.transaction_id is 'The transaction that made the lot.';
 comment on column public.credit_lots.version is
