@@ -131,11 +131,11 @@ begin
   lot.id := gen_random_uuid();
   lot.expires_at := coalesce(p_expires_at, 'infinity');
   insert into public.credit_lots
-    (account_id, id, bucket, source, priority, amount, remaining, expires_at, transaction_id,
-     version)
+    (account_id, id, bucket, source, priority, amount, remaining, used_up, expires_at,
+     transaction_id, version)
   values
     ((change.account).account_id, lot.id, p_bucket, p_source, p_priority, p_amount, p_amount,
-     lot.expires_at, (change.entry).id, (change.account).version + 1);
+     p_amount = 0, lot.expires_at, (change.entry).id, (change.account).version + 1);
   change.account.next_due_at := least((change.account).next_due_at, lot.expires_at);
   return credits_private.note_lot(change, lot.id, p_bucket, p_amount);
 end;
