@@ -1,4 +1,4 @@
-import { CreditError } from '../core/errors.ts'
+import { CreditError, type CreditErrorCode } from '../core/errors.ts'
 import { creditsOfUsd, mul, usdOfCredits } from '../core/money.ts'
 import { calculateCredits } from '../core/pricing/calculate.ts'
 import type { Charge } from '../core/pricing/charge.ts'
@@ -17,7 +17,7 @@ export type PricedCall = Pick<
   'model' | 'servedModel' | 'feature' | 'reported' | 'estimated' | 'generationId' | 'provider' | 'metadata'
 > & { usage: Usage }
 
-type Totals = Pick<Charge, 'credits' | 'costUsd' | 'pricing'>
+type Totals = Pick<Charge, 'credits' | 'costUsd' | 'pricing' | 'usage' | 'estimated'>
 
 /**
  * Prices one provider call. The gateway's own figure wins over ours, and both are kept, so that drift between
@@ -25,12 +25,14 @@ type Totals = Pick<Charge, 'credits' | 'costUsd' | 'pricing'>
  */
 export function chargeRecord(call: PricedCall, pricing: CallPricing): ChargeRecord {
   const { rate, margin, marginPercent, ceilingCredits } = pricing
-  const { reported, usage } = call
+  const { reported } = call
   const totals =
     rate === undefined
       ? null
       : computed(call, rate, marginPercent, reported !== undefined || ceilingCredits !== undefined)
   const { amount, costUsd, costSource } = amountsOf(call, totals, pricing)
+  // With the counts that were estimated for it, so that the charge can be computed again from its own row.
+  const usage = totals?.usage ?? call.usage
   return {
     amount,
     costUsd,
@@ -65,18 +67,24 @@ function amountsOf(
     return { amount, costUsd, costSource: estimated ? 'estimate' : source }
   }
   if (totals !== null)
-    return { amount: totals.credits, costUsd: totals.costUsd, costSource: estimated ? 'estimate' : 'rate' }
+    return {
+      amount: totals.credits,
+      costUsd: totals.costUsd,
+      costSource: estimated || totals.estimated ? 'estimate' : 'rate',
+    }
   if (ceilingCredits === undefined) throw unknownModel(model)
   const costUsd = usdOfCredits({ credits: ceilingCredits, marginPercent })
   return { amount: ceilingCredits, costUsd, costSource: 'estimate' }
 }
+
+const NOT_PRICED = new Set<CreditErrorCode>(['UNKNOWN_MODEL', 'USAGE_MISSING'])
 
 /** Null when there is no price for what was used, which is only bearable if something else says what it cost. */
 function computed(call: PricedCall, rate: RateRow, marginPercent: string, bearable: boolean): Totals | null {
   try {
     return calculateCredits(call.usage, { rate, marginPercent })
   } catch (error) {
-    if (bearable && CreditError.isInstance(error) && error.code === 'UNKNOWN_MODEL') return null
+    if (bearable && CreditError.isInstance(error) && NOT_PRICED.has(error.code)) return null
     throw error
   }
 }

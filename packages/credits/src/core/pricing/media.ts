@@ -163,3 +163,20 @@ export function mediaLines(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]
   }
   return lines
 }
+
+/** Output tokens of one drawn picture by quality: square, and upright or wide. Published for OpenAI's image models. */
+const IMAGE_TOKENS: Readonly<Record<string, readonly [square: number, other: number]>> = {
+  low: [272, 408],
+  medium: [1_056, 1_584],
+  high: [4_160, 6_240],
+}
+const SQUARE = /^([0-9]+)x\1$/
+
+/**
+ * Output tokens that the pictures of a usage come to where image tokens are billed, and none were reported. A size or
+ * quality that is not known is the dearest.
+ */
+export function imageTokens({ images = 0, size = '', quality = '' }: Usage): number {
+  const [square, other] = IMAGE_TOKENS[quality.toLowerCase()] ?? ([4_160, 6_240] as const)
+  return images * (SQUARE.test(size) ? square : other)
+}

@@ -106,6 +106,12 @@ export function flagBand(band: Band, usage: Usage, flags: ChargeFlag[]): void {
   if ((usage.cacheWrite1hTokens ?? 0) > 0) flags.push('cache_write_1h_price_assumed')
 }
 
+/** Audio and cache reads together exceed the input, so some audio was read from the cache. */
+function cachedAudioUnknown(usage: Usage): boolean {
+  const { audioInputTokens = 0, cacheReadTokens = 0, cacheReadAudioTokens } = usage
+  return cacheReadAudioTokens === undefined && audioInputTokens > 0 && cacheReadTokens > 0
+}
+
 function hasAudio(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): boolean {
   const { audio_input_token_cost: audioIn, audio_output_token_cost: audioOut } = rate.pricing
   const counted = usage.audioInputTokens !== undefined || usage.audioOutputTokens !== undefined
@@ -120,6 +126,7 @@ function hasAudio(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): boolea
   const outputSplit =
     audioOut === undefined || audioOut === output || !usage.outputTokens || usage.audioOutputTokens !== undefined
   if (!(inputSplit && outputSplit)) flags.push('audio_split_missing')
+  if (cachedAudioUnknown(usage)) flags.push('cached_audio_split_missing')
   return counted
 }
 
