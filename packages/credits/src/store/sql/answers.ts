@@ -1,5 +1,4 @@
 import * as z from 'zod'
-import { CreditError } from '../core/errors.ts'
 import type {
   Balance,
   CaptureResult,
@@ -14,16 +13,17 @@ import type {
   ReservationResult,
   SettleResult,
   TransactionResult,
-} from './port.ts'
+} from '../types.ts'
 
 const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d(?::\d\d)?)$/
 
-/** A decimal of the database, which has all the places of its column, without trailing zeros. */
+/** A decimal of the database, which has all the places of its column, without trailing zeros and never "-0". */
 function trimmed(text: string): string {
-  return text.includes('.') ? text.replace(/\.?0+$/, '') : text
+  const short = text.includes('.') ? text.replace(/\.?0+$/, '') : text
+  return short === '-0' ? '0' : short
 }
 
-/** A time of the database, which is in the zone of its session, in UTC and to the microsecond. */
+/** A time in UTC and to the microsecond; the database writes it in the zone of its session. */
 function utc(text: string): string {
   const [, seconds = '', fraction = '', zone = ''] = TIME.exec(text) ?? []
   const universal = zone === 'Z' || zone === '+00:00' || zone === '+00'
@@ -33,10 +33,6 @@ function utc(text: string): string {
   return `${start}.${fraction.padEnd(6, '0')}Z`
 }
 
-/**
- * What the SQL functions answer, one schema per result, shared by both SQL adapters. Fields that a newer schema
- * adds are dropped, so a database may be one version ahead of this package.
- */
 const decimal = (pattern: RegExp) => z.string().regex(pattern).transform(trimmed)
 const amount = decimal(/^-?\d+(\.\d{1,6})?$/)
 const usd = decimal(/^\d+(\.\d{1,12})?$/)
@@ -83,7 +79,7 @@ const transaction = z.object({
   id,
   userId: id,
   version,
-  type: z.enum(['grant', 'usage', 'refund', 'adjustment', 'expiry']),
+  type: z.enum(['grant', 'usage', 'refund', 'reversal', 'adjustment', 'expiry']),
   source: text,
   amount,
   balanceAfter: amount,
@@ -96,7 +92,6 @@ const transaction = z.object({
   outputTokens: z.int().nullable(),
   estimated: z.boolean(),
   late: z.boolean(),
-  reason: text,
   metadata: json,
   createdAt: time,
 })
@@ -163,8 +158,11 @@ const charge = z.object({
   pricing: json.nullable(),
 })
 
-/** One schema per function of the database. */
-export const wire = {
+/**
+ * What the SQL functions return, one schema per shape. Fields that a newer schema adds are dropped, so a database may
+ * be one version ahead of this package.
+ */
+export const answers = {
   reservation,
   reservationResult: reservationResult satisfies z.ZodType<ReservationResult>,
   extendResult: reservationResult.extend({ extension }) satisfies z.ZodType<ExtendResult>,
@@ -196,15 +194,4 @@ export const wire = {
     data: z.array(charge),
     next: z.object({ createdAt: time, accountId: id, version }).nullable(),
   }) satisfies z.ZodType<ChargesPage>,
-}
-
-/** @throws CreditError `INTERNAL` when the database answers in a shape this version does not know */
-export function fromWire<Output>(name: string, schema: z.ZodType<Output>, answer: unknown): Output {
-  const result = schema.safeParse(answer)
-  if (result.success) return result.data
-  throw new CreditError({
-    code: 'INTERNAL',
-    message: `${name} answered in an unknown form: the migrations and this package are of different versions`,
-    cause: result.error,
-  })
 }

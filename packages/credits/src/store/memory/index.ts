@@ -1,23 +1,23 @@
-import { applyDue, changePlan, openAccount } from './memory/accounts.ts'
-import { type Bank, makeBank } from './memory/bank.ts'
-import { charges } from './memory/charges.ts'
+import type { CreditStore } from '../port.ts'
+import type { Balance } from '../types.ts'
+import { applyDue, changePlan, openAccount } from './accounts.ts'
+import { charges } from './charges.ts'
 import {
   addRates,
+  type MemoryPricing,
   marginAudit,
   type NewRate,
-  type PriceBook,
   rateHistory,
   setMargin,
   setRates,
   snapshot,
-} from './memory/pricing.ts'
-import { capture, extend, open, release, reserve, settle } from './memory/reservations.ts'
-import { balanceOf, type MemoryPlan, reservationOf } from './memory/state.ts'
-import { adjust, grant, history, refund } from './memory/transactions.ts'
-import type { Balance, CreditStore } from './port.ts'
+} from './pricing.ts'
+import { capture, extend, open, release, reserve, settle } from './reservations.ts'
+import { accountOf, balanceOf, type MemoryPlan, type MemoryState, reservationOf } from './state.ts'
+import { adjust, grant, history, refund, reverse } from './transactions.ts'
 
-export type { NewRate } from './memory/pricing.ts'
-export type { MemoryPlan } from './memory/state.ts'
+export type { NewRate } from './pricing.ts'
+export type { MemoryPlan } from './state.ts'
 
 /** What {@link memoryStore} is made from. Everything has a default. */
 export interface MemoryStoreOptions {
@@ -71,10 +71,10 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   const plans = new Map((options.plans ?? PLANS).map((plan) => [plan.id, plan]))
   let shift = 0
   const now = () => clock() + shift
-  const bank = makeBank({ maxOpenReservations, now })
-  const book: PriceBook = { rates: [], margins: [], audit: [], aliases: {}, now }
-  setMargin(book, { scope: 'default', target: '', marginPercent: options.defaultMarginPercent ?? '60' })
-  setRates(book, options.rates ?? [])
+  const state: MemoryState = { accounts: new Map(), spendingFrozen: false, maxOpenReservations, now }
+  const pricing: MemoryPricing = { rates: [], margins: [], audit: [], aliases: {}, now }
+  setMargin(pricing, { scope: 'default', target: '', marginPercent: options.defaultMarginPercent ?? '60' })
+  setRates(pricing, options.rates ?? [])
 
   const planOf = (id: string): MemoryPlan => {
     const plan = plans.get(id)
@@ -82,26 +82,26 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
     return plan
   }
   return {
-    ...portOf(bank, book),
+    ...portOf(state, pricing),
     createAccount({ userId = crypto.randomUUID(), planId = 'free' } = {}) {
-      const existing = bank.accounts.get(userId)
+      const existing = state.accounts.get(userId)
       const account = existing ?? openAccount(userId, planOf(planId), signupCredits, now())
-      bank.accounts.set(userId, account)
+      state.accounts.set(userId, account)
       return balanceOf(account)
     },
     setPlan({ userId, planId }) {
-      const account = bank.account(userId)
+      const account = accountOf(state, userId)
       applyDue(account, now())
       changePlan(account, planOf(planId), now())
       return balanceOf(account)
     },
     freezeAccount({ userId, frozen }) {
-      bank.account(userId).status = frozen ? 'frozen' : 'active'
+      accountOf(state, userId).status = frozen ? 'frozen' : 'active'
     },
     freezeSpending(frozen) {
-      bank.spendingFrozen = frozen
+      state.spendingFrozen = frozen
     },
-    setRates: (rates) => setRates(book, rates),
+    setRates: (rates) => setRates(pricing, rates),
     advance(seconds) {
       shift += seconds * 1000
     },
@@ -109,30 +109,29 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
 }
 
 // `async` although nothing is awaited: a refusal must reach the caller as a rejected promise, as from a real store.
-function portOf(bank: Bank, book: PriceBook): CreditStore {
+function portOf(state: MemoryState, pricing: MemoryPricing): CreditStore {
   return {
-    reserve: async (input) => reserve(bank, input),
-    extend: async (input) => extend(bank, input),
-    capture: async (input) => capture(bank, input),
-    settle: async (input) => settle(bank, input),
-    release: async ({ reservationId }) => release(bank, reservationId),
-    async getReservation({ reservationId }) {
-      return reservationOf(open(bank, reservationId).held)
-    },
-    grant: async (input) => grant(bank, input),
-    refund: async (input) => refund(bank, input),
-    adjust: async (input) => adjust(bank, input),
+    reserve: async (input) => reserve(state, input),
+    extend: async (input) => extend(state, input),
+    capture: async (input) => capture(state, input),
+    settle: async (input) => settle(state, input),
+    release: async (input) => release(state, input),
+    getReservation: async (input) => reservationOf(open(state, input).reservation),
+    grant: async (input) => grant(state, input),
+    refund: async (input) => refund(state, input),
+    reverse: async (input) => reverse(state, input),
+    adjust: async (input) => adjust(state, input),
     async getBalance({ userId }) {
-      const account = bank.account(userId)
-      applyDue(account, bank.now())
+      const account = accountOf(state, userId)
+      applyDue(account, state.now())
       return balanceOf(account)
     },
-    getHistory: async (input) => history(bank, input),
-    getPricing: async ({ ids } = {}) => snapshot(book, ids),
-    setMargin: async (input) => setMargin(book, input),
-    getMarginAudit: async (input) => marginAudit(book, input),
-    addRates: async ({ rates }) => addRates(book, rates),
-    getRateHistory: async ({ modelId, limit = 100 }) => rateHistory(book, modelId, limit),
-    getCharges: async (input) => charges(bank, input),
+    getHistory: async (input) => history(state, input),
+    getPricing: async ({ ids } = {}) => snapshot(pricing, ids),
+    setMargin: async (input) => setMargin(pricing, input),
+    getMarginAudit: async (input) => marginAudit(pricing, input),
+    addRates: async ({ rates }) => addRates(pricing, rates),
+    getRateHistory: async ({ modelId, limit = 100 }) => rateHistory(pricing, modelId, limit),
+    getCharges: async (input) => charges(state, input),
   }
 }
