@@ -1,11 +1,11 @@
 import { compare, mul } from '../money.ts'
-import type { ChargeFlag, ChargeUnit } from './charge.ts'
-import type { CompiledRate } from './compile-rate.ts'
-import { unknownModel } from './compile-rate.ts'
+import type { PriceLine } from './charge.ts'
+import { type CompiledRate, unknownModel } from './compile.ts'
+import type { ChargeFlag } from './flags.ts'
 import type { GatewayPricing, VideoTokenPrice } from './schema.ts'
+import type { ChargeUnit } from './units.ts'
 import type { Usage } from './usage.ts'
 
-type Line = readonly [ChargeUnit, string]
 type Value = string | boolean
 
 /** A row of a price table: the dimensions it is for, and its price. */
@@ -129,7 +129,7 @@ function videoTokenPrice(pricing: GatewayPricing, usage: Usage, flags: ChargeFla
   return cost === undefined ? undefined : mul(cost, '0.000001')
 }
 
-function videoLine(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): Line[] {
+function videoLine(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): PriceLine[] {
   const { pricing, modelId } = rate
   const byToken = usage.videoTokens !== undefined && pricing.video_token_pricing !== undefined
   const bySecond = usage.seconds !== undefined && pricing.video_duration_pricing !== undefined
@@ -141,9 +141,9 @@ function videoLine(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): Line[
 }
 
 /** The lines of a model that is billed by something else than tokens; none when the usage does not say how much. */
-export function mediaLines(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): Line[] {
+export function mediaLines(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): PriceLine[] {
   const { pricing } = rate
-  const lines: Line[] = []
+  const lines: PriceLine[] = []
   const put = (unit: ChargeUnit, price: string | undefined, quantity: number | undefined) => {
     if (price !== undefined && quantity !== undefined) lines.push([unit, price])
   }
