@@ -1,5 +1,7 @@
 import * as z from 'zod'
-import { CreditError } from './errors.ts'
+import { invalidInput } from './errors.ts'
+
+export { invalidInput } from './errors.ts'
 
 /** Decimal places of a credit amount: `numeric(20,6)` in the database. */
 export const CREDIT_PLACES = 6
@@ -24,15 +26,6 @@ const POWERS: bigint[] = [1n]
 export function powerOfTen(exponent: number): bigint {
   for (let next = POWERS.length; next <= exponent; next++) POWERS.push((POWERS[next - 1] ?? 1n) * 10n)
   return POWERS[exponent] ?? 1n
-}
-
-/** An `INVALID_INPUT` error that names the field at fault. */
-export function invalidInput(path: string, issue: string): CreditError {
-  return new CreditError({
-    code: 'INVALID_INPUT',
-    message: `${path === '' ? 'input' : path}: ${issue}`,
-    details: { path, issue },
-  })
 }
 
 /** 10 ** n for every n where a double is exact. */

@@ -105,7 +105,12 @@ function ours(error: DatabaseError, cause: unknown): CreditError {
   // SQL names the parameter a `field`; everywhere else in this package it is a path.
   const issue = expected === undefined ? 'is not valid' : `expected ${String(expected)}`
   const message = `${String(field)}: ${issue}`
-  return new CreditError({ code: code as CreditErrorCode, message, details: { ...rest, path: field, issue }, cause })
+  return new CreditError({
+    code: code as CreditErrorCode,
+    message,
+    details: { ...rest, issues: [{ path: String(field), message: issue }] },
+    cause,
+  })
 }
 
 function parsed(detail: string | null | undefined): Record<string, unknown> {

@@ -91,7 +91,7 @@ export interface ReservationResult extends Reservation {
   balance: Balance
 }
 
-export type TransactionType = 'grant' | 'usage' | 'refund' | 'adjustment' | 'expiry'
+export type TransactionType = 'grant' | 'usage' | 'refund' | 'reversal' | 'adjustment' | 'expiry'
 export type GrantSource = 'signup' | 'plan' | 'purchase' | 'promo' | 'refund' | 'adjustment'
 
 /** An immutable row of the ledger, as its owner sees it: no cost, no margin, no provider ids. */
