@@ -1,12 +1,12 @@
 /** Writes docs/errors.md from the table of error codes. With `--check` it only compares, and ends with 1 when it differs. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ERROR_CODES } from '../packages/credits/src/core/errors.ts'
+import { ERROR_CODES } from '../packages/credits/src/core/error-codes.ts'
 import { root } from './lib/paths.ts'
 
 const INTRODUCTION = `# Errors
 
-<!-- Generated from packages/credits/src/core/errors.ts by \`node scripts/build-error-docs.ts\`. -->
+<!-- Generated from packages/credits/src/core/error-codes.ts by \`node scripts/build-error-docs.ts\`. -->
 
 Every failure has a stable code. Branch on the code, never on the text. The same code comes out of a direct SQL call
 (\`SQLSTATE PT<status>\`, message = the code, detail = JSON), out of PostgREST (HTTP \`<status>\`), out of the library
