@@ -1,3 +1,4 @@
+import type { ErrorContext as BaseErrorContext } from '../core/errors.ts'
 import type { CreditStore } from '../store/port.ts'
 import type {
   Balance,
@@ -67,11 +68,7 @@ export interface CreditsOptions {
 export type OnError = (error: unknown, context: ErrorContext) => void
 
 /** Where an error given to `onError` came from. */
-export interface ErrorContext {
-  /** What was being done, such as `settle` or `pricing`. */
-  operation: string
-  userId?: string | undefined
-  reservationId?: string | undefined
+export interface ErrorContext extends BaseErrorContext {
   /** The charge that is not in the ledger. */
   charge?: ChargeRecord | undefined
 }

@@ -1,13 +1,13 @@
-import { add, isZero, min, sub } from '../../core/money.ts'
+import { add, isZero, max, min, sub, sum } from '../../core/money.ts'
 import type { Transaction } from '../types.ts'
 import {
   type Account,
+  activeReservations,
   type Entry,
   iso,
   type Lot,
   type LotPart,
   NEVER,
-  reservedOf,
   worthOf,
 } from './state.ts'
 
@@ -61,11 +61,17 @@ export function addLot(account: Account, lot: NewLot): void {
   account.lots.sort(byBurnDownOrder)
 }
 
-/** Takes credits in burn-down order; what no lot covers becomes debt. The caller has checked that it may. */
-export function takeFromLots(account: Account, amount: string): LotPart[] {
+/**
+ * Takes credits in burn-down order; what no lot covers becomes debt. The caller has checked that it may.
+ *
+ * @param since lots that had expired by then live only for earlier reservations, so they come last
+ */
+export function takeFromLots(account: Account, amount: string, since: number): LotPart[] {
+  const expired = account.lots.filter((lot) => lot.expiresAt <= since)
+  const inOrder = [...account.lots.filter((lot) => lot.expiresAt > since), ...expired]
   const parts: LotPart[] = []
   let left = amount
-  for (const lot of account.lots) {
+  for (const lot of inOrder) {
     const taken = min(left, lot.remaining)
     if (isZero(taken)) continue
     lot.remaining = sub(lot.remaining, taken)
@@ -76,35 +82,67 @@ export function takeFromLots(account: Account, amount: string): LotPart[] {
   return parts
 }
 
-/** Returns credits: debt first, then the lots they came from while these live, then a lot of their own. */
-export function returnToLots(account: Account, transactionId: string, amount: string, entry: Entry, now: number): void {
-  const repaid = min(amount, account.debt)
-  account.debt = sub(account.debt, repaid)
-  let left = sub(amount, repaid)
-  // Last taken, first returned.
-  for (const { lot, amount: taken } of entry.parts.toReversed()) {
-    if (lot.expiresAt <= now) continue
-    const returned = min(min(left, taken), sub(lot.amount, lot.remaining))
-    lot.remaining = add(lot.remaining, returned)
-    left = sub(left, returned)
-  }
-  if (!isZero(left)) addLot(account, { transactionId, bucket: 'add-on', source: 'refund', amount: left })
+/** What corrections of a transaction (refunds of a usage, reversals of a grant) have changed so far. */
+export function correctionsOf(account: Account, original: Entry): Entry[] {
+  return account.entries.filter(({ transaction }) => transaction.reversesId === original.transaction.id)
 }
 
 /**
- * Expires what is past its time, one transaction per lot. Reservations lie on the lots in burn-down order, and credits
- * under a reservation do not expire before it is closed.
+ * Returns credits of a charge: debt first, then the lots they came from while these live, then a lot of their own. No lot
+ * gets back more than the charge took from it.
+ *
+ * @returns what each lot got back
+ */
+export function returnToLots(
+  account: Account,
+  original: Entry,
+  { transactionId, amount, now }: { transactionId: string; amount: string; now: number },
+): LotPart[] {
+  const repaid = min(amount, account.debt)
+  account.debt = sub(account.debt, repaid)
+  const earlier = correctionsOf(account, original).flatMap(({ parts }) => parts)
+  const parts: LotPart[] = []
+  let left = sub(amount, repaid)
+  // Last taken, first returned.
+  for (const { lot, amount: taken } of original.parts.toReversed()) {
+    if (lot.expiresAt <= now) continue
+    const owed = sub(taken, sumOfLot(earlier, lot))
+    const returned = min(min(left, owed), sub(lot.amount, lot.remaining))
+    lot.remaining = add(lot.remaining, returned)
+    left = sub(left, returned)
+    parts.push({ lot, amount: returned })
+  }
+  if (!isZero(left)) addLot(account, { transactionId, bucket: 'add-on', source: 'refund', amount: left })
+  return parts
+}
+
+/** What these parts are of one lot. */
+export function sumOfLot(parts: readonly LotPart[], lot: Lot): string {
+  return sum(parts.filter((part) => part.lot === lot).map(({ amount }) => amount))
+}
+
+/**
+ * Expires what is past its time, one transaction per lot. Reservations cover the lots in burn-down order, and credits
+ * under a reservation that was made before their expiry stay until it is closed.
  */
 export function expireLots(account: Account, until: number, now: number): void {
-  let covered = reservedOf(account)
+  let earlier = '0'
   for (const lot of account.lots) {
-    const kept = min(lot.remaining, covered)
-    covered = sub(covered, kept)
-    const expired = sub(lot.remaining, kept)
-    if (lot.expiresAt > until || isZero(expired)) continue
-    lot.remaining = kept
-    append(account, now, { type: 'expiry', source: lot.source, amount: sub('0', expired) })
+    const left = lot.expiresAt <= until ? coveredOf(account, lot, earlier) : lot.remaining
+    earlier = add(earlier, left)
+    const expired = sub(lot.remaining, left)
+    if (isZero(expired)) continue
+    lot.remaining = left
+    const fields = { type: 'expiry', source: lot.source, amount: sub('0', expired) } as const
+    append(account, now, fields, { parts: [{ lot, amount: expired }] })
   }
+}
+
+/** What reservations made before its expiry still cover of a lot, with this much in the lots before it. */
+function coveredOf(account: Account, lot: Lot, earlier: string): string {
+  const reservations = activeReservations(account).filter(({ createdAt }) => createdAt < lot.expiresAt)
+  const rest = sub(sum(reservations.map(({ amount }) => amount)), earlier)
+  return min(lot.remaining, max(rest, '0'))
 }
 
 /** Moves unused plan credits, up to a limit, into a lot of the next period. */

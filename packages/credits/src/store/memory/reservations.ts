@@ -1,5 +1,5 @@
 import { CreditError } from '../../core/errors.ts'
-import { add, compare, invalidInput, min, sub } from '../../core/money.ts'
+import { add, compare, invalidInput, isZero, max, min, sub } from '../../core/money.ts'
 import type { ReservationKey, StoreCaptureInput, StoreExtendInput, StoreReserveInput, StoreSettleInput } from '../port.ts'
 import type {
   CaptureResult,
@@ -50,13 +50,13 @@ export function reserve(state: MemoryState, input: StoreReserveInput): Reservati
     return resultOf(account, existing, true)
   }
   requireSpendable(account, state.spendingFrozen)
-  const available = availableOf(account)
-  if (compare(available, minimum) < 0) throw insufficient(account, minimum, available)
+  const reserved = min(amount, max(availableOf(account), '0'))
+  if (compare(reserved, minimum) < 0) throw insufficient(account, minimum, availableOf(account))
   if (activeReservations(account).length >= state.maxOpenReservations) {
     const details = { limit: 'open_reservations', maximum: state.maxOpenReservations }
     throw new CreditError({ code: 'LIMIT_EXCEEDED', details })
   }
-  const reservation = newReservation(input, { parameters, amount: min(amount, available), now, ttl })
+  const reservation = newReservation(input, { parameters, amount: reserved, now, ttl })
   account.reservations.set(reservation.reservationId, reservation)
   return resultOf(account, reservation, false)
 }
@@ -105,15 +105,24 @@ export function settle(state: MemoryState, input: StoreSettleInput): SettleResul
   if (input.createMissing) createExpired(state, input)
   const opened = open(state, input)
   const { account, reservation, now } = opened
-  if (reservation.state === 'released') throw closed(reservation)
+  if (reservation.state === 'released' && !input.createMissing) throw closed(reservation)
   const replayed = reservation.state === 'settled'
-  if (!replayed) {
+  if (replayed) {
+    requireSameCharge(reservation, input.charge)
+  } else {
     // The last charge has the reservation's own id, so it cannot be made twice.
     if (input.charge !== undefined) reservation.settlement = charge(opened, input.charge, input.reservationId)
     closeReservation(reservation, 'settled', now)
   }
   const transaction = reservation.settlement === null ? null : { ...reservation.settlement.transaction }
   return { ...resultOf(account, reservation, replayed), transaction }
+}
+
+/** A second settle with another charge is refused, because its cost would be recorded nowhere. */
+function requireSameCharge({ reservationId, settlement }: MemoryReservation, record: ChargeRecord | undefined): void {
+  if (record === undefined) return
+  const charged = settlement === null ? '0' : sub(settlement.transaction.uncollected, settlement.transaction.amount)
+  if (compare(record.amount, charged) !== 0) throw mismatch(reservationId)
 }
 
 /** See {@link CreditStore.release}. */
@@ -148,14 +157,8 @@ function createExpired(state: MemoryState, input: StoreSettleInput): void {
   requireUuid('reservationId', input.reservationId)
   const account = accountOf(state, input.userId)
   if (account.reservations.has(input.reservationId)) return
-  const { feature, model, rateId, marginId } = input.charge ?? {}
-  const facts = {
-    ...input,
-    feature: feature ?? undefined,
-    model: model ?? undefined,
-    rateId: rateId ?? undefined,
-    marginId: marginId ?? undefined,
-  }
+  const { feature, model } = input.charge ?? {}
+  const facts = { ...input, feature: feature ?? undefined, model: model ?? undefined }
   const now = state.now()
   const reservation = newReservation(facts, { parameters: null, amount: '0', now, ttl: 0 })
   closeReservation(reservation, 'expired', now)
@@ -195,13 +198,14 @@ function newReservation(
 function charge({ account, reservation, now }: Opened, record: ChargeRecord, id: string): Entry {
   const cost = requireAmount('charge.amount', record.amount)
   const available = add(availableOf(account), reservation.amount)
-  const taken = min(cost, compare(available, '0') > 0 ? available : '0')
+  const taken = min(cost, max(available, '0'))
   const uncollected = sub(cost, taken)
   reservation.amount = sub(reservation.amount, min(cost, reservation.amount))
   reservation.captured = add(reservation.captured, taken)
   reservation.uncollected = add(reservation.uncollected, uncollected)
-  reservation.late ||= reservation.state === 'expired'
-  const parts = takeFromLots(account, taken)
+  const late = reservation.state !== 'active'
+  reservation.late ||= late
+  const parts = takeFromLots(account, taken, reservation.createdAt)
   const fields = {
     id,
     type: 'usage',
@@ -214,7 +218,7 @@ function charge({ account, reservation, now }: Opened, record: ChargeRecord, id:
     inputTokens: record.inputTokens,
     outputTokens: record.outputTokens,
     estimated: record.costSource === 'estimate',
-    late: reservation.state === 'expired',
+    late,
     metadata: record.metadata,
   } as const
   return append(account, now, fields, { charge: record, parts })
@@ -232,7 +236,8 @@ function readAmounts(
   read: (path: string, value: string) => string,
 ): Amounts {
   const amount = read('amount', input.amount)
-  const minimum = input.minimumAmount === undefined ? amount : requireAmount('minimumAmount', input.minimumAmount)
+  const readMinimum = isZero(amount) ? requireAmount : requirePositive
+  const minimum = input.minimumAmount === undefined ? amount : readMinimum('minimumAmount', input.minimumAmount)
   if (compare(minimum, amount) > 0) throw invalidInput('minimumAmount', 'must not exceed amount')
   return { amount, minimum, ttl: requireTtl(input.ttlSeconds) }
 }
@@ -244,9 +249,8 @@ function addReserved(
   { amount, minimum, ttl }: Amounts,
   now: number,
 ): Extension {
-  const available = availableOf(account)
-  if (compare(available, minimum) < 0) return NOT_GRANTED
-  const added = min(amount, available)
+  const added = min(amount, availableOf(account))
+  if (compare(added, minimum) < 0) return NOT_GRANTED
   reservation.amount = add(reservation.amount, added)
   reservation.expiresAt = Math.max(reservation.expiresAt, now + ttl)
   return { granted: true, amount: added }
@@ -268,7 +272,6 @@ function closed({ reservationId, state }: MemoryReservation): CreditError {
 
 /** The refusal with what the account has: `available` is never negative. */
 export function insufficient(account: Account, required: string, available: string): CreditError {
-  const atLeastZero = compare(available, '0') > 0 ? available : '0'
-  const details = { available: atLeastZero, required, balance: worthOf(account) }
+  const details = { available: max(available, '0'), required, balance: worthOf(account) }
   return new CreditError({ code: 'INSUFFICIENT_CREDITS', details })
 }

@@ -12,9 +12,27 @@ import {
   requireSigned,
   requireUuid,
 } from './checks.ts'
-import { addLot, append, type NewTransaction, returnToLots, takeFromLots } from './lots.ts'
+import {
+  addLot,
+  append,
+  correctionsOf,
+  type NewTransaction,
+  returnToLots,
+  sumOfLot,
+  takeFromLots,
+} from './lots.ts'
 import { insufficient } from './reservations.ts'
-import { type Account, accountOf, availableOf, balanceOf, type Entry, iso, type MemoryState, NEVER } from './state.ts'
+import {
+  type Account,
+  accountOf,
+  availableOf,
+  balanceOf,
+  type Entry,
+  iso,
+  type Lot,
+  type MemoryState,
+  NEVER,
+} from './state.ts'
 
 /** See {@link CreditStore.grant}. */
 export function grant(state: MemoryState, input: StoreGrantInput): TransactionResult {
@@ -37,8 +55,8 @@ export function refund(state: MemoryState, input: StoreRefundInput): Transaction
   return once(state, input.userId, input.transactionId, parameters, (account, now) => {
     const { id: reversesId, reservationId, feature, model } = original.transaction
     const amount = amountLeft(account, original, asked)
-    returnToLots(account, input.transactionId, amount, original, now)
-    return { type: 'refund', source: 'refund', amount, reversesId, reservationId, feature, model }
+    const parts = returnToLots(account, original, { transactionId: input.transactionId, amount, now })
+    return { type: 'refund', source: 'refund', amount, reversesId, reservationId, feature, model, parts }
   })
 }
 
@@ -47,15 +65,15 @@ export function reverse(state: MemoryState, input: StoreRefundInput): Transactio
   const original = originalOf(state, input, 'grant')
   const asked = input.amount === undefined ? undefined : requirePositive('amount', input.amount)
   const parameters = { ...input, operation: 'reverse', amount: asked }
-  return once(state, input.userId, input.transactionId, parameters, (account) => {
+  return once(state, input.userId, input.transactionId, parameters, (account, now) => {
     const amount = amountLeft(account, original, asked)
     const lot = account.lots.find(({ transactionId }) => transactionId === original.transaction.id)
     const fromLot = min(amount, lot?.remaining ?? '0')
+    const owed = account.plan.reversalDebt === false ? '0' : min(sub(amount, fromLot), spentOf(account, original, lot))
     if (lot !== undefined) lot.remaining = sub(lot.remaining, fromLot)
-    const spent = sub(amount, fromLot)
-    const leavesDebt = account.plan.reversalDebt ?? true
-    if (leavesDebt) account.debt = add(account.debt, spent)
-    const taken = leavesDebt ? amount : fromLot
+    // Other lots pay before there is a debt.
+    takeFromLots(account, owed, now)
+    const taken = add(fromLot, owed)
     return {
       type: 'reversal',
       source: original.transaction.source,
@@ -66,11 +84,20 @@ export function reverse(state: MemoryState, input: StoreRefundInput): Transactio
   })
 }
 
+/** What was spent of a grant and not taken back by an earlier reversal; expired credits were not spent. */
+function spentOf(account: Account, original: Entry, lot: Lot | undefined): string {
+  const expiries = account.entries.filter(({ transaction }) => transaction.type === 'expiry')
+  const expired = lot === undefined ? '0' : sumOfLot(expiries.flatMap(({ parts }) => parts), lot)
+  const collected = sum(correctionsOf(account, original).map(({ transaction }) => absolute(transaction.amount)))
+  const gone = sum([lot?.remaining ?? '0', expired, collected])
+  return sub(original.transaction.amount, gone)
+}
+
 /** See {@link CreditStore.adjust}. */
 export function adjust(state: MemoryState, input: StoreAdjustInput): TransactionResult {
   const { userId, transactionId } = input
   const amount = requireSigned('amount', input.amount)
-  return once(state, userId, transactionId, { ...input, operation: 'adjust', amount }, (account) => {
+  return once(state, userId, transactionId, { ...input, operation: 'adjust', amount }, (account, now) => {
     if (compare(amount, '0') > 0) {
       addLot(account, { transactionId, bucket: 'add-on', source: 'adjustment', amount })
     } else {
@@ -78,7 +105,7 @@ export function adjust(state: MemoryState, input: StoreAdjustInput): Transaction
       const required = sub('0', amount)
       const available = sub(availableOf(account), account.overageLimit)
       if (compare(available, required) < 0) throw insufficient(account, required, available)
-      takeFromLots(account, required)
+      takeFromLots(account, required, now)
     }
     return { type: 'adjustment', source: 'adjustment', amount }
   })
@@ -123,10 +150,10 @@ function originalOf(
 }
 
 /** The amount to correct: what was asked for, or all that earlier corrections left. */
-function amountLeft(account: Account, { transaction: original }: Entry, asked: string | undefined): string {
-  const earlier = account.entries.map((entry) => entry.transaction).filter((row) => row.reversesId === original.id)
+function amountLeft(account: Account, original: Entry, asked: string | undefined): string {
+  const earlier = correctionsOf(account, original).map(({ transaction }) => transaction)
   const corrected = sum(earlier.map((row) => add(absolute(row.amount), row.uncollected)))
-  const left = sub(absolute(original.amount), corrected)
+  const left = sub(absolute(original.transaction.amount), corrected)
   const amount = asked ?? left
   if (compare(amount, left) > 0 || isZero(left)) {
     throw new CreditError({ code: 'REFUND_EXCEEDS_ORIGINAL', details: { refundable: left } })
@@ -144,8 +171,12 @@ function once(
   userId: string,
   id: string,
   parameters: object,
-  write: (account: Account, now: number) => NewTransaction,
+  write: (account: Account, now: number) => NewTransaction & Partial<Pick<Entry, 'parts'>>,
 ): TransactionResult {
+  function written(account: Account, now: number): Entry {
+    const { parts = [], ...fields } = write(account, now)
+    return append(account, now, { ...fields, id }, { parameters: text, parts })
+  }
   requireUuid('transactionId', id)
   const account = accountOf(state, userId)
   const text = parametersText(parameters)
@@ -153,6 +184,6 @@ function once(
   if (known !== undefined && known.parameters !== text) throw mismatch(id)
   const now = state.now()
   applyDue(account, now)
-  const { transaction } = known ?? append(account, now, { ...write(account, now), id }, { parameters: text })
+  const { transaction } = known ?? written(account, now)
   return { transaction: { ...transaction }, balance: balanceOf(account), replayed: known !== undefined }
 }
