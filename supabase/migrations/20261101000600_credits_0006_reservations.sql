@@ -49,6 +49,9 @@ declare
   -- What is asked for.
   reservation public.credit_reservations;
 begin
+  -- Before the assignments, whose columns refuse what is no amount with an error of their own.
+  perform credits_private.check_amount(p_amount, 'amount', true);
+  perform credits_private.check_limits('', p_amount, p_minimum_amount, p_ttl_seconds);
   reservation.account_id := p_account_id;
   reservation.id := p_reservation_id;
   reservation.requested := p_amount;
@@ -59,7 +62,7 @@ begin
   reservation.rate_id := p_rate_id;
   reservation.margin_id := p_margin_id;
   reservation.metadata := coalesce(p_metadata, '{}');
-  perform credits_private.check_reservation(reservation, p_amount, p_minimum_amount);
+  perform credits_private.check_reservation(reservation);
 
   account := credits_private.open_account(p_account_id);
   existing := credits_private.find_reservation(p_account_id, p_reservation_id);
@@ -94,7 +97,7 @@ comment on function public.credits_reserve(
   'INVALID_INPUT.';
 
 create or replace function credits_private.check_reservation(
-  reservation public.credit_reservations, p_amount numeric, p_minimum numeric)
+  reservation public.credit_reservations)
 returns void
 language plpgsql
 set search_path = ''
@@ -102,16 +105,13 @@ as $$
 begin
   perform credits_private.check_id(reservation.account_id, 'userId');
   perform credits_private.check_id(reservation.id, 'reservationId');
-  perform credits_private.check_amount(p_amount, 'amount', true);
-  perform credits_private.check_limits('', p_amount, p_minimum, reservation.ttl_seconds);
   perform credits_private.check_text(reservation.feature, 'feature', 255);
   perform credits_private.check_text(reservation.model, 'model', 255);
   perform credits_private.check_object(reservation.metadata, 'metadata');
 end;
 $$;
 revoke execute on function credits_private.check_reservation from public;
-comment on function credits_private.check_reservation(
-  public.credit_reservations, numeric, numeric) is
+comment on function credits_private.check_reservation(public.credit_reservations) is
   'Refuses malformed arguments of reserve.';
 
 create or replace function credits_private.check_limits(

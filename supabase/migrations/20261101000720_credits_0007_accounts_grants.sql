@@ -199,12 +199,11 @@ declare
 begin
   change.entry.source := p_original.source;
   change.entry.reverses_id := p_original.id;
-  change.entry.amount := 0;
   select made.* into lot from public.credit_lots made
   where made.account_id = p_original.account_id and made.transaction_id = p_original.id;
   if found then
-    change := credits_private.take_from_lot(change, lot.id, p_amount);
-    taken := -(change.entry).amount;
+    taken := least(p_amount, lot.remaining);
+    change := credits_private.take_from_lot(change, lot.id, taken);
   end if;
 
   if credits_private.has_reversal_debt(change.account) then
