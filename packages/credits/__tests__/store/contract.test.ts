@@ -44,9 +44,6 @@ describeCreditStore(
 describeCreditStore(
   'postgresStore over postgres.js with prepared statements',
   () =>
-    sqlHarness(
-      postgresStore({ query: (text, values) => postgresJs.unsafe(text, values, { prepare: true }) }),
-      admin,
-    ),
+    sqlHarness(postgresStore({ query: (text, values) => postgresJs.unsafe(text, values, { prepare: true }) }), admin),
   runner,
 )

@@ -3,7 +3,7 @@ import { creditsOfUsd, usdOfCredits } from '../core/money.ts'
 import { calculateCredits } from '../core/pricing/calculate.ts'
 import type { Charge } from '../core/pricing/charge.ts'
 import { DEFAULT_MAX_OUTPUT_TOKENS, estimateCharge } from '../core/pricing/estimate.ts'
-import { normalizeUsage } from '../core/pricing/normalize-usage.ts'
+import { readUsage } from '../core/pricing/normalize-usage.ts'
 import { isPlainObject, isStorableJson } from '../core/pricing/storable.ts'
 import type { ChargeRecord, Metadata, RateRow } from '../store/types.ts'
 import { isCode } from './errors.ts'
@@ -23,8 +23,9 @@ type PricedCall = Omit<PriceInput, 'planId' | 'userId' | 'rateId' | 'marginId'>
  */
 export function chargeRecord(call: PricedCall, pricing: CallPricing): ChargeRecord {
   const { rate, margin, marginPercent } = pricing
-  const { usage } = normalizeUsage(call.usage)
   const computed = rate === null ? null : computeCharge(call, rate, pricing)
+  // With the counts that were estimated for it, so that the charge can be computed again from its own row.
+  const usage = computed?.usage ?? readUsage(call.usage).usage
   const flags = [...new Set([...(computed?.flags ?? []), ...(call.flags ?? [])])]
   return {
     ...amountsOf(call, computed, pricing),
@@ -60,7 +61,8 @@ function amountsOf(
     return { amount, costUsd, costSource: estimated ? 'estimate' : source }
   }
   if (computed !== null) {
-    return { amount: computed.credits, costUsd: computed.costUsd, costSource: estimated ? 'estimate' : 'rate' }
+    const costSource = estimated || computed.estimated ? 'estimate' : 'rate'
+    return { amount: computed.credits, costUsd: computed.costUsd, costSource }
   }
   if (ceilingCredits === null) throw unknownModel(model)
   const costUsd = usdOfCredits({ credits: ceilingCredits, marginPercent })

@@ -1,4 +1,15 @@
-import { balanceIs, type ContractCase, chargeOf, equal, has, newId, refused, reserve, settle, type StoreHarness } from './case.ts'
+import {
+  balanceIs,
+  type ContractCase,
+  chargeOf,
+  equal,
+  has,
+  newId,
+  refused,
+  reserve,
+  type StoreHarness,
+  settle,
+} from './case.ts'
 
 /** A new user's reservation of 10. */
 async function reserved(harness: StoreHarness, ttlSeconds = 300) {

@@ -7,9 +7,9 @@ import {
   newId,
   refused,
   reserve,
+  type StoreHarness,
   settle,
   spend,
-  type StoreHarness,
 } from './case.ts'
 
 const MONTH_SECONDS = 32 * 86_400

@@ -1,4 +1,14 @@
-import { balanceIs, type ContractCase, chargeOf, equal, has, newId, refused, reserve, type StoreHarness } from './case.ts'
+import {
+  balanceIs,
+  type ContractCase,
+  chargeOf,
+  equal,
+  has,
+  newId,
+  refused,
+  reserve,
+  type StoreHarness,
+} from './case.ts'
 
 /** An extension of a new reservation of 10. */
 async function reservedWithExtension(harness: StoreHarness) {

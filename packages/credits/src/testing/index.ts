@@ -68,7 +68,12 @@ export function describeCreditStore(
 export function memoryHarness(): StoreHarness {
   const free = { id: 'free', monthlyCredits: '50' }
   const variants = ['0', '20'].flatMap((overageLimit) =>
-    [true, false].map((reversalDebt) => ({ ...free, id: `${overageLimit} ${reversalDebt}`, overageLimit, reversalDebt })),
+    [true, false].map((reversalDebt) => ({
+      ...free,
+      id: `${overageLimit} ${reversalDebt}`,
+      overageLimit,
+      reversalDebt,
+    })),
   )
   const store = memoryStore({ plans: [free, ...variants] })
   return {

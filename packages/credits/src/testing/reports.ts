@@ -1,5 +1,16 @@
 import type { StoredCharge } from '../store/types.ts'
-import { type ContractCase, chargeOf, equal, has, newId, refused, reserve, type StoreHarness, settle, spend } from './case.ts'
+import {
+  type ContractCase,
+  chargeOf,
+  equal,
+  has,
+  newId,
+  refused,
+  reserve,
+  type StoreHarness,
+  settle,
+  spend,
+} from './case.ts'
 
 /** All charges since a moment, through pages of one. */
 async function chargesSince(harness: StoreHarness, from: string): Promise<StoredCharge[]> {
