@@ -9,6 +9,13 @@ export function serviceClient(stack: Pick<Stack, 'url' | 'secretKey'>) {
   return createClient(stack.url, stack.secretKey, { auth: { persistSession: false, autoRefreshToken: false } })
 }
 
+/** A supabase-js client that talks to a PostgREST without a front door before it. */
+export function restClient({ serviceRoleKey }: Pick<Stack, 'serviceRoleKey'>, { url }: { url: string }) {
+  const direct: typeof fetch = (input, init) => fetch(String(input).replace('/rest/v1', ''), init)
+  const auth = { persistSession: false, autoRefreshToken: false }
+  return createClient(url, serviceRoleKey, { auth, global: { fetch: direct } })
+}
+
 /**
  * A pool for tests. A connection that the server ends, while idle or just after `end()`, emits an error event, and one
  * without a listener would end the process.
