@@ -70,7 +70,7 @@ export function memoryHarness(): StoreHarness {
   const variants = ['0', '20'].flatMap((overageLimit) =>
     [true, false].map((reversalDebt) => ({
       ...free,
-      id: `${overageLimit} ${reversalDebt}`,
+      id: `overage-${overageLimit}-${reversalDebt}`,
       overageLimit,
       reversalDebt,
     })),
@@ -80,7 +80,7 @@ export function memoryHarness(): StoreHarness {
     store,
     createUser: async () => store.createAccount().userId,
     async changePlan(userId, { overageLimit = '0', reversalDebt = true }) {
-      store.setPlan({ userId, planId: `${overageLimit} ${reversalDebt}` })
+      store.setPlan({ userId, planId: `overage-${overageLimit}-${reversalDebt}` })
     },
     advance: async (_userId, seconds) => store.advance(seconds),
     freezeAccount: async (userId, frozen) => store.freezeAccount({ userId, frozen }),
