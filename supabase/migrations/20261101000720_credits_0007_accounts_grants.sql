@@ -221,7 +221,7 @@ $$;
 revoke execute on function credits_private.reverse_grant from public;
 comment on function credits_private.reverse_grant(
   credits_private.account_change, public.credit_transactions, numeric) is
-  'Turns the change into a reversal of a grant.';
+  'Makes the change a reversal of a grant.';
 
 create or replace function credits_private.has_reversal_debt(account public.credit_balances)
 returns boolean
@@ -235,7 +235,7 @@ end;
 $$;
 revoke execute on function credits_private.has_reversal_debt from public;
 comment on function credits_private.has_reversal_debt(public.credit_balances) is
-  'Whether the plan of an account turns what a reversal finds spent into a debt.';
+  'Whether, by the plan of the account, what a reversal finds spent becomes a debt.';
 
 create or replace function credits_private.sum_reversed(original public.credit_transactions)
 returns numeric

@@ -13,13 +13,13 @@ const INVARIANTS: Record<string, string> = {
     group by b.account_id
     having b.plan_credits <> coalesce(sum(l.remaining) filter (where l.bucket = 'plan'), 0)
       or b.add_on_credits <> coalesce(sum(l.remaining) filter (where l.bucket = 'add-on'), 0)`,
-  'I1 each lot is the sum of what transactions gave and took': `
+  'I1 each lot is the sum of what transactions gave and took, and never more than it was': `
     select l.id from public.credit_lots l
     left join (
-      select (p.piece ->> 'lotId')::uuid as id, sum((p.piece ->> 'amount')::numeric) as amount
-      from public.credit_transactions t cross join lateral jsonb_array_elements(t.lots) p (piece) group by 1
-    ) moved on moved.id = l.id
-    where coalesce(moved.amount, 0) <> l.remaining`,
+      select t.account_id, (p.piece ->> 'lotId')::uuid as id, sum((p.piece ->> 'amount')::numeric) as amount
+      from public.credit_transactions t cross join lateral jsonb_array_elements(t.lots) p (piece) group by 1, 2
+    ) moved on moved.account_id = l.account_id and moved.id = l.id
+    where coalesce(moved.amount, 0) <> l.remaining or l.remaining > l.amount or l.used_up <> (l.remaining = 0)`,
   'I2 reserved is the sum of the active reservations': `
     select b.account_id from public.credit_balances b
     left join public.credit_reservations r on r.account_id = b.account_id and r.state = 'active'
