@@ -57,7 +57,7 @@ async function spend(amount: string): Promise<void> {
   const store = postgresStore(admin)
   const reservationId = crypto.randomUUID()
   await store.reserve({ reservationId, userId, amount, ttlSeconds: 60 })
-  await store.settle({ reservationId, charge: chargeOf(amount, { feature: '=cmd()' }) })
+  await store.settle({ userId, reservationId, charge: chargeOf(amount, { feature: '=cmd()' }) })
 }
 
 describe('credits verify', () => {

@@ -1,6 +1,8 @@
 import { Decimal } from 'decimal.js'
 import * as z from 'zod'
-import { CreditError } from './errors.ts'
+import { invalidInput, invalidIssues } from './errors.ts'
+
+export { invalidInput } from './errors.ts'
 
 /** Decimal places of a credit amount: `numeric(20,6)` in the database. */
 export const CREDIT_PLACES = 6
@@ -41,19 +43,6 @@ const ROUNDING = {
   down: Decimal.ROUND_FLOOR,
 } as const satisfies Record<RoundingMode, Decimal.Rounding>
 
-/** An `INVALID_INPUT` error that names the field at fault. */
-export function invalidInput(path: string, message: string): CreditError {
-  return invalidIssues([{ path, message }])
-}
-
-function invalidIssues(issues: readonly { path: string; message: string }[]): CreditError {
-  const { path, message } = issues[0] ?? { path: '', message: 'invalid' }
-  return new CreditError({
-    code: 'INVALID_INPUT',
-    message: `${path === '' ? 'input' : path}: ${message}`,
-    details: { issues },
-  })
-}
 
 /**
  * Reads a plain decimal string.
@@ -158,9 +147,6 @@ export const percentSchema = decimalSchema(PERCENT, 'must be a plain decimal wit
   .refine((text) => compare(text, '-100') > 0, { error: 'must be above -100' })
   .refine((text) => compare(text, '10000') <= 0, { error: 'must be at most 10000' })
 
-/** Most issues that an error names. */
-const MAX_ISSUES = 20
-
 /**
  * Parses with a zod schema and turns its issues into `INVALID_INPUT` with their paths.
  * @example parseOrThrow(creditsSchema, body.amount, 'amount')
@@ -168,8 +154,7 @@ const MAX_ISSUES = 20
 export function parseOrThrow<Output>(schema: z.ZodType<Output>, value: unknown, path = ''): Output {
   const result = schema.safeParse(value)
   if (result.success) return result.data
-  const issues = result.error.issues.slice(0, MAX_ISSUES)
-  throw invalidIssues(issues.map((issue) => ({ path: joinPath(path, issue.path), message: issue.message })))
+  throw invalidIssues(result.error.issues.map((issue) => ({ path: joinPath(path, issue.path), message: issue.message })))
 }
 
 /** `joinPath('pricing', ['input_tiers', 0, 'cost'])` -> `pricing.input_tiers[0].cost`. */

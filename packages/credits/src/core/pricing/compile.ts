@@ -36,7 +36,7 @@ const COMPILED = new WeakMap<object, CompiledRate>()
 
 /** Refusal: what has no price is never free. */
 export function unknownModel(modelId: string | null, reason: string): CreditError {
-  return new CreditError({ code: 'UNKNOWN_MODEL', details: { model: modelId, reason } })
+  return new CreditError({ code: 'UNKNOWN_MODEL', details: { model: modelId ?? undefined, reason } })
 }
 
 function kindOf(pricing: GatewayPricing): CompiledRate['kind'] {

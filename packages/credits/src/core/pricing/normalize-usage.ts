@@ -151,7 +151,7 @@ export function readUsage(input: unknown, invalid: 'refuse' | 'drop' = 'refuse')
 
 /** The error of a usage that counts nothing. */
 export function usageMissing(usage: unknown): CreditError {
-  return new CreditError({ code: 'USAGE_MISSING', details: { usage: boundedRawUsage(usage) } })
+  return new CreditError({ code: 'USAGE_MISSING', details: { usage: boundedRawUsage(usage) ?? undefined } })
 }
 
 /**
