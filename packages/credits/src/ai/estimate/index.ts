@@ -1,0 +1,187 @@
+import { CREDIT_PLACES, compare, max, min, mul, round } from '../../core/money.ts'
+import type { Usage } from '../../core/pricing/usage.ts'
+import type { CallPricing } from '../../credits/types.ts'
+import type { CallEstimate, CallParams, EstimateInput, Modality, SeenOutput, StreamedInput } from '../types.ts'
+import { looseParams, type UsageBound } from './bound.ts'
+import { languageBound } from './language.ts'
+import { MEDIA_BOUNDS } from './media.ts'
+import { creditsOfBound, modelOutputLimit, outputTokensOf, possiblePricings } from './price-bound.ts'
+
+export { callParamsOf } from './params.ts'
+export { likelyTokens, seenOutput } from './tokens.ts'
+
+/** Output that a stream reserves for at first. It extends its reservation as the output grows. */
+const STREAM_OUTPUT_TOKENS = 4_096
+/** A stream reserves for this much even where a quarter of the available credits does not pay for it. */
+const STREAM_MIN_OUTPUT_TOKENS = 1_024
+/** Output that a whole answer reserves for at least: its reservation cannot be extended. */
+const WHOLE_OUTPUT_TOKENS = 8_192
+/** A whole answer reserves for this much even where half of the available credits does not pay for it. */
+const WHOLE_MIN_OUTPUT_TOKENS = 2_048
+/** The limit of a model whose limit is not known. More than the model takes would be refused by its provider. */
+const UNKNOWN_OUTPUT_LIMIT = 8_192
+/** Answers shorter than this are not worth paying for the prompt. */
+const MIN_OUTPUT_TOKENS = 64
+/** A stream extends its reservation by at least this much output, to be worth the round trip. */
+const MIN_EXTENSION_TOKENS = 64
+/** Available credits are taken for this much while they are not known. */
+const ASSUMED_AVAILABLE = '50'
+
+/**
+ * Estimates one provider call: how much to reserve for it, and how much output an amount of credits pays for.
+ *
+ * A stream reserves for 4,096 output tokens (less if its limit is less), a whole answer for up to a quarter of the
+ * available credits, but for 8,192 tokens if possible. No call takes more than it leaves for others, where the
+ * balance is known: streams at most a quarter, whole answers at most half.
+ *
+ * @throws CreditError `UNKNOWN_MODEL` when no price is known and no ceiling is configured
+ * @example
+ * ```ts
+ * const estimate = await estimateCall(params, { modality: 'language', delivery: 'stream', context, model, pricing })
+ * await credits.reserve({ userId, model, amount: estimate.amount, minimumAmount: estimate.minimumAmount })
+ * ```
+ */
+export async function estimateCall(params: CallParams, input: EstimateInput): Promise<CallEstimate> {
+  const { modality, context, model, pricing } = input
+  const boundInput = { params: looseParams(params), context, model, pricing }
+  const bound = modality === 'language' ? languageBound(boundInput) : MEDIA_BOUNDS[modality](boundInput)
+  const pricings = await possiblePricings(boundInput)
+  return new Estimate({ ...input, bound, pricings }, undefined)
+}
+
+/** A call with its bound and the prices it may be billed at. */
+interface BoundCall extends EstimateInput {
+  bound: UsageBound
+  pricings: readonly CallPricing[]
+}
+
+class Estimate implements CallEstimate {
+  readonly model: string
+  readonly pricing: CallPricing
+  readonly modality: Modality
+  readonly amount: string
+  readonly minimumAmount: string
+  readonly inputTokens: number
+  readonly likelyOutputTokens: number
+  readonly outputLimit: number | undefined
+  readonly usage: Usage | undefined
+  readonly input: StreamedInput | undefined
+  readonly #call: BoundCall
+  /** The limit that the context sets for a call which sets none. */
+  readonly #contextLimit: number | undefined
+  readonly #minimumOutputTokens: number
+
+  /** @param output the output that a stream has outgrown its last estimate with; undefined: by the policy */
+  constructor(call: BoundCall, output: { wanted: number; least: number } | undefined) {
+    const { bound, context, model, modality, pricing, pricings } = call
+    this.#call = call
+    this.model = model
+    this.pricing = pricing
+    this.modality = modality
+    this.inputTokens = bound.inputTokens
+    this.usage = bound.usage
+    this.#contextLimit = bound.takesLimit && bound.maxOutputTokens === undefined ? context.maxOutputTokens : undefined
+    const limits = [
+      bound.maxOutputTokens ?? this.#contextLimit,
+      bound.takesLimit ? modelOutputLimit(pricings) : undefined,
+    ]
+    const known = limits.filter((limit) => limit !== undefined)
+    this.outputLimit = known.length === 0 ? undefined : Math.min(...known)
+    const fixed = bound.takesLimit ? undefined : (bound.maxOutputTokens ?? 0)
+    const limit = this.outputLimit ?? Number.MAX_SAFE_INTEGER
+    this.#minimumOutputTokens = fixed ?? output?.least ?? Math.min(limit, context.minOutputTokens ?? MIN_OUTPUT_TOKENS)
+    this.minimumAmount = this.#leastCredits()
+    if (fixed !== undefined) this.amount = this.#creditsFor(fixed)
+    else if (output !== undefined) this.amount = this.#creditsFor(Math.max(output.wanted, output.least))
+    else this.amount = this.#amountByPolicy()
+    this.amount = max(this.amount, this.minimumAmount)
+    this.likelyOutputTokens = fixed ?? this.outputTokensFor(this.amount)
+    this.input = bound.streamed && this.#streamedInput(bound.streamed)
+  }
+
+  outputTokensFor(credits: string): number {
+    const { bound } = this.#call
+    if (!bound.takesLimit) return bound.maxOutputTokens ?? 0
+    return Math.min(this.outputLimit ?? Number.MAX_SAFE_INTEGER, this.#affordable(credits))
+  }
+
+  maxOutputTokensFor(credits: string): number | undefined {
+    const { bound, delivery } = this.#call
+    if (!bound.takesLimit) return undefined
+    const affordable = this.#affordable(credits)
+    const limit = this.outputLimit ?? UNKNOWN_OUTPUT_LIMIT
+    if (affordable < limit) return affordable
+    // Only its limit keeps a whole answer of such a model within its reservation.
+    if (this.outputLimit === undefined) return delivery === 'whole' ? UNKNOWN_OUTPUT_LIMIT : undefined
+    return this.#contextLimit === this.outputLimit ? this.#contextLimit : undefined
+  }
+
+  extendBy(seen: SeenOutput): CallEstimate {
+    const { bound } = this.#call
+    const limit = this.outputLimit ?? Number.MAX_SAFE_INTEGER
+    const wanted = Math.min(limit, 2 * Math.max(seen.tokens, this.likelyOutputTokens))
+    const least = Math.min(limit, seen.tokens + MIN_EXTENSION_TOKENS)
+    // A model that has drawn what was reserved for may draw another picture.
+    const images = bound.usage?.images
+    const more = images !== undefined && bound.takesLimit && seen.files >= images
+    const usage = more ? { ...bound.usage, images: seen.files + 1 } : bound.usage
+    return new Estimate({ ...this.#call, bound: { ...bound, usage } }, { wanted, least })
+  }
+
+  likelyUsage(seen: SeenOutput): Usage {
+    return this.#call.bound.likelyUsage(seen)
+  }
+
+  #creditsFor(outputTokens: number): string {
+    const { bound, pricings } = this.#call
+    return creditsOfBound(pricings, bound, outputTokens)
+  }
+
+  /** What the call must be able to pay: the input as it probably is, and the shortest answer. */
+  #leastCredits(): string {
+    const { bound, pricings } = this.#call
+    const { leastInputTokens: inputTokens, leastUsage: usage, cacheWrite } = bound
+    return creditsOfBound(pricings, { inputTokens, usage, cacheWrite }, this.#minimumOutputTokens)
+  }
+
+  #amountByPolicy(): string {
+    const { available, delivery } = this.#call
+    const limit = this.outputLimit ?? UNKNOWN_OUTPUT_LIMIT
+    const creditsFor = (tokens: number) => this.#creditsFor(Math.min(limit, tokens))
+    if (delivery === 'stream') {
+      const quarter = shareOf(available ?? ASSUMED_AVAILABLE, '0.25')
+      return min(creditsFor(STREAM_OUTPUT_TOKENS), max(quarter, creditsFor(STREAM_MIN_OUTPUT_TOKENS)))
+    }
+    const wanted = creditsFor(WHOLE_OUTPUT_TOKENS)
+    if (available === undefined) return wanted
+    const half = max(shareOf(available, '0.5'), creditsFor(WHOLE_MIN_OUTPUT_TOKENS))
+    return min(creditsFor(limit), max(shareOf(available, '0.25'), min(wanted, half)))
+  }
+
+  /** At least the output that the minimum amount was computed for. */
+  #affordable(credits: string): number {
+    const { bound, pricings } = this.#call
+    const affordable = outputTokensOf(pricings, bound, credits)
+    return compare(credits, this.minimumAmount) >= 0 ? Math.max(affordable, this.#minimumOutputTokens) : affordable
+  }
+
+  #streamedInput(streamed: NonNullable<UsageBound['streamed']>): StreamedInput {
+    const { option, measure, amount, leastAmount, grownTo } = streamed
+    const { amount: full, minimumAmount: least } = this
+    return {
+      option,
+      measure,
+      // The cost of such an input grows in a straight line.
+      amountFor(credits) {
+        if (compare(credits, full) >= 0 || full === least) return amount
+        const share = (Number(credits) - Number(least)) / (Number(full) - Number(least))
+        return leastAmount + (amount - leastAmount) * Math.max(0, share)
+      },
+      grownTo: (arrived) => new Estimate({ ...this.#call, bound: grownTo(arrived) }, undefined),
+    }
+  }
+}
+
+function shareOf(available: string, share: string): string {
+  return round(mul(available, share), CREDIT_PLACES, 'down')
+}
