@@ -72,6 +72,13 @@ interface CountedPart {
   toolName?: string
   input?: unknown
   providerExecuted?: boolean
+  result?: unknown
+}
+
+/** OpenAI's search tool also opens pages and looks in them, which is not billed. */
+function opensPage(result: unknown): boolean {
+  const { action } = (result ?? {}) as { action?: { type?: unknown } }
+  return /^(open|find)/.test(String(action?.type))
 }
 
 /** A provider tool whose calls are billed as searches. Searches in the app's own files are not. */
@@ -116,25 +123,32 @@ class OutputCounter implements SeenOutput {
     switch (counted.type) {
       case 'reasoning-delta':
         this.reasoning = true
-        return this.#addDelta(counted.delta)
+        this.#addDelta(counted.delta)
+        break
       case 'text-delta':
-        return this.#addDelta(counted.delta)
+        this.#addDelta(counted.delta)
+        break
       case 'tool-input-delta':
-        if (counted.id !== undefined) (this.#streamedCalls ??= new Set()).add(counted.id)
-        return this.#addDelta(counted.delta)
+        if (counted.id !== undefined) this.#noteStreamedCall(counted.id)
+        this.#addDelta(counted.delta)
+        break
       case 'reasoning':
         this.reasoning = true
-        return this.#addWhole(counted.text)
+        this.#addWhole(counted.text)
+        break
       case 'text':
-        return this.#addWhole(counted.text)
+        this.#addWhole(counted.text)
+        break
       case 'tool-call':
-        return this.#addToolCall(counted)
+        this.#addToolCall(counted)
+        break
       case 'file':
       case 'reasoning-file':
         this.files++
-        return
+        break
       default:
         if (PRODUCED.has(counted.type)) this.#produced = true
+        if (counted.type === 'tool-result' && opensPage(counted.result)) this.searches = Math.max(0, this.searches - 1)
     }
   }
 
@@ -152,6 +166,11 @@ class OutputCounter implements SeenOutput {
     if (this.#characters + this.#wholeTokens + this.files * PICTURE_TOKENS <= limit) return false
     const streamed = this.#singleTokens ? this.#parts : this.#weight * CERTAIN_SHARE
     return streamed + this.#wholeTokens * CERTAIN_SHARE + this.files * PICTURE_TOKENS > limit
+  }
+
+  #noteStreamedCall(id: string): void {
+    this.#streamedCalls ??= new Set()
+    this.#streamedCalls.add(id)
   }
 
   #addDelta(delta: unknown): void {
