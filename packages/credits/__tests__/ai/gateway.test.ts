@@ -5,16 +5,11 @@ import { embed, generateImage, generateText, isLoopFinished, streamText, tool } 
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as z from 'zod'
-import {
-  type CreditsContext,
-  type EstimatedCharge,
-  reconcileEstimates,
-  settledCredits,
-  withCredits,
-} from '../../src/ai/index.ts'
+import { type CreditsContext, type EstimatedCharge, reconcileEstimates, withCredits } from '../../src/ai/index.ts'
 import { creditsOfUsd } from '../../src/core/money.ts'
 import { type Credits, createCredits } from '../../src/index.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
+import { settledReceipt } from './test-account.ts'
 
 /** The real gateway client against the development gateway, the real database behind PostgREST. */
 const MODEL = 'openai/gpt-5'
@@ -116,7 +111,7 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
   }
   const readAll = async (result: { consumeStream(options?: object): PromiseLike<void> }) => {
     await result.consumeStream({ onError: () => undefined })
-    await settledCredits(result)
+    await settledReceipt(result)
   }
   const look = tool({ inputSchema: z.object({}), execute: async () => 'seen' })
 
@@ -197,7 +192,7 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
     })
     let count = 0
     for await (const part of result.stream) if (part.type === 'text-delta' && ++count === 500) controller.abort()
-    await settledCredits(result)
+    await settledReceipt(result)
     expect(estimates).toHaveLength(1)
     const [call] = await journal()
     expect(call?.outcome).toBe('aborted')
@@ -261,7 +256,7 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
       context,
     )({ model, prompt: 'Hi', providerOptions: { dev: { text: words, delay: 0 } } })
     await readAll(result)
-    expect(await settledCredits(result)).toMatchObject({ stopped: { reason: 'cut-off' } })
+    expect(await settledReceipt(result)).toMatchObject({ stopped: { reason: 'cut-off' } })
     expect(await result.finishReason).toBe('length')
     const [call] = await journal()
     expect(call?.outcome).toBe('aborted')

@@ -27,9 +27,9 @@ import {
 } from 'ai/test'
 import { describe, expect, it, vi } from 'vitest'
 import * as z from 'zod'
-import { settledCredits, withCredits } from '../../src/ai/index.ts'
-import { books } from './books.ts'
-import { fatal, finish, provider, type StreamPart, sleep, textParts } from './provider.ts'
+import { withCredits } from '../../src/ai/index.ts'
+import { fatal, finish, provider, type StreamPart, sleep, textParts } from './scripted-model.ts'
+import { settledReceipt, testAccount } from './test-account.ts'
 
 const gateway = { provider: 'gateway' }
 const rates = [
@@ -45,7 +45,7 @@ const rates = [
   },
 ]
 type VideoModel = Parameters<typeof experimental_generateVideo>[0]['model']
-const world = (available = '1000') => books({ rates, available })
+const world = (available = '1000') => testAccount({ rates, available })
 const response = { timestamp: new Date(0), modelId: 'served', headers: undefined }
 // The mocks declare their optional members without `undefined`, which the SDK's own types insist on.
 const asModel = <Model>(mock: object) => mock as Model
@@ -287,7 +287,7 @@ describe('structured output', () => {
     const broken = await withCredits(streamObject, context)({ model: long.model, schema, prompt: 'x' })
     for await (const part of broken.fullStream)
       if (part.type === 'object' && String(part.object.name).length > 90) break
-    expect(await settledCredits(broken)).toMatchObject({ closed: true, estimated: true })
+    expect(await settledReceipt(broken)).toMatchObject({ closed: true, estimated: true })
     expect(await charges()).toMatchObject([
       { outputTokens: 500 },
       { outputTokens: long.journal[0]?.deltas, estimated: true },

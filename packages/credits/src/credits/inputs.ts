@@ -53,6 +53,8 @@ const charge = z.strictObject({
   generationId: text(255).nullable(),
   provider: json(PROVIDER_BYTES).nullable(),
   metadata: metadataObject,
+  flags: z.array(text(255)).max(100).optional(),
+  rawUsage: json(4_096).nullable().optional(),
 })
 
 /** A charge; one that `price` itself made is known to be sound, and is not looked through again. */

@@ -90,7 +90,9 @@ class Estimate implements CallEstimate {
       bound.takesLimit ? modelOutputLimit(pricings) : undefined,
     ]
     const known = limits.filter((limit) => limit !== undefined)
-    this.outputLimit = known.length === 0 ? undefined : Math.min(...known)
+    const lowest = known.length === 0 ? undefined : Math.min(...known)
+    // A provider that does not keep to a limit may go beyond it without end.
+    this.outputLimit = lowest !== undefined && output !== undefined && output.least > lowest ? undefined : lowest
     const fixed = bound.takesLimit ? undefined : (bound.maxOutputTokens ?? 0)
     const limit = this.outputLimit ?? Number.MAX_SAFE_INTEGER
     this.#minimumOutputTokens = fixed ?? output?.least ?? Math.min(limit, context.minOutputTokens ?? MIN_OUTPUT_TOKENS)
@@ -122,7 +124,8 @@ class Estimate implements CallEstimate {
 
   extendBy(seen: SeenOutput): CallEstimate {
     const { bound } = this.#call
-    const limit = this.outputLimit ?? Number.MAX_SAFE_INTEGER
+    const kept = this.outputLimit !== undefined && seen.tokens < this.outputLimit
+    const limit = kept && this.outputLimit !== undefined ? this.outputLimit : Number.MAX_SAFE_INTEGER
     const wanted = Math.min(limit, 2 * Math.max(seen.tokens, this.likelyOutputTokens))
     const least = Math.min(limit, seen.tokens + MIN_EXTENSION_TOKENS)
     // A model that has drawn what was reserved for may draw another picture.

@@ -1,4 +1,4 @@
-import { jsonSchemaOf } from '../sdk.ts'
+import { jsonSchemaOf } from '../sdk-functions.ts'
 import type { CallParams, Modality } from '../types.ts'
 
 type Options = Readonly<Record<string, unknown>>

@@ -1,30 +1,27 @@
-const DEFAULT_SECONDS = 60
-/** Looks per idle time: what is found idle has been so for at least three quarters of it. */
+const DEFAULT_IDLE_SECONDS = 60
+/** Looks per idle time. What is found idle has been so for at least three quarters of it. */
 const LOOKS = 4
 
 /** Something that may fall idle. */
 export interface Watched {
   /** Counts what happens. */
   readonly activity: number
-  /** The provider is waited for: slow is not idle. */
+  /** Something is under way, so a slow call does not count as idle. */
   readonly busy: boolean
   onIdle(): void
   /** Called now and then while it is not idle. */
-  onLook?(): void
+  onLook(): void
 }
 
-/**
- * Notices when nothing happens any more. Costs the hot path one increment: it compares a counter now and then
- * instead of setting a timer anew with every part. Holds no timer until it is started.
- */
-export class Idle {
+/** Notices when nothing happens any more. Compares a counter now and then, so activity costs one increment. */
+export class IdleWatch {
   readonly #watched: Watched
   readonly #everyMs: number
   #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(seconds: number | undefined, watched: Watched) {
     this.#watched = watched
-    this.#everyMs = ((seconds ?? DEFAULT_SECONDS) * 1000) / LOOKS
+    this.#everyMs = ((seconds ?? DEFAULT_IDLE_SECONDS) * 1000) / LOOKS
   }
 
   start(): void {
@@ -41,7 +38,7 @@ export class Idle {
     this.#timer = setTimeout(() => {
       if (watched.activity !== seen || watched.busy) {
         this.#look(watched.activity, 0)
-        watched.onLook?.()
+        watched.onLook()
       } else if (quiet + 1 < LOOKS) this.#look(seen, quiet + 1)
       else {
         this.#timer = undefined

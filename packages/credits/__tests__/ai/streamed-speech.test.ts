@@ -1,9 +1,9 @@
 import { experimental_streamSpeech, experimental_streamTranscribe, experimental_streamTranslate } from 'ai'
 import { describe, expect, it } from 'vitest'
-import { type CreditsContext, settledCredits, withCredits } from '../../src/ai/index.ts'
-import { books } from './books.ts'
-import { fatal, retryable, sleep } from './provider.ts'
-import { type Live, liveModel, producer } from './spoken.ts'
+import { type CreditsContext, withCredits } from '../../src/ai/index.ts'
+import { type Live, liveModel, producer } from './live-model.ts'
+import { fatal, retryable, sleep } from './scripted-model.ts'
+import { settledReceipt, testAccount } from './test-account.ts'
 
 // 0.0024 credits a character, 0.016 a second, at 60 % margin.
 const rates = [
@@ -21,7 +21,7 @@ const rates = [
     },
   },
 ]
-const world = (available = '1000', context: Partial<CreditsContext> = {}) => books({ rates, available, context })
+const world = (available = '1000', context: Partial<CreditsContext> = {}) => testAccount({ rates, available, context })
 const soonIdle: Partial<CreditsContext> = { abandoned: { policy: 'cancel', idleSeconds: 0.2 } }
 
 type SpeechOptions = Parameters<typeof experimental_streamSpeech>[0]
@@ -55,7 +55,7 @@ describe('streamed speech', () => {
     )
     expect(trips).toEqual(['reserve'])
     expect(await readAll(result.audioStream)).toBe(1)
-    expect(await settledCredits(result)).toMatchObject({ charged: '0.24', closed: true, estimated: false })
+    expect(await settledReceipt(result)).toMatchObject({ charged: '0.24', closed: true, estimated: false })
     expect(trips).toEqual(['reserve', 'settle'])
     expect(await charges()).toMatchObject([{ amount: '-0.24', model: 'openai/speech', estimated: false }])
     expect((await balance()).reserved).toBe('0')
@@ -76,7 +76,7 @@ describe('streamed speech', () => {
   it('is charged by what the provider has read, where it counts nothing', async () => {
     const { result, charges } = await speak({}, { text: ['a'.repeat(30), { type: 'text', text: 'b'.repeat(12) }] })
     await readAll(result.fullStream)
-    await settledCredits(result)
+    await settledReceipt(result)
     expect(await charges()).toMatchObject([{ amount: '-0.1008', estimated: false }])
   })
 
@@ -84,11 +84,11 @@ describe('streamed speech', () => {
     const usage = { inputTokens: 25, outputTokens: 130 }
     const counted = await speak({ ends: () => ({ type: 'finish', usage }) }, {}, { modelId: 'openai/speech-by-token' })
     await readAll(counted.result.audioStream)
-    await settledCredits(counted.result)
+    await settledReceipt(counted.result)
     expect(await counted.charges()).toMatchObject([{ amount: '-0.212', outputTokens: 130, estimated: false }])
     const uncounted = await speak({}, {}, { modelId: 'openai/speech-by-token' })
     await readAll(uncounted.result.audioStream)
-    await settledCredits(uncounted.result)
+    await settledReceipt(uncounted.result)
     expect(await uncounted.charges()).toMatchObject([{ amount: '-0.212', outputTokens: 130, estimated: true }])
   })
 
@@ -96,7 +96,7 @@ describe('streamed speech', () => {
     const text = producer(Array.from({ length: 50 }, () => 'x'.repeat(100)))
     const { result, trips, charges, balance } = await speak({}, { text: text.stream })
     await readAll(result.audioStream)
-    expect(await settledCredits(result)).toMatchObject({ charged: '12', stopped: undefined })
+    expect(await settledReceipt(result)).toMatchObject({ charged: '12', stopped: undefined })
     // 1,000 characters at first, then 2,200 and 4,600 and 9,400.
     expect(trips).toEqual(['reserve', 'extend', 'extend', 'extend', 'settle'])
     expect(await charges()).toMatchObject([{ amount: '-12', uncollected: '0' }])
@@ -105,9 +105,9 @@ describe('streamed speech', () => {
 
   it('ends where the credits do: what was heard is charged, and the writer is told to stop', async () => {
     const text = producer(Array.from({ length: 50 }, () => 'x'.repeat(100)))
-    const { result, journal, charges, balance, problems } = await speak({}, { text: text.stream }, { available: '4' })
+    const { result, journal, charges, balance, errors } = await speak({}, { text: text.stream }, { available: '4' })
     expect(await readAll(result.audioStream)).toBe(16)
-    expect(await settledCredits(result)).toMatchObject({ charged: '3.84', stopped: { reason: 'cut-off' } })
+    expect(await settledReceipt(result)).toMatchObject({ charged: '3.84', stopped: { reason: 'cut-off' } })
     expect(journal).toMatchObject({ outcome: 'finished' })
     expect(journal.read).toHaveLength(16)
     // Beyond those, the piece that was refused, and the one that the SDK was already asking for meanwhile.
@@ -116,7 +116,7 @@ describe('streamed speech', () => {
     expect(text.state.given).toBe(18)
     expect(await charges()).toMatchObject([{ amount: '-3.84', uncollected: '0', estimated: false }])
     expect(await balance()).toEqual({ available: '0.16', reserved: '0' })
-    expect(problems).toEqual([])
+    expect(errors).toEqual([])
   })
 
   it.each([
@@ -135,7 +135,7 @@ describe('streamed speech', () => {
     const reader = result.audioStream.getReader()
     for (let part = 0; part < 5; part++) await reader.read()
     await way({ abort: () => controller.abort(), cancel: () => reader.cancel() })
-    await settledCredits(result)
+    await settledReceipt(result)
     expect(journal.outcome).not.toBe('running')
     expect(text.state.cancelled).toBe(true)
     expect(trips).toEqual(['reserve', 'settle'])
@@ -149,7 +149,7 @@ describe('streamed speech', () => {
   it('that is never read is given up, and charged for what was read ahead of its reader', async () => {
     const text = producer(Array.from({ length: 50 }, () => 'x'.repeat(10)))
     const { result, journal, trips, charges, balance } = await speak({}, { text: text.stream }, { context: soonIdle })
-    expect(await settledCredits(result)).toMatchObject({ closed: true, stopped: { reason: 'abandoned' } })
+    expect(await settledReceipt(result)).toMatchObject({ closed: true, stopped: { reason: 'abandoned' } })
     expect(journal.outcome).toBe('cancelled')
     expect(text.state.cancelled).toBe(true)
     expect(await charges()).toMatchObject([{ amount: `-${(journal.read.length * 24) / 1000}`, estimated: true }])
@@ -172,7 +172,7 @@ describe('streamed speech', () => {
     const text = producer(Array.from({ length: 50 }, () => 'x'.repeat(10)))
     const { result, trips, charges } = await speak({ breaksAfter: 5 }, { text: text.stream })
     await expect(readAll(result.audioStream)).rejects.toThrow('socket hang up')
-    await settledCredits(result)
+    await settledReceipt(result)
     expect(await charges()).toMatchObject([{ amount: '-0.12', estimated: true }])
     expect(trips).toEqual(['reserve', 'settle'])
   })
@@ -180,7 +180,7 @@ describe('streamed speech', () => {
   it('that ends without a finish is charged for what was read', async () => {
     const { result, charges } = await speak({ ends: () => undefined }, {})
     await expect(readAll(result.audioStream)).rejects.toThrow('ended before it finished')
-    await settledCredits(result)
+    await settledReceipt(result)
     expect(await charges()).toMatchObject([{ amount: '-0.24', estimated: true }])
   })
 
@@ -191,7 +191,7 @@ describe('streamed speech', () => {
     const text = producer(['hello'])
     const { result, trips, charges, balance } = await speak({ refuses }, { text: text.stream })
     await expect(readAll(result.audioStream)).rejects.toMatchObject({ name: 'AI_APICallError' })
-    await settledCredits(result)
+    await settledReceipt(result)
     expect(text.state).toEqual({ given: 0, cancelled: true })
     expect(trips).toEqual(['reserve', 'release'])
     expect(await charges()).toEqual([])
@@ -201,7 +201,7 @@ describe('streamed speech', () => {
   it('with a signal that was aborted before is not called', async () => {
     const { result, journal, trips } = await speak({}, { abortSignal: AbortSignal.abort() })
     await expect(readAll(result.audioStream)).rejects.toMatchObject({ name: 'AbortError' })
-    await settledCredits(result)
+    await settledReceipt(result)
     expect(journal.calls).toBe(0)
     expect(trips).toEqual(['reserve', 'release'])
   })
@@ -255,7 +255,7 @@ describe('streamed transcription', () => {
   it('is charged by the seconds that the provider counts, in two round trips', async () => {
     const { result, trips, charges } = await listen({ ends: () => finish(2.5) }, {})
     expect(await result.text).toBe('words')
-    await settledCredits(result)
+    await settledReceipt(result)
     expect(await charges()).toMatchObject([{ amount: '-0.04', estimated: false }])
     expect(trips).toEqual(['reserve', 'settle'])
   })
@@ -263,7 +263,7 @@ describe('streamed transcription', () => {
   it('is estimated from the audio where the provider counts nothing', async () => {
     const { result, charges } = await listen({ ends: () => finish() }, {})
     await result.text
-    await settledCredits(result)
+    await settledReceipt(result)
     expect(await charges()).toMatchObject([{ amount: '-0.048', estimated: true }])
   })
 
@@ -273,7 +273,7 @@ describe('streamed transcription', () => {
       { audio: seconds(200).stream },
     )
     await readAll(result.fullStream)
-    await settledCredits(result)
+    await settledReceipt(result)
     expect(trips).toEqual(['reserve', 'extend', 'extend', 'settle'])
     expect(await charges()).toMatchObject([{ amount: '-3.2', uncollected: '0' }])
   })
@@ -286,7 +286,7 @@ describe('streamed transcription', () => {
       '1',
     )
     expect(await result.text).toBe('words')
-    expect(await settledCredits(result)).toMatchObject({ stopped: { reason: 'cut-off' } })
+    expect(await settledReceipt(result)).toMatchObject({ stopped: { reason: 'cut-off' } })
     expect(audio.state.cancelled).toBe(true)
     const [charge] = await charges()
     expect(charge).toMatchObject({ uncollected: '0' })
@@ -300,7 +300,7 @@ describe('streamed transcription', () => {
     const reader = result.fullStream.getReader()
     for (let part = 0; part < 5; part++) await reader.read()
     await reader.cancel().catch(() => undefined)
-    await settledCredits(result)
+    await settledReceipt(result)
     expect(audio.state.cancelled).toBe(true)
     expect(await charges()).toMatchObject([{ amount: `-${(journal.read.length * 16) / 1000}`, estimated: true }])
     expect(trips).toEqual(['reserve', 'settle'])
@@ -327,7 +327,7 @@ describe('streamed translation', () => {
     const usage = { inputAudioTokens: 30, outputAudioTokens: 60, inputTextTokens: 5, outputTextTokens: 10 }
     const { result, trips, charges } = await translate({ ends: () => finish(usage) })
     await readAll(result.fullStream)
-    await settledCredits(result)
+    await settledReceipt(result)
     // (5 * 1 + 10 * 2 + 30 * 10 + 60 * 20) millionths of a dollar.
     expect(await charges()).toMatchObject([{ amount: '-0.244', inputTokens: 35, outputTokens: 70, estimated: false }])
     expect(trips).toEqual(['reserve', 'settle'])
@@ -336,7 +336,7 @@ describe('streamed translation', () => {
   it('is estimated where the provider says no more than how long it took', async () => {
     const { result, charges } = await translate({ ends: () => finish() })
     await readAll(result.fullStream)
-    await settledCredits(result)
+    await settledReceipt(result)
     expect(await charges()).toMatchObject([{ inputTokens: 30, outputTokens: 60, estimated: true }])
   })
 
@@ -349,7 +349,7 @@ describe('streamed translation', () => {
     const reader = result.fullStream.getReader()
     for (let part = 0; part < 5; part++) await reader.read()
     controller.abort()
-    await settledCredits(result)
+    await settledReceipt(result)
     expect(await charges()).toMatchObject([{ inputTokens: 10 * journal.read.length, estimated: true }])
     expect((await balance()).reserved).toBe('0')
   })

@@ -1,12 +1,12 @@
 import { writeSync } from 'node:fs'
 import { embedMany, experimental_streamSpeech, generateText, streamText } from 'ai'
 import { MockEmbeddingModelV4 } from 'ai/test'
-import { settledCredits, withCredits } from '../../src/ai/index.ts'
-import { books } from './books.ts'
-import { fatal, finish, provider, sleep, textParts } from './provider.ts'
-import { type Live, liveModel, producer } from './spoken.ts'
+import { withCredits } from '../../src/ai/index.ts'
+import { type Live, liveModel, producer } from './live-model.ts'
+import { fatal, finish, provider, sleep, textParts } from './scripted-model.ts'
+import { settledReceipt, testAccount } from './test-account.ts'
 
-/** Run by trouble.test.ts as a process of its own: makes every kind of call, then has to come to an end by itself. */
+/** Run by outages.test.ts as a process of its own: makes every kind of call, then has to come to an end by itself. */
 globalThis.AI_SDK_LOG_WARNINGS = false
 let rejections = 0
 process.on('unhandledRejection', () => rejections++)
@@ -15,7 +15,10 @@ const rates = [
   { modelId: 'openai/embed', type: 'embedding', pricing: { input: '0.00000002' } },
   { modelId: 'openai/speech', type: 'speech', pricing: { speech_input_character_cost: '0.000015' } },
 ]
-const { context, store, balance } = books({ rates, context: { abandoned: { policy: 'cancel', idleSeconds: 0.2 } } })
+const { context, store, balance } = testAccount({
+  rates,
+  context: { abandoned: { policy: 'cancel', idleSeconds: 0.2 } },
+})
 // A store that takes its time: what is not handled while it is waited for is an unhandled rejection.
 const { settle } = store
 store.settle = (input) => sleep(5).then(() => settle(input))
@@ -80,8 +83,8 @@ const refusedSpeech = await speak({ refuses: fatal() })
 await drain(refusedSpeech).catch(() => 0)
 const speeches = [heard, neverHeard, hungUp, interruptedSpeech, brokenSpeech, refusedSpeech]
 
-await Promise.all(speeches.map(settledCredits))
-await Promise.all([neverRead, brokenOff, broken, abortedStream].map(settledCredits))
+await Promise.all(speeches.map(settledReceipt))
+await Promise.all([neverRead, brokenOff, broken, abortedStream].map(settledReceipt))
 await sleep(100)
 const { reserved } = await balance()
 const timers = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length

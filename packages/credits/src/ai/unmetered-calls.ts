@@ -2,7 +2,7 @@ import type { Telemetry } from 'ai'
 import { CreditError } from '../core/errors.ts'
 import { localStorageOf } from './scope.ts'
 
-/** A language model call that no meter saw. */
+/** A language model call that was made past the meter. */
 export interface UnmeteredCall {
   provider: string
   modelId: string
@@ -10,12 +10,12 @@ export interface UnmeteredCall {
 }
 
 /** Arguments of {@link watchUnmeteredCalls}. */
-export interface LeakAlarmOptions {
-  /** Told about every leak. */
+export interface UnmeteredCallsOptions {
+  /** Receives every call that was made past the meter. */
   onUnmetered: (call: UnmeteredCall) => void
   /**
-   * Refuse such calls with `CONFIG_INVALID`. A model without a meter is only known as such when it has been called,
-   * so the provider may have begun; its answer is thrown away.
+   * Refuse such calls with `CONFIG_INVALID`. A call is known to be unmetered only after it was made, so the provider may
+   * have begun. Its answer is thrown away.
    */
   block?: boolean | undefined
 }
@@ -23,19 +23,19 @@ export interface LeakAlarmOptions {
 interface Probe {
   metered: boolean
 }
-// Made for the first alarm: without one, no call has to look.
+// Made by the first watch. Without one, calls do not look.
 let probes: ReturnType<typeof localStorageOf<Probe>>
 
-/** Tells the alarm, if there is one, that this call goes through a meter. */
-export function seenByMeter(): void {
+/** Marks the call under way as metered. Does nothing where no watch is on. */
+export function markMetered(): void {
   const probe = probes?.getStore()
   if (probe !== undefined) probe.metered = true
 }
 
 /**
- * Reports language model calls that are made past the meter: a forgotten `withCredits`, a model of its own inside a
- * tool. Rests on the SDK's telemetry, so calls that switch telemetry off, or name integrations of their own, are not
- * seen; other modalities are not either. Needs `AsyncLocalStorage`.
+ * Reports language model calls that are made past the meter: a forgotten `withCredits`, a bare model inside a tool.
+ * Rests on the SDK's telemetry, so it does not see calls that switch telemetry off or name integrations of their own,
+ * nor other modalities. Needs `AsyncLocalStorage`.
  *
  * @returns a function that stops the watch
  * @example
@@ -43,7 +43,7 @@ export function seenByMeter(): void {
  * watchUnmeteredCalls({ onUnmetered: (call) => log.error('unmetered model call', call), block: true })
  * ```
  */
-export function watchUnmeteredCalls({ onUnmetered, block = false }: LeakAlarmOptions): () => void {
+export function watchUnmeteredCalls({ onUnmetered, block = false }: UnmeteredCallsOptions): () => void {
   probes ??= localStorageOf<Probe>()
   const integration: Telemetry = {
     async executeLanguageModelCall({ callId, provider = '', modelId = '', execute }) {

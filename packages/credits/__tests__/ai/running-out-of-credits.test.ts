@@ -1,9 +1,9 @@
 import { generateText, isLoopFinished, streamText, tool } from 'ai'
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
-import { creditsReceipt, settledCredits, withCredits } from '../../src/ai/index.ts'
-import { books } from './books.ts'
-import { finish, provider, textParts, toolCall } from './provider.ts'
+import { creditsReceipt, withCredits } from '../../src/ai/index.ts'
+import { finish, provider, textParts, toolCall } from './scripted-model.ts'
+import { settledReceipt, testAccount } from './test-account.ts'
 
 const tools = { look: tool({ inputSchema: z.object({}), execute: async () => 'seen' }) }
 const looking = (id: string, tokens: number) => ({
@@ -13,19 +13,19 @@ const endless = [looking('a', 500), looking('b', 500), looking('c', 500), lookin
 
 describe('the output is clamped to what the user can pay', () => {
   it('a call without a limit is sent with one, and never costs more than there was', async () => {
-    const { context, balance } = books({ available: '0.2' })
+    const { context, balance } = testAccount({ available: '0.2' })
     const { model, journal } = provider([{ parts: [...textParts(400), finish('length', 100, 400)] }])
     const result = await withCredits(streamText, context)({ model, prompt: 'Hello' })
     await result.consumeStream()
     const [entry] = journal
     expect(entry?.maxOutputTokens).toBeGreaterThan(400)
     expect(entry?.maxOutputTokens).toBeLessThan(625)
-    expect(await settledCredits(result)).toMatchObject({ stopped: { reason: 'clamped' } })
+    expect(await settledReceipt(result)).toMatchObject({ stopped: { reason: 'clamped' } })
     expect(Number((await balance()).available)).toBeGreaterThanOrEqual(0)
   })
 
   it('a user with enough is not clamped at all', async () => {
-    const { context } = books()
+    const { context } = testAccount()
     const { model, journal } = provider([{ parts: [...textParts(5), finish('stop', 100, 5)] }])
     await withCredits(generateText, context)({ model, prompt: 'Hello' })
     expect(journal[0]?.maxOutputTokens).toBeUndefined()
@@ -34,7 +34,7 @@ describe('the output is clamped to what the user can pay', () => {
 
 describe('a loop ends gracefully when the next step cannot be paid', () => {
   it('generateText: the answer so far, the reason and the numbers', async () => {
-    const { context, charges, balance, trips } = books({ available: '0.6' })
+    const { context, charges, balance, trips } = testAccount({ available: '0.6' })
     const { model, journal } = provider(endless)
     const result = await withCredits(
       generateText,
@@ -52,7 +52,7 @@ describe('a loop ends gracefully when the next step cannot be paid', () => {
   })
 
   it('streamText: no error reaches the reader', async () => {
-    const { context, charges } = books({ available: '0.6' })
+    const { context, charges } = testAccount({ available: '0.6' })
     const { model, journal } = provider(endless)
     const errors: unknown[] = []
     const result = await withCredits(
@@ -70,12 +70,12 @@ describe('a loop ends gracefully when the next step cannot be paid', () => {
     expect(types.at(-1)).toBe('finish')
     expect(types).not.toContain('error')
     expect(errors).toEqual([])
-    expect(await settledCredits(result)).toMatchObject({ stopped: { reason: 'budget' } })
+    expect(await settledReceipt(result)).toMatchObject({ stopped: { reason: 'budget' } })
     expect(await charges()).toHaveLength(journal.length)
   })
 
   it('a step that turns out dearer than foreseen ends the loop, not the answer', async () => {
-    const { context } = books({ available: '1.2' })
+    const { context } = testAccount({ available: '1.2' })
     const { model, journal } = provider(endless)
     const result = await withCredits(
       streamText,
@@ -93,7 +93,7 @@ describe('a loop ends gracefully when the next step cannot be paid', () => {
     expect(journal).toHaveLength(1)
     expect(types).not.toContain('error')
     expect((await result.steps).at(-1)?.providerMetadata?.credits).toMatchObject({ cutOff: true })
-    expect(await settledCredits(result)).toMatchObject({ stopped: { reason: 'budget' } })
+    expect(await settledReceipt(result)).toMatchObject({ stopped: { reason: 'budget' } })
   })
 })
 
@@ -101,7 +101,7 @@ describe('a stream is cut off when the credits run out', () => {
   const overflowing = { parts: [...textParts(4000), finish('stop' as const, 100, 4000)] }
 
   it('the provider is stopped, the reader sees a clean end with the reason', async () => {
-    const { context, charges, balance } = books({ available: '0.2' })
+    const { context, charges, balance } = testAccount({ available: '0.2' })
     const { model, journal } = provider([overflowing])
     const result = await withCredits(streamText, context)({ model, prompt: 'Hello' })
     const types: string[] = []
@@ -115,7 +115,7 @@ describe('a stream is cut off when the credits run out', () => {
     const step = await result.finalStep
     expect(step.providerMetadata?.credits).toMatchObject({ cutOff: true, stopped: { reason: 'cut-off' } })
     expect(step.text).toContain('w0 w1 w2')
-    expect(await settledCredits(result)).toMatchObject({ stopped: { reason: 'cut-off' }, estimated: true })
+    expect(await settledReceipt(result)).toMatchObject({ stopped: { reason: 'cut-off' }, estimated: true })
     expect(await charges()).toMatchObject([{ outputTokens: entry?.deltas, estimated: true }])
     const { available, reserved } = await balance()
     expect(reserved).toBe('0')
@@ -123,7 +123,7 @@ describe('a stream is cut off when the credits run out', () => {
   })
 
   it('is extended instead, when there are credits to extend with', async () => {
-    const { context, charges, trips } = books({ available: '100' })
+    const { context, charges, trips } = testAccount({ available: '100' })
     const { model, journal } = provider([overflowing])
     const result = await withCredits(streamText, context)({ model, prompt: 'Hello', maxOutputTokens: 1000 })
     await result.consumeStream()
@@ -133,7 +133,7 @@ describe('a stream is cut off when the credits run out', () => {
   })
 
   it('a top-up while the stream goes on lets it go on', async () => {
-    const { context, credits, userId } = books({ available: '0.2' })
+    const { context, credits, userId } = testAccount({ available: '0.2' })
     const { model, journal } = provider([overflowing])
     const result = await withCredits(streamText, context)({ model, prompt: 'Hello' })
     let count = 0
@@ -143,6 +143,6 @@ describe('a stream is cut off when the credits run out', () => {
       }
     }
     expect(journal[0]).toMatchObject({ outcome: 'finished', deltas: 4000 })
-    expect(await settledCredits(result)).toMatchObject({ stopped: undefined })
+    expect(await settledReceipt(result)).toMatchObject({ stopped: undefined })
   })
 })

@@ -5,14 +5,14 @@ import { generateText, streamText } from 'ai'
 import { describe, expect, it } from 'vitest'
 import { withCredits } from '../../src/ai/index.ts'
 import { CreditError, type CreditStore, createCredits } from '../../src/index.ts'
-import { books } from './books.ts'
-import { fatal, finish, provider, textParts } from './provider.ts'
+import { fatal, finish, provider, textParts } from './scripted-model.ts'
+import { testAccount } from './test-account.ts'
 
 const answer = { parts: [...textParts(500), finish('stop' as const, 100, 500)] }
 
 /** The world of `books` over a store whose settle fails as often as told. */
 function failing(times: number, code: 'STORE_UNAVAILABLE' | 'INTERNAL' = 'STORE_UNAVAILABLE') {
-  const world = books()
+  const world = testAccount()
   let left = times
   const store: CreditStore = {
     ...world.store,
@@ -27,23 +27,21 @@ function failing(times: number, code: 'STORE_UNAVAILABLE' | 'INTERNAL' = 'STORE_
 
 describe('when the books cannot be written', () => {
   it('a settlement that fails twice is done the third time', async () => {
-    const { context, charges, problems } = failing(2)
+    const { context, charges, errors } = failing(2)
     const { text } = await withCredits(generateText, context)({ model: provider([answer]).model, prompt: 'Hello' })
     expect(text).toHaveLength(1500)
     expect(await charges()).toHaveLength(1)
-    expect(problems).toEqual([])
+    expect(errors).toEqual([])
   })
 
   it('the reader keeps the answer; the lost charge is reported, and the hold is left to its expiry', async () => {
-    const { context, charges, problems, store, balance } = failing(99)
+    const { context, charges, errors, store, balance } = failing(99)
     const result = await withCredits(streamText, context)({ model: provider([answer]).model, prompt: 'Hello' })
     let parts = 0
     for await (const _ of result.textStream) parts++
     expect(parts).toBe(500)
     expect(await charges()).toEqual([])
-    expect(problems).toMatchObject([
-      { problem: { operation: 'settle', charge: { amount: '0.176', outputTokens: 500 } } },
-    ])
+    expect(errors).toMatchObject([{ problem: { operation: 'settle', charge: { amount: '0.176', outputTokens: 500 } } }])
     expect((await balance()).reserved).not.toBe('0')
     store.advance(301)
     expect((await balance()).reserved).toBe('0')
@@ -59,7 +57,7 @@ describe('when the books cannot be written', () => {
   })
 
   it('a store that is down refuses the call before the provider is asked', async () => {
-    const world = books()
+    const world = testAccount()
     const reserve = async () => Promise.reject(new CreditError({ code: 'STORE_UNAVAILABLE' }))
     const context = { ...world.context, credits: createCredits({ store: { ...world.store, reserve } }) }
     const { model, journal } = provider([answer])
@@ -72,7 +70,7 @@ describe('when the books cannot be written', () => {
 describe('the platform', () => {
   it('is told to wait until the books are closed', async () => {
     const waited: Promise<unknown>[] = []
-    const { context } = books({ context: { waitUntil: (work) => waited.push(work) } })
+    const { context } = testAccount({ context: { waitUntil: (work) => waited.push(work) } })
     const result = await withCredits(streamText, context)({ model: provider([answer]).model, prompt: 'Hello' })
     await result.consumeStream()
     expect(waited).toHaveLength(1)
@@ -81,7 +79,7 @@ describe('the platform', () => {
 
   it('has nothing to wait for when the call was refused', async () => {
     const waited: Promise<unknown>[] = []
-    const { context } = books({ available: '0.001', context: { waitUntil: (work) => waited.push(work) } })
+    const { context } = testAccount({ available: '0.001', context: { waitUntil: (work) => waited.push(work) } })
     const call = withCredits(streamText, context)({ model: provider([answer]).model, prompt: 'Hello' })
     await expect(call).rejects.toMatchObject({ status: 402 })
     expect(waited).toEqual([])
@@ -90,7 +88,7 @@ describe('the platform', () => {
 
 describe('the operator asked for payment by the provider', () => {
   it('is PROVIDER_UNAVAILABLE, never the user’s 402, and the hold is given back', async () => {
-    const { context, balance, charges } = books()
+    const { context, balance, charges } = testAccount()
     const call = withCredits(
       generateText,
       context,
@@ -103,7 +101,7 @@ describe('the operator asked for payment by the provider', () => {
 
 describe('a process that made calls', () => {
   it('ends by itself: no timer, no floating promise, no unhandled rejection', async () => {
-    const script = fileURLToPath(new URL('./exit.script.ts', import.meta.url))
+    const script = fileURLToPath(new URL('./process-exit.script.ts', import.meta.url))
     const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--no-warnings', script], {
       timeout: 20_000,
     })

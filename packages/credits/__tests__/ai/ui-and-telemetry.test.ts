@@ -21,14 +21,14 @@ import {
   withCreditsPart,
 } from '../../src/ai/index.ts'
 import { createCredits } from '../../src/index.ts'
-import { books } from './books.ts'
-import { finish, provider, textParts, toolCall } from './provider.ts'
+import { finish, provider, textParts, toolCall } from './scripted-model.ts'
+import { testAccount } from './test-account.ts'
 
 const answer = { parts: [...textParts(500), finish('stop' as const, 100, 500)] }
 const looking = { parts: [...textParts(500), toolCall('a', 'look'), finish('tool-calls' as const, 100, 500)] }
 
 const refusal = async () => {
-  const { store, userId } = books({ available: '0.001' })
+  const { store, userId } = testAccount({ available: '0.001' })
   const context = { credits: createCredits({ store, upgradeUrl: '/upgrade' }), userId }
   return withCredits(
     streamText,
@@ -62,7 +62,7 @@ describe('what the client of a chat sees', () => {
   })
 
   it('the cost of the answer and what is left, in its metadata and as a data part', async () => {
-    const { context } = books()
+    const { context } = testAccount()
     const result = await withCredits(streamText, context)({ model: provider([answer]).model, prompt: 'Hello' })
     const ui = toUIMessageStream({ stream: result.stream, messageMetadata: creditsMessageMetadata(result) })
     const chunks: { type: string; data?: unknown; messageMetadata?: unknown }[] = []
@@ -74,7 +74,7 @@ describe('what the client of a chat sees', () => {
   })
 
   it('why a loop ended early, with the numbers', async () => {
-    const { context } = books({ available: '0.6' })
+    const { context } = testAccount({ available: '0.6' })
     const look = tool({ inputSchema: z.object({}), execute: async () => 'seen' })
     const result = await withCredits(
       streamText,
@@ -126,7 +126,7 @@ describe('telemetry', () => {
       onEnd: (event: { metadata?: unknown }) => void seen.push({ name: 'end', metadata: event.metadata }),
     } as Telemetry
     registerTelemetry(integration)
-    const { context, userId } = books()
+    const { context, userId } = testAccount()
     const result = await withCredits(
       generateText,
       context,
@@ -158,7 +158,7 @@ describe('telemetry', () => {
       enable: () => otelContext as never,
       disable: () => otelContext as never,
     })
-    const { context, userId } = books()
+    const { context, userId } = testAccount()
     await withCredits(generateText, context)({ model: provider([answer]).model, prompt: 'Hello' })
     expect(attributes).toEqual({
       'credits.user_id': userId,
@@ -180,7 +180,7 @@ describe('the leak alarm', () => {
 
   it('reports a call that no meter saw, and no other', async () => {
     watch(false)
-    const { context } = books()
+    const { context } = testAccount()
     const { model } = provider([answer])
     await withCredits(generateText, context)({ model, prompt: 'Hello' })
     await (await withCredits(streamText, context)({ model, prompt: 'Hello' })).consumeStream()
@@ -191,7 +191,7 @@ describe('the leak alarm', () => {
 
   it('finds a bare model inside a tool of a wrapped call', async () => {
     watch(false)
-    const { context } = books()
+    const { context } = testAccount()
     const inner = provider([answer])
     const look = tool({
       inputSchema: z.object({}),

@@ -1,8 +1,7 @@
 import { experimental_streamTextLowMemory, generateText, isLoopFinished, isStepCount, streamText, tool } from 'ai'
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
-import { type CreditsContext, settledCredits, withCredits } from '../../src/ai/index.ts'
-import { type Books, books } from './books.ts'
+import { type CreditsContext, withCredits } from '../../src/ai/index.ts'
 import {
   type Behaviour,
   fatal,
@@ -15,7 +14,8 @@ import {
   textParts,
   toolCall,
   type usageOf,
-} from './provider.ts'
+} from './scripted-model.ts'
+import { settledReceipt, type TestAccount, testAccount } from './test-account.ts'
 
 const LENGTH = 500
 const tools = { look: tool({ inputSchema: z.object({}), execute: async () => 'seen' }) }
@@ -44,18 +44,18 @@ const ignoringErrors =
   (result) =>
     read(result).catch(() => undefined)
 
-interface Outcome extends Books {
+interface Outcome extends TestAccount {
   journal: JournalEntry[]
 }
 
 /** Streams, and waits until the books of the call are closed. */
 async function stream({ script, options = {}, context, fn = streamText, read }: Scenario): Promise<Outcome> {
-  const world = books({ context: { abandoned: { policy: 'cancel', idleSeconds: 0.2 }, ...context } })
+  const world = testAccount({ context: { abandoned: { policy: 'cancel', idleSeconds: 0.2 }, ...context } })
   const { model, journal } = provider(script)
   const call = { model, prompt: 'Hello', onError: () => undefined, ...options } as Options
   const result = await withCredits(fn, world.context)(call)
   await read(result)
-  await settledCredits(result)
+  await settledReceipt(result)
   return { ...world, journal }
 }
 
@@ -68,7 +68,7 @@ async function expectOneToOne(outcome: Outcome, expected: { outputTokens: number
   expect(outcome.journal.filter((entry) => entry.outcome !== 'refused')).toHaveLength(expected.length)
   expect(await reservations(outcome)).toBe('0')
   expect(outcome.trips.filter((trip) => trip === 'settle' || trip === 'release')).toHaveLength(1)
-  expect(outcome.problems).toEqual([])
+  expect(outcome.errors).toEqual([])
 }
 const exact = { outputTokens: LENGTH, estimated: false }
 
@@ -390,7 +390,7 @@ describe('every way a stream ends is settled exactly once', () => {
           if (types.length === 5) await sleep(400)
         }
         expect(await result.finishReason).toBe('length')
-        expect((await settledCredits(result))?.stopped?.reason).toBe('abandoned')
+        expect((await settledReceipt(result))?.stopped?.reason).toBe('abandoned')
       },
     })
     expect(types.slice(-3)).toEqual(['text-end', 'finish-step', 'finish'])
@@ -413,7 +413,7 @@ describe('every way a stream ends is settled exactly once', () => {
 
 describe('every way generateText ends is settled exactly once', () => {
   const generate = async (script: Behaviour[], options: object = {}) => {
-    const world = books()
+    const world = testAccount()
     const { model, journal } = provider(script)
     const call = withCredits(generateText, world.context)({ model, prompt: 'Hello', ...options })
     const error = await call.then(

@@ -1,20 +1,5 @@
 import * as ai from 'ai'
-
-/** What a call function or a model method works on; decides how a call is counted and priced. */
-export type Modality =
-  | 'language'
-  | 'embedding'
-  | 'image'
-  | 'speech'
-  | 'transcription'
-  | 'translation'
-  | 'reranking'
-  | 'video'
-  | 'decision'
-  | 'extraction'
-
-/** How a call function answers: with a promise of the result, or with a result whose parts arrive later. */
-export type Delivery = 'promise' | 'stream'
+import type { AnyModel, Delivery, Modality } from './types.ts'
 
 /** What the wrapper has to know about a call function. */
 export interface FunctionKind {
@@ -22,14 +7,30 @@ export interface FunctionKind {
   delivery: Delivery
   /** Runs steps until the model calls no more tools. */
   loops: boolean
-  /** Calls its provider once, whatever becomes of it. */
+  /** It calls its provider once and does not repeat a call that failed. */
   unrepeated?: boolean
-  /** Keeps nothing for later readers, so callbacks that make it keep content are added only where they must be. */
+  /** It keeps nothing for later readers, unless it is given certain callbacks. They are added only where they must be. */
   lean?: boolean
+  /** A function of the app around a model. Its result may be a stream. */
+  own?: boolean
+}
+
+/** Options of a call function, as far as they are read here. */
+export interface FunctionOptions {
+  model?: unknown
+  tools?: unknown
+  maxRetries?: unknown
+  streamRetries?: unknown
+  abortSignal?: AbortSignal | undefined
+  prepareStep?: unknown
+  stopWhen?: unknown
+  telemetry?: unknown
+  experimental_telemetry?: unknown
+  readonly [option: string]: unknown
 }
 
 const text = (delivery: Delivery): FunctionKind => ({ modality: 'language', delivery, loops: true })
-const once = (modality: Modality, delivery: Delivery = 'promise'): FunctionKind => ({
+const once = (modality: Modality, delivery: Delivery = 'whole'): FunctionKind => ({
   modality,
   delivery,
   loops: false,
@@ -39,7 +40,7 @@ const once = (modality: Modality, delivery: Delivery = 'promise'): FunctionKind 
 // import of this module.
 const exported = ai as unknown as Readonly<Record<string, unknown>>
 const NAMED: Readonly<Record<string, FunctionKind>> = {
-  generateText: text('promise'),
+  generateText: text('whole'),
   streamText: text('stream'),
   experimental_streamTextLowMemory: { ...text('stream'), lean: true },
   experimental_streamLanguageModelCall: { ...once('language', 'stream'), unrepeated: true },
@@ -64,10 +65,11 @@ const NAMED: Readonly<Record<string, FunctionKind>> = {
   experimental_extract: once('extraction'),
 }
 
-const WRAP_THE_AGENT = 'it runs the agent that it is given; wrap that'
-/** Functions that cost money where no wrapper around them sees it, and what to do instead. */
+const WRAP_THE_AGENT = 'it runs an agent: wrap the agent'
+/** Functions that cost money where a wrapper around them does not see it, and what to do instead. */
 const UNSEEN: Readonly<Record<string, string>> = {
-  experimental_startBatch: 'what a batch costs is known when its results are read; reserve for it, and settle then',
+  experimental_startBatch:
+    'the cost of a batch is known when its results are read: reserve when it starts and settle then',
   createAgentUIStream: WRAP_THE_AGENT,
   createAgentUIStreamResponse: WRAP_THE_AGENT,
   pipeAgentUIStreamToResponse: WRAP_THE_AGENT,
@@ -85,24 +87,37 @@ function byFunction<Value>(named: Readonly<Record<string, Value>>): ReadonlyMap<
   return map
 }
 
-/** Why a function cannot be wrapped; undefined for one that can. */
+/** Why a function cannot be wrapped. Undefined for one that can. */
 export function whyUnseen(fn: unknown): string | undefined {
   return REASONS.get(fn)
 }
 
 /**
- * The kind of a call function of the SDK. One that is not known (the app's own, around a model) is taken for a
- * function that answers with a promise; its modality is read off the model.
+ * The kind of a call function of the SDK, by identity or by name: an app may have a second copy of `ai`. Any other
+ * function counts as the app's own, around a model.
  */
-export function kindOf(fn: unknown): FunctionKind {
-  return KINDS.get(fn) ?? { ...text('promise'), loops: false }
+export function kindOf(fn: { name: string }): FunctionKind {
+  const named = Object.hasOwn(NAMED, fn.name) ? NAMED[fn.name] : undefined
+  return KINDS.get(fn) ?? named ?? { ...once('language'), own: true }
 }
 
-/** A model of any specification version and modality, as far as it is looked at here. */
-export interface AnyModel {
-  readonly specificationVersion: string
-  readonly provider: string
-  readonly modelId: string
+/** Whether the options let a model call tools. Only then can there be a second step. */
+export function hasTools({ tools }: FunctionOptions): boolean {
+  return typeof tools === 'object' && tools !== null && Object.keys(tools).length > 0
+}
+
+/** True for a result whose parts arrive later: a stream, a response, or an object that has one. */
+export function isStreamResult(result: unknown): boolean {
+  if (typeof result !== 'object' || result === null) return false
+  if (result instanceof ReadableStream || Symbol.asyncIterator in result) return true
+  return ['stream', 'textStream', 'fullStream', 'body'].some((name) => isReadable(result, name))
+}
+
+function isReadable(result: object, name: string): boolean {
+  if (!(name in result)) return false
+  // A getter of the SDK's result hands out a branch of the stream, which would then have to be read.
+  const own = Object.getOwnPropertyDescriptor(result, name)
+  return own?.value === undefined || own.value instanceof ReadableStream
 }
 
 const FACTORIES: Readonly<Record<Modality, readonly string[]>> = {
@@ -125,7 +140,7 @@ export function isModel(value: unknown): value is AnyModel {
 
 /**
  * Resolves a string id the way the SDK does: through `globalThis.AI_SDK_DEFAULT_PROVIDER`, else the gateway.
- * @returns undefined when there is nothing to meter; the SDK then reports the mistake in its own words
+ * @returns undefined when there is nothing to meter. The SDK then reports the mistake.
  */
 export function resolveModel(model: unknown, modality: Modality): AnyModel | undefined {
   if (isModel(model)) return model

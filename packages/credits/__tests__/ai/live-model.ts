@@ -1,4 +1,4 @@
-import { sleep } from './provider.ts'
+import { sleep } from './scripted-model.ts'
 
 /** How a provider of live speech behaves. */
 export interface Live {

@@ -1,4 +1,4 @@
-import type { CreditsContext, CreditsProblem } from '../../src/ai/index.ts'
+import { type CallErrorContext, type CreditsContext, type CreditsReceipt, creditsReceipt } from '../../src/ai/index.ts'
 import { type Credits, createCredits, type MemoryStore, memoryStore, type Transaction } from '../../src/index.ts'
 import type { CreditStore } from '../../src/store/port.ts'
 
@@ -9,39 +9,46 @@ export const RATE = {
   maxOutputTokens: 4096,
 }
 
-export interface Books {
+/** A user of a memory store. */
+export interface TestAccount {
   store: MemoryStore
   credits: Credits
   userId: string
   context: CreditsContext
   /** Names of the store calls made, in order. */
   trips: string[]
-  problems: { error: unknown; problem: CreditsProblem }[]
+  /** What `onError` received. */
+  errors: { error: unknown; context: CallErrorContext }[]
   charges(): Promise<Transaction[]>
   balance(): Promise<{ available: string; reserved: string }>
 }
 
+/** The final receipt of a result. */
+export async function settledReceipt(result: unknown): Promise<CreditsReceipt | undefined> {
+  return creditsReceipt(result)?.settled
+}
+
 /** A user with credits in a memory store whose round trips are counted. */
-export function books(
+export function testAccount(
   options: { available?: string; context?: Partial<CreditsContext>; rates?: object[] } = {},
-): Books {
+): TestAccount {
   const { available = '1000' } = options
   const store = memoryStore({ rates: [RATE, ...((options.rates ?? []) as (typeof RATE)[])], signupCredits: available })
   const { userId } = store.createAccount()
   const trips: string[] = []
   const credits = createCredits({ store: counted(store, trips) })
-  const problems: Books['problems'] = []
+  const errors: TestAccount['errors'] = []
   return {
     store,
     credits,
     userId,
     trips,
-    problems,
+    errors,
     context: {
       credits,
       userId,
       feature: 'test',
-      onError: (error, problem) => problems.push({ error, problem }),
+      onError: (error, context) => errors.push({ error, context }),
       ...options.context,
     },
     async charges() {

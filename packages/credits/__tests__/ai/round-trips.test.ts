@@ -1,14 +1,14 @@
 import { generateText, streamText } from 'ai'
 import { describe, expect, it } from 'vitest'
-import { creditsReceipt, settledCredits, withCredits } from '../../src/ai/index.ts'
-import { books } from './books.ts'
-import { finish, provider, textParts } from './provider.ts'
+import { creditsReceipt, withCredits } from '../../src/ai/index.ts'
+import { finish, provider, textParts } from './scripted-model.ts'
+import { settledReceipt, testAccount } from './test-account.ts'
 
 const answer = (tokens: number) => ({ parts: [...textParts(tokens), finish('stop', 100, tokens)] })
 
 describe('generateText', () => {
   it('is reserved before and settled after the call, in exactly two round trips', async () => {
-    const { context, trips, charges, balance } = books()
+    const { context, trips, charges, balance } = testAccount()
     const { model, journal } = provider([answer(500)])
     const result = await withCredits(generateText, context)({ model, prompt: 'Hello' })
     expect(result.usage.outputTokens).toBe(500)
@@ -23,7 +23,7 @@ describe('generateText', () => {
   })
 
   it('throws INSUFFICIENT_CREDITS before the provider is called', async () => {
-    const { context, trips, charges } = books({ available: '0.001' })
+    const { context, trips, charges } = testAccount({ available: '0.001' })
     const { model, journal } = provider([answer(500)])
     const call = withCredits(generateText, context)({ model, prompt: 'Hello' })
     await expect(call).rejects.toMatchObject({ code: 'INSUFFICIENT_CREDITS', status: 402 })
@@ -33,7 +33,7 @@ describe('generateText', () => {
   })
 
   it('refuses a model without a price before it is called', async () => {
-    const { context } = books()
+    const { context } = testAccount()
     const { model, journal } = provider([answer(5)], 'openai/unpriced')
     const call = withCredits(generateText, context)({ model, prompt: 'Hello' })
     await expect(call).rejects.toMatchObject({ code: 'UNKNOWN_MODEL' })
@@ -43,7 +43,7 @@ describe('generateText', () => {
 
 describe('streamText', () => {
   it('is reserved before and settled after the stream, in exactly two round trips', async () => {
-    const { context, trips, charges, balance } = books()
+    const { context, trips, charges, balance } = testAccount()
     const { model, journal } = provider([answer(600)])
     const result = await withCredits(streamText, context)({ model, prompt: 'Hello' })
     expect(trips).toEqual(['reserve'])
@@ -54,11 +54,11 @@ describe('streamText', () => {
     expect(journal).toMatchObject([{ outcome: 'finished', deltas: 600 }])
     expect(await charges()).toMatchObject([{ amount: '-0.208', outputTokens: 600, estimated: false }])
     expect(await balance()).toEqual({ available: '999.792', reserved: '0' })
-    expect(await settledCredits(result)).toMatchObject({ charged: '0.208', closed: true, stopped: undefined })
+    expect(await settledReceipt(result)).toMatchObject({ charged: '0.208', closed: true, stopped: undefined })
   })
 
   it('throws INSUFFICIENT_CREDITS before a stream exists', async () => {
-    const { context } = books({ available: '0.001' })
+    const { context } = testAccount({ available: '0.001' })
     const { model, journal } = provider([answer(500)])
     await expect(withCredits(streamText, context)({ model, prompt: 'Hello' })).rejects.toMatchObject({ status: 402 })
     expect(journal).toHaveLength(0)

@@ -1,10 +1,10 @@
 import * as ai from 'ai'
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
-import { settledCredits, withCredits } from '../../src/ai/index.ts'
-import { books } from './books.ts'
-import { finish, provider, type StreamPart } from './provider.ts'
-import { liveModel, producer } from './spoken.ts'
+import { withCredits } from '../../src/ai/index.ts'
+import { liveModel, producer } from './live-model.ts'
+import { finish, provider, type StreamPart } from './scripted-model.ts'
+import { settledReceipt, testAccount } from './test-account.ts'
 
 /**
  * Every function that `ai` exports stands in one of three places: it is paid for, it is refused because it costs money
@@ -157,19 +157,19 @@ describe('the functions of the SDK', () => {
 
   it.each(Object.keys(PAID))('%s is reserved before and charged once', async (name) => {
     const { options, read } = PAID[name] as (typeof PAID)[string]
-    const { context, trips, charges, balance, problems } = books({ rates })
+    const { context, trips, charges, balance, errors } = testAccount({ rates })
     const fn = exported[name] as (options: Options) => unknown
     const result = (await withCredits(fn, context)(options())) as Options
     if (read !== undefined) await readAll(result[read])
-    expect(await settledCredits(result)).toMatchObject({ closed: true, providerCalls: 1, stopped: undefined })
+    expect(await settledReceipt(result)).toMatchObject({ closed: true, providerCalls: 1, stopped: undefined })
     expect(trips).toEqual(['reserve', 'settle'])
     expect(await charges()).toHaveLength(1)
     expect((await balance()).reserved).toBe('0')
-    expect(problems).toEqual([])
+    expect(errors).toEqual([])
   })
 
   it.each(Object.keys(PAID))('%s is refused before anything is called when it cannot be paid', async (name) => {
-    const { context, trips, balance } = books({ rates, available: '0' })
+    const { context, trips, balance } = testAccount({ rates, available: '0' })
     const fn = exported[name] as (options: Options) => unknown
     const call = withCredits(fn, context)((PAID[name] as (typeof PAID)[string]).options())
     await expect(call).rejects.toMatchObject({ code: 'INSUFFICIENT_CREDITS', status: 402 })
@@ -178,7 +178,7 @@ describe('the functions of the SDK', () => {
   })
 
   it.each(REFUSED)('%s cannot be wrapped', (name) => {
-    const { context } = books()
+    const { context } = testAccount()
     const fn = exported[name] as (options: Options) => unknown
     expect(() => withCredits(fn, context)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
   })
@@ -190,11 +190,11 @@ describe('the agents of the SDK', () => {
   })
 
   it.each(['generate', 'stream'] as const)('%s is reserved before and charged once', async (method) => {
-    const { context, trips, charges } = books()
+    const { context, trips, charges } = testAccount()
     const agent = withCredits(new ai.ToolLoopAgent({ model: text().model }), context)
     const result = await agent[method]({ prompt: 'x' })
     if ('stream' in result) await readAll(result.stream)
-    expect(await settledCredits(result)).toMatchObject({ closed: true, providerCalls: 1 })
+    expect(await settledReceipt(result)).toMatchObject({ closed: true, providerCalls: 1 })
     expect(trips).toEqual(['reserve', 'settle'])
     expect(await charges()).toHaveLength(1)
   })
