@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   REFUND_EXCEEDS_ORIGINAL: { status: 409, retryable: false, title: 'A refund cannot exceed its original' },
   INVALID_INPUT: { status: 422, retryable: false, title: 'Invalid input' },
   UNKNOWN_MODEL: { status: 422, retryable: false, title: 'No price is known for this model' },
+  USAGE_MISSING: { status: 422, retryable: false, title: 'The usage has no count that is known' },
   LIMIT_EXCEEDED: { status: 429, retryable: true, title: 'Too many open reservations' },
   INTERNAL: { status: 500, retryable: false, title: 'Something went wrong' },
   CONFIG_INVALID: { status: 500, retryable: false, title: 'The server is not configured' },

@@ -1,16 +1,8 @@
-import { CreditError } from '../core/errors.ts'
-import {
-  CREDIT_PLACES,
-  creditsOfUsd,
-  creditsPerUsd,
-  divideRounded,
-  fromUnits,
-  toUnits,
-  USD_PLACES,
-} from '../core/money.ts'
-import { calculateTotals } from '../core/pricing/calculate.ts'
-import type { CostUnits } from '../core/pricing/charge.ts'
-import { type Bound, boundCharge } from '../core/pricing/estimate.ts'
+import { CreditError, type CreditErrorCode } from '../core/errors.ts'
+import { creditsOfUsd, mul, usdOfCredits } from '../core/money.ts'
+import { calculateCredits } from '../core/pricing/calculate.ts'
+import type { Charge } from '../core/pricing/charge.ts'
+import { estimateCharge } from '../core/pricing/estimate.ts'
 import type { Usage } from '../core/pricing/usage.ts'
 import type { ChargeRecord, Metadata, RateRow } from '../store/port.ts'
 import type { CallPricing } from './prices.ts'
@@ -25,7 +17,7 @@ export type PricedCall = Pick<
   'model' | 'servedModel' | 'feature' | 'reported' | 'estimated' | 'generationId' | 'provider' | 'metadata'
 > & { usage: Usage }
 
-type Totals = ReturnType<typeof calculateTotals>
+type Totals = Pick<Charge, 'credits' | 'costUsd' | 'pricing' | 'usage' | 'estimated'>
 
 /**
  * Prices one provider call. The gateway's own figure wins over ours, and both are kept, so that drift between
@@ -33,12 +25,14 @@ type Totals = ReturnType<typeof calculateTotals>
  */
 export function chargeRecord(call: PricedCall, pricing: CallPricing): ChargeRecord {
   const { rate, margin, marginPercent, ceilingCredits } = pricing
-  const { reported, usage } = call
+  const { reported } = call
   const totals =
     rate === undefined
       ? null
       : computed(call, rate, marginPercent, reported !== undefined || ceilingCredits !== undefined)
   const { amount, costUsd, costSource } = amountsOf(call, totals, pricing)
+  // With the counts that were estimated for it, so that the charge can be computed again from its own row.
+  const usage = totals?.usage ?? call.usage
   return {
     amount,
     costUsd,
@@ -73,24 +67,24 @@ function amountsOf(
     return { amount, costUsd, costSource: estimated ? 'estimate' : source }
   }
   if (totals !== null)
-    return { amount: totals.credits, costUsd: totals.costUsd, costSource: estimated ? 'estimate' : 'rate' }
+    return {
+      amount: totals.credits,
+      costUsd: totals.costUsd,
+      costSource: estimated || totals.estimated ? 'estimate' : 'rate',
+    }
   if (ceilingCredits === undefined) throw unknownModel(model)
-  const cost = costOfCredits(ceilingCredits, marginPercent)
-  return { amount: ceilingCredits, costUsd: fromUnits(cost.units, cost.places), costSource: 'estimate' }
+  const costUsd = usdOfCredits({ credits: ceilingCredits, marginPercent })
+  return { amount: ceilingCredits, costUsd, costSource: 'estimate' }
 }
 
-/** The cost that a margin turns into these credits, to the last place of the ledger. */
-function costOfCredits(credits: string, marginPercent: string): CostUnits {
-  const units = divideRounded(toUnits(credits, USD_PLACES + 4), creditsPerUsd(marginPercent), 'half-up')
-  return { units, places: USD_PLACES }
-}
+const NOT_PRICED = new Set<CreditErrorCode>(['UNKNOWN_MODEL', 'USAGE_MISSING'])
 
 /** Null when there is no price for what was used, which is only bearable if something else says what it cost. */
 function computed(call: PricedCall, rate: RateRow, marginPercent: string, bearable: boolean): Totals | null {
   try {
-    return calculateTotals(call.usage, { rate, marginPercent })
+    return calculateCredits(call.usage, { rate, marginPercent })
   } catch (error) {
-    if (bearable && CreditError.isInstance(error) && error.code === 'UNKNOWN_MODEL') return null
+    if (bearable && CreditError.isInstance(error) && NOT_PRICED.has(error.code)) return null
     throw error
   }
 }
@@ -99,8 +93,15 @@ function unknownModel(model: string): CreditError {
   return new CreditError({ code: 'UNKNOWN_MODEL', details: { model } })
 }
 
-/** An upper bound as integers: {@link EstimateResult} before it is written. */
-export interface CallBound extends Omit<Bound, 'inputTokens'> {
+/** {@link EstimateResult} before the ids of the rows are added. */
+export interface CallBound {
+  credits: string
+  /** Millionths of a credit. */
+  micros: bigint
+  costUsd: string
+  maxOutputTokens: number
+  /** The clamp is the rate's own limit, so the provider keeps to it unasked. */
+  limited: boolean
   /** No price is known, and this is the ceiling. */
   ceiling?: true
 }
@@ -110,22 +111,28 @@ export function boundWith(model: string, call: EstimateUsage, pricing: CallPrici
   const { rate, marginPercent, ceilingCredits } = pricing
   try {
     if (rate === undefined) throw unknownModel(model)
-    return boundCharge(call, { rate, marginPercent })
+    const { credits, costUsd, maxOutputTokens, maxOutputTokensFrom } = estimateCharge({ ...call, rate, marginPercent })
+    const limited = maxOutputTokensFrom === 'model'
+    return { credits, micros: microsOf(credits), costUsd, maxOutputTokens, limited }
   } catch (error) {
     if (ceilingCredits === undefined || !CreditError.isInstance(error) || error.code !== 'UNKNOWN_MODEL') throw error
-    const micros = toUnits(ceilingCredits, CREDIT_PLACES)
     const maxOutputTokens = call.maxOutputTokens ?? UNKNOWN_OUTPUT_TOKENS
-    const cost = costOfCredits(ceilingCredits, marginPercent)
-    return { ...cost, micros, maxOutputTokens, limited: false, ceiling: true }
+    const costUsd = usdOfCredits({ credits: ceilingCredits, marginPercent })
+    const micros = microsOf(ceilingCredits)
+    return { credits: ceilingCredits, micros, costUsd, maxOutputTokens, limited: false, ceiling: true }
   }
+}
+
+function microsOf(credits: string): bigint {
+  return BigInt(mul(credits, '1000000'))
 }
 
 /** {@link boundWith} as text. */
 export function estimateWith(model: string, call: EstimateUsage, pricing: CallPricing): EstimateResult {
-  const { micros, units, places, maxOutputTokens, ceiling } = boundWith(model, call, pricing)
+  const { credits, costUsd, maxOutputTokens, ceiling } = boundWith(model, call, pricing)
   return {
-    amount: fromUnits(micros, CREDIT_PLACES),
-    costUsd: fromUnits(units, places),
+    amount: credits,
+    costUsd,
     maxOutputTokens,
     rateId: ceiling ? null : (pricing.rate?.id ?? null),
     marginId: pricing.margin.id,

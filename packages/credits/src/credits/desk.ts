@@ -1,4 +1,4 @@
-import { CREDIT_PLACES, parseOrThrow, toUnits } from '../core/money.ts'
+import { mul, parseOrThrow } from '../core/money.ts'
 import type { Usage } from '../core/pricing/usage.ts'
 import { slot } from '../core/slot.ts'
 import { type Soon, soon } from '../core/soon.ts'
@@ -79,7 +79,7 @@ function publicDesk(credits: Credits): Desk {
         call.maxOutputTokens === undefined &&
         rateId !== null &&
         (await credits.pricing()).find({ model, feature }).rate.maxOutputTokens !== null
-      return { micros: toUnits(amount, CREDIT_PLACES), maxOutputTokens, limited }
+      return { micros: BigInt(mul(amount, '1000000')), maxOutputTokens, limited }
     },
     price: async (input) => credits.price(input),
     reserve: async (input) => credits.reserve(input),

@@ -1,5 +1,5 @@
 import { parseOrThrow } from '../core/money.ts'
-import { normalizeUsage } from '../core/pricing/normalize-usage.ts'
+import { normalizeUsage, readUsage } from '../core/pricing/normalize-usage.ts'
 import type { ChargeRecord, CreditStore, MarginRow } from '../store/port.ts'
 import { chargeRecord, estimateWith } from './charges.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
@@ -70,7 +70,9 @@ async function price(prices: Prices, input: PriceInput): Promise<ChargeRecord> {
     ? await prices.frozen(rateId, marginId)
     : // A rate is not needed when the gateway said what the call cost.
       await prices.find({ model, feature, planId, userId }, reported !== undefined)
-  return priced(chargeRecord({ ...call, usage: normalizeUsage(call.usage).usage }, rows))
+  // A reported cost is charged even where the usage is lost.
+  const { usage } = reported === undefined ? normalizeUsage(call.usage) : readUsage(call.usage)
+  return priced(chargeRecord({ ...call, usage }, rows))
 }
 
 async function findPricing(prices: Prices, input: FindPricingInput): Promise<CallPricing> {

@@ -78,7 +78,7 @@ describe('parseModelList', () => {
     try {
       parseModelList(raw)
     } catch (error) {
-      expect(CreditError.isInstance(error) && error.details.path).toBe(path)
+      expect(CreditError.isInstance(error) && error.details).toMatchObject({ issues: [{ path }] })
     }
   })
 })

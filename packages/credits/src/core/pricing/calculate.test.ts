@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { model, price } from '../../../__tests__/core/models.ts'
+import { codeOf, model, price } from '../../../__tests__/core/models.ts'
 import { calculateCredits } from './calculate.ts'
 import type { Usage } from './usage.ts'
 
@@ -67,11 +67,12 @@ describe('text', () => {
   })
 
   it('does not bill missing counts in silence', () => {
-    expect(price('openai/gpt-5', {})).toMatchObject({ credits: '0', flags: ['provider_price_varies', 'usage_missing'] })
-    expect(price('openai/gpt-5', { inputTokens: 5 }).flags).toContain('usage_missing')
+    expect(codeOf(() => price('openai/gpt-5', {}))).toBe('USAGE_MISSING')
+    expect(price('openai/gpt-5', { inputTokens: 5 })).toMatchObject({ estimated: true, usage: { outputTokens: 5 } })
+    expect(price('openai/gpt-5', { inputTokens: 5 }).flags).toContain('usage_estimated')
     expect(
-      calculateCredits({ tokens: Number.NaN }, { rate: model('voyage/voyage-4'), marginPercent: '0' }).flags,
-    ).toEqual(['usage_missing'])
+      codeOf(() => calculateCredits({ tokens: Number.NaN }, { rate: model('voyage/voyage-4'), marginPercent: '0' })),
+    ).toBe('USAGE_MISSING')
   })
 
   it('says when the price list has a dimension that it does not know', () => {

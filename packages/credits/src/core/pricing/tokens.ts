@@ -1,10 +1,10 @@
 import { mul } from '../money.ts'
-import type { ChargeFlag, ChargeUnit } from './charge.ts'
-import { type Band, bandFor, bandsOf, type CompiledRate } from './compile-rate.ts'
+import { type Band, bandFor, bandsOf } from './bands.ts'
+import type { PriceLine } from './charge.ts'
+import type { CompiledRate } from './compile.ts'
+import type { ChargeFlag } from './flags.ts'
 import type { PeakPricing, ServiceTierPrices, TokenPrices } from './schema.ts'
 import type { Usage } from './usage.ts'
-
-type Line = readonly [ChargeUnit, string]
 
 /** Names for "no special tier" among the providers. */
 const STANDARD_TIERS = new Set(['', 'auto', 'default', 'standard', 'standard_only', 'on_demand'])
@@ -19,14 +19,17 @@ export interface TokenSet {
   fast: boolean
 }
 
-const SETS = new WeakMap<CompiledRate, Map<string, TokenSet>>()
-
 function own<Value>(table: Readonly<Record<string, Value>> | undefined, key: string): Value | undefined {
   return table !== undefined && Object.hasOwn(table, key) ? table[key] : undefined
 }
 
-function buildSet(rate: CompiledRate, region: string, fast: boolean, tier: string): TokenSet {
+/** Base, region, fast mode or service tier: the prices that the request was served from. */
+export function tokenSetFor(rate: CompiledRate, usage: Pick<Usage, 'region' | 'fast' | 'serviceTier'>): TokenSet {
   const { pricing } = rate
+  const { fast = false } = usage
+  const region = (usage.region ?? '').toLowerCase()
+  const asked = (usage.serviceTier ?? '').toLowerCase()
+  const tier = asked === 'batch' ? '' : asked
   const flags: ChargeFlag[] = []
   let source: TokenPrices | ServiceTierPrices = pricing
   const regional = own(pricing.regional, region)
@@ -55,26 +58,6 @@ function buildSet(rate: CompiledRate, region: string, fast: boolean, tier: strin
     region: regional === undefined ? null : region,
     fast: fast && service === undefined,
   }
-}
-
-/** Base, region, fast or service tier: what the request was really served from. Remembered per rate. */
-export function tokenSetFor(rate: CompiledRate, usage: Pick<Usage, 'region' | 'fast' | 'serviceTier'>): TokenSet {
-  const region = (usage.region ?? '').toLowerCase()
-  const tier = (usage.serviceTier ?? '').toLowerCase()
-  const plainTier = tier === 'batch' ? '' : tier
-  const key = `${region}|${usage.fast === true}|${plainTier}`
-  let sets = SETS.get(rate)
-  if (sets === undefined) {
-    sets = new Map()
-    SETS.set(rate, sets)
-  }
-  let set = sets.get(key)
-  if (set === undefined) {
-    set = buildSet(rate, region, usage.fast === true, plainTier)
-    // Regions and tiers come from outside; a hostile variety of names must not fill the memory.
-    if (sets.size < 100) sets.set(key, set)
-  }
-  return set
 }
 
 function inWindow(window: PeakPricing['windows'][number], day: number, minute: number): boolean {
@@ -123,6 +106,12 @@ export function flagBand(band: Band, usage: Usage, flags: ChargeFlag[]): void {
   if ((usage.cacheWrite1hTokens ?? 0) > 0) flags.push('cache_write_1h_price_assumed')
 }
 
+/** Audio and cache reads together exceed the input, so some audio was read from the cache. */
+function cachedAudioUnknown(usage: Usage): boolean {
+  const { audioInputTokens = 0, cacheReadTokens = 0, cacheReadAudioTokens } = usage
+  return cacheReadAudioTokens === undefined && audioInputTokens > 0 && cacheReadTokens > 0
+}
+
 function hasAudio(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): boolean {
   const { audio_input_token_cost: audioIn, audio_output_token_cost: audioOut } = rate.pricing
   const counted = usage.audioInputTokens !== undefined || usage.audioOutputTokens !== undefined
@@ -137,20 +126,31 @@ function hasAudio(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): boolea
   const outputSplit =
     audioOut === undefined || audioOut === output || !usage.outputTokens || usage.audioOutputTokens !== undefined
   if (!(inputSplit && outputSplit)) flags.push('audio_split_missing')
+  if (cachedAudioUnknown(usage)) flags.push('cached_audio_split_missing')
   return counted
 }
 
+/** What the tokens of a usage are priced with. */
+export interface TokenLines {
+  lines: readonly PriceLine[]
+  set: TokenSet
+  /** Undefined: the rate has no token prices. */
+  band: Band | undefined
+  /** Product of the peak multiplier and the batch factor. */
+  factor: string
+}
+
 /** The token lines of any usage, with region, tier, peak, batch and audio taken into account. */
-export function tokenLines(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]) {
+export function tokenLines(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): TokenLines {
   const set = tokenSetFor(rate, usage)
   flags.push(...set.flags)
   const band = bandFor(set.bands, inputTotal(usage))
-  if (band === undefined) return { lines: [] as Line[], set, band, factor: '1' }
+  if (band === undefined) return { lines: [], set, band, factor: '1' }
   flagBand(band, usage, flags)
   const factor = tokenFactor(rate, usage, flags)
   const audio = hasAudio(rate, usage, flags)
   const { audio_input_token_cost: audioIn, audio_output_token_cost: audioOut } = rate.pricing
-  const lines: Line[] = [
+  const lines: PriceLine[] = [
     [audio && audioIn !== undefined ? 'text_input' : 'input', band.input],
     ['cache_read', band.cacheRead],
     ['cache_write', band.cacheWrite],

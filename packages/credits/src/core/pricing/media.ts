@@ -1,11 +1,11 @@
 import { compare, mul } from '../money.ts'
-import type { ChargeFlag, ChargeUnit } from './charge.ts'
-import type { CompiledRate } from './compile-rate.ts'
-import { unknownModel } from './compile-rate.ts'
+import type { PriceLine } from './charge.ts'
+import { type CompiledRate, unknownModel } from './compile.ts'
+import type { ChargeFlag } from './flags.ts'
 import type { GatewayPricing, VideoTokenPrice } from './schema.ts'
+import type { ChargeUnit } from './units.ts'
 import type { Usage } from './usage.ts'
 
-type Line = readonly [ChargeUnit, string]
 type Value = string | boolean
 
 /** A row of a price table: the dimensions it is for, and its price. */
@@ -129,7 +129,7 @@ function videoTokenPrice(pricing: GatewayPricing, usage: Usage, flags: ChargeFla
   return cost === undefined ? undefined : mul(cost, '0.000001')
 }
 
-function videoLine(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): Line[] {
+function videoLine(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): PriceLine[] {
   const { pricing, modelId } = rate
   const byToken = usage.videoTokens !== undefined && pricing.video_token_pricing !== undefined
   const bySecond = usage.seconds !== undefined && pricing.video_duration_pricing !== undefined
@@ -141,9 +141,9 @@ function videoLine(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): Line[
 }
 
 /** The lines of a model that is billed by something else than tokens; none when the usage does not say how much. */
-export function mediaLines(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): Line[] {
+export function mediaLines(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): PriceLine[] {
   const { pricing } = rate
-  const lines: Line[] = []
+  const lines: PriceLine[] = []
   const put = (unit: ChargeUnit, price: string | undefined, quantity: number | undefined) => {
     if (price !== undefined && quantity !== undefined) lines.push([unit, price])
   }
@@ -162,4 +162,21 @@ export function mediaLines(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]
     lines.push(['image', price])
   }
   return lines
+}
+
+/** Output tokens of one drawn picture by quality: square, and upright or wide. Published for OpenAI's image models. */
+const IMAGE_TOKENS: Readonly<Record<string, readonly [square: number, other: number]>> = {
+  low: [272, 408],
+  medium: [1_056, 1_584],
+  high: [4_160, 6_240],
+}
+const SQUARE = /^([0-9]+)x\1$/
+
+/**
+ * Output tokens that the pictures of a usage come to where image tokens are billed, and none were reported. A size or
+ * quality that is not known is the dearest.
+ */
+export function imageTokens({ images = 0, size = '', quality = '' }: Usage): number {
+  const [square, other] = IMAGE_TOKENS[quality.toLowerCase()] ?? ([4_160, 6_240] as const)
+  return images * (SQUARE.test(size) ? square : other)
 }
