@@ -39,7 +39,8 @@ export const MEDIA_BOUNDS: Readonly<Record<MediaModality, ReadBound>> = {
 // Rerankers read the query again with every document.
 function rerankingBound(input: BoundInput): UsageBound {
   const { documents, query } = input.params
-  const values = list((documents as { values?: unknown } | undefined)?.values ?? documents)
+  // An array of the app, an object with `values` in the provider call.
+  const values = list(Array.isArray(documents) ? documents : (documents as { values?: unknown } | undefined)?.values)
   return inputOnly(
     values.map((value) => [query, value]),
     input,
