@@ -150,7 +150,7 @@ describe('streamed speech', () => {
     const text = producer(Array.from({ length: 50 }, () => 'x'.repeat(10)))
     const { result, journal, trips, charges, balance } = await speak({}, { text: text.stream }, { context: soonIdle })
     expect(await settledReceipt(result)).toMatchObject({ closed: true, stopped: { reason: 'abandoned' } })
-    expect(journal.outcome).toBe('cancelled')
+    expect(journal.outcome).toBe('aborted')
     expect(text.state.cancelled).toBe(true)
     expect(await charges()).toMatchObject([{ amount: `-${(journal.read.length * 24) / 1000}`, estimated: true }])
     expect(trips).toEqual(['reserve', 'settle'])

@@ -11,15 +11,7 @@ import {
 } from 'ai'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import * as z from 'zod'
-import {
-  creditErrorPart,
-  creditErrorResponse,
-  creditErrorText,
-  creditsMessageMetadata,
-  watchUnmeteredCalls,
-  withCredits,
-  withCreditsPart,
-} from '../../src/ai/index.ts'
+import { problemOf, problemResponse, watchUnmeteredCalls, withCredits, withCreditsPart } from '../../src/ai/index.ts'
 import { createCredits } from '../../src/index.ts'
 import { finish, provider, textParts, toolCall } from './scripted-model.ts'
 import { testAccount } from './test-account.ts'
@@ -39,13 +31,13 @@ const refusal = async () => {
   )
 }
 
-describe('what the client of a chat sees', () => {
-  it('a 402 with a machine-readable body before anything is streamed', async () => {
-    const response = creditErrorResponse(await refusal())
+describe('the client of a chat', () => {
+  it('gets a 402 with a machine-readable body before anything is streamed', async () => {
+    const response = problemResponse(await refusal())
     expect(response.status).toBe(402)
     expect(response.headers.get('content-type')).toBe('application/problem+json')
     expect(await response.json()).toMatchObject({
-      type: expect.stringMatching(/#insufficient_credits$/),
+      type: expect.stringMatching(/insufficient_credits$/),
       status: 402,
       code: 'INSUFFICIENT_CREDITS',
       available: '0.001',
@@ -55,25 +47,24 @@ describe('what the client of a chat sees', () => {
     })
   })
 
-  it('an error that has nothing to do with credits is thrown on', () => {
-    expect(() => creditErrorResponse(new Error('other'))).toThrow('other')
-    expect(creditErrorText(new Error('secret'))).toBe('An error occurred.')
-    expect(creditErrorPart(new Error('secret'))).toBeUndefined()
+  it('learns nothing of an error that has nothing to do with credits', () => {
+    const problem = problemOf(new Error('secret'))
+    expect(problem).toMatchObject({ code: 'INTERNAL', status: 500 })
+    expect(JSON.stringify(problem)).not.toContain('secret')
   })
 
-  it('the cost of the answer and what is left, in its metadata and as a data part', async () => {
+  it('gets the cost of the answer and what is left as a data part before the end', async () => {
     const { context } = testAccount()
     const result = await withCredits(streamText, context)({ model: provider([answer]).model, prompt: 'Hello' })
-    const ui = toUIMessageStream({ stream: result.stream, messageMetadata: creditsMessageMetadata(result) })
-    const chunks: { type: string; data?: unknown; messageMetadata?: unknown }[] = []
-    for await (const chunk of withCreditsPart(ui, result)) chunks.push(chunk)
+    const chunks: { type: string; data?: unknown }[] = []
+    for await (const chunk of withCreditsPart(toUIMessageStream({ stream: result.stream }), result)) chunks.push(chunk)
     const credits = { charged: '0.176', available: '999.824', estimated: false }
-    expect(chunks.at(-1)).toMatchObject({ type: 'finish', messageMetadata: { credits } })
     expect(chunks.filter(({ type }) => type === 'data-credits')).toMatchObject([{ data: credits }])
     expect(chunks.at(-2)?.type).toBe('data-credits')
+    expect(chunks.at(-1)?.type).toBe('finish')
   })
 
-  it('why a loop ended early, with the numbers', async () => {
+  it('gets the reason why a loop ended early, with the numbers', async () => {
     const { context } = testAccount({ available: '0.6' })
     const look = tool({ inputSchema: z.object({}), execute: async () => 'seen' })
     const result = await withCredits(
@@ -88,24 +79,20 @@ describe('what the client of a chat sees', () => {
     const chunks: { type: string; data?: unknown }[] = []
     for await (const chunk of withCreditsPart(toUIMessageStream({ stream: result.stream }), result)) chunks.push(chunk)
     expect(chunks.find(({ type }) => type === 'data-credits')?.data).toMatchObject({
-      stopped: { reason: 'budget', required: expect.any(String), available: expect.any(String) },
+      stopped: { reason: expect.any(String), required: expect.any(String), available: expect.any(String) },
     })
   })
 
-  it('a refusal inside a stream is a typed part with the numbers', async () => {
+  it('gets the code and the numbers of a refusal inside a stream', async () => {
     const error = await refusal()
     const stream = createUIMessageStream({
-      execute: ({ writer }) => {
-        const part = creditErrorPart(error)
-        if (part !== undefined) writer.write(part)
-      },
+      execute: () => Promise.reject(error),
+      onError: (thrown) => JSON.stringify(problemOf(thrown)),
     })
-    const chunks: { type: string }[] = []
+    const chunks: { type: string; errorText?: string }[] = []
     for await (const chunk of stream) chunks.push(chunk)
-    expect(chunks).toMatchObject([
-      { type: 'data-credits-error', data: { code: 'INSUFFICIENT_CREDITS', available: '0.001' } },
-    ])
-    expect(JSON.parse(creditErrorText(error))).toMatchObject({ code: 'INSUFFICIENT_CREDITS' })
+    const text = chunks.find(({ type }) => type === 'error')?.errorText
+    expect(JSON.parse(text ?? '')).toMatchObject({ code: 'INSUFFICIENT_CREDITS', available: '0.001' })
   })
 })
 
@@ -169,7 +156,7 @@ describe('telemetry', () => {
   })
 })
 
-describe('the leak alarm', () => {
+describe('watchUnmeteredCalls', () => {
   const leaks: unknown[] = []
   let stop = () => {}
   const watch = (block: boolean) => {
@@ -178,7 +165,7 @@ describe('the leak alarm', () => {
   }
   afterEach(() => stop())
 
-  it('reports a call that no meter saw, and no other', async () => {
+  it('reports a call that was made past the meter, and no other', async () => {
     watch(false)
     const { context } = testAccount()
     const { model } = provider([answer])
@@ -209,7 +196,7 @@ describe('the leak alarm', () => {
     expect(leaks).toHaveLength(1)
   })
 
-  it('blocks it when asked to', async () => {
+  it('refuses an unmetered call with the option block', async () => {
     watch(true)
     const { model } = provider([answer])
     await expect(generateText({ model, prompt: 'Hello' })).rejects.toMatchObject({ code: 'CONFIG_INVALID' })

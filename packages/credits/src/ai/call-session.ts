@@ -45,6 +45,7 @@ export class CallSession {
   #reservationId: string | undefined
   /** The sum of the allowances of the calls in flight. */
   #allowed = '0'
+  #allowances = 0
   #charged = '0'
   #charges = 0
   #estimated = false
@@ -127,21 +128,23 @@ export class CallSession {
    * @throws CreditError `INSUFFICIENT_CREDITS` and what `credits.reserve` throws
    */
   async reserve(estimate: CallEstimate): Promise<void> {
-    await this.#inTurn(() => this.#fund(estimate))
+    await this.#inTurn(() => this.#fund(estimate, false))
   }
 
   /**
    * Allows one provider call: from the reservation, else by extending it.
+   * @param extendable the call is a stream, which can ask for more as it goes on
    * @throws CreditError `INSUFFICIENT_CREDITS` when not even the minimum can be reserved
    */
-  async allow(estimate: CallEstimate): Promise<Allowance> {
+  async allow(estimate: CallEstimate, extendable: boolean): Promise<Allowance> {
     this.#inFlight++
     this.activity++
     try {
       return await this.#inTurn(async () => {
-        const reservation = await this.#fund(estimate)
+        const reservation = await this.#fund(estimate, extendable)
         const amount = min(this.#free, estimate.amount)
         this.#allowed = add(this.#allowed, amount)
+        this.#allowances++
         return { attempt: ++this.#attempts, reservation, estimate, amount, over: false }
       })
     } catch (error) {
@@ -201,6 +204,7 @@ export class CallSession {
     if (allowance.over) return
     allowance.over = true
     this.activity++
+    this.#allowances--
     this.#allowed = sub(this.#allowed, allowance.amount)
     if (charge !== undefined) this.#charge(allowance, charge)
     this.#landed()
@@ -209,7 +213,7 @@ export class CallSession {
   /** Prolongs a reservation that would end before the call does. Never throws. */
   async keepAlive(): Promise<void> {
     const reservation = this.#reservation
-    if (reservation === undefined || this.overdue || reservation.expired || !reservation.endsSoon) return
+    if (reservation === undefined || this.overdue || reservation.closed || !reservation.endsSoon) return
     await this.#inTurn(async () => {
       if (this.#reservation === reservation) await reservation.extend(SMALLEST_AMOUNT, SMALLEST_AMOUNT)
     })
@@ -250,11 +254,14 @@ export class CallSession {
   }
 
   /** Makes sure of a reservation that pays for the estimate, or for as much of it as the user can pay. */
-  async #fund(estimate: CallEstimate): Promise<OpenReservation> {
-    if (this.#reservation?.expired) this.#replaceExpired(this.#reservation)
+  async #fund(estimate: CallEstimate, extendable: boolean): Promise<OpenReservation> {
+    if (this.#reservation?.expired) await this.#replaceExpired(this.#reservation)
     if (this.#reservation === undefined) return this.#reserve(estimate)
-    if (!this.#exhausted) await this.#ask(estimate)
-    if (this.#reservation.expired) return this.#fund(estimate)
+    // An input that is still to come goes as far as what is reserved, and then asks for more.
+    if (estimate.input !== undefined && compare(this.#free, '0') > 0) return this.#reservation
+    const enough = extendable && compare(this.#free, estimate.minimumAmount) >= 0
+    if (!enough && !this.#exhausted) await this.#ask(estimate)
+    if (this.#reservation.expired) return this.#fund(estimate, extendable)
     if (compare(this.#free, estimate.minimumAmount) < 0) throw this.#insufficient(estimate)
     return this.#reservation
   }
@@ -288,10 +295,12 @@ export class CallSession {
   }
 
   /** The reservation has expired while the call went on. What is due is charged late, and a new one is made. */
-  #replaceExpired(reservation: OpenReservation): void {
+  async #replaceExpired(reservation: OpenReservation): Promise<void> {
     this.#reservation = undefined
     this.#exhausted = false
-    void this.#write(reservation, reservation.lateWrites())
+    // A call in flight will be charged to it, so it stays open until it expires.
+    const writes = this.#allowances > 0 ? reservation.lateWrites() : reservation.closingWrites(this.#charges === 0)
+    await this.#write(reservation, writes)
   }
 
   #landed(): void {

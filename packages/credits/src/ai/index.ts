@@ -1,5 +1,9 @@
 export {
+  type CorrectionResult,
+  collectedEstimates,
+  type EstimateCorrection,
   type EstimatedCharge,
+  type EstimateLedger,
   type ReconcileOptions,
   type Reconciliation,
   reconcileEstimates,
@@ -7,6 +11,7 @@ export {
 export type { AbandonedPolicy, CallErrorContext, CreditsContext, CreditsScope, OnCreditsError } from './context.ts'
 export type { CreditsEnding } from './meter/stream-parts.ts'
 export type { CreditsTelemetry } from './observability.ts'
+export { type ProblemBody, problemOf, problemResponse } from './problem.ts'
 export { type CreditsReceipt, type CreditsReceiptSnapshot, creditsReceipt, type StopReason } from './receipt.ts'
 export { creditsScope } from './scope.ts'
 export type { CountTokens } from './types.ts'

@@ -98,6 +98,11 @@ export class OpenReservation {
     return Date.now() > this.#endsAt - EXPIRY_MARGIN_MS
   }
 
+  /** The store has answered that it is closed. */
+  get closed(): boolean {
+    return this.#endsAt === 0
+  }
+
   /** Less than a third of its life is left. */
   get endsSoon(): boolean {
     return Date.now() > this.#endsAt - this.lifeMs / 3

@@ -87,7 +87,7 @@ export class ProviderCall {
   static async begin(method: ProviderMethod, run: CallRun): Promise<ProviderCall> {
     const { session } = run
     const estimate = await estimateFor(method, session)
-    return new ProviderCall(method, run, await session.allow(estimate))
+    return new ProviderCall(method, run, await session.allow(estimate, method.delivery === 'stream'))
   }
 
   /** The app's signal. */

@@ -172,8 +172,9 @@ class MeteredStream implements Watched {
   /** The reader has left: the provider finishes in the background, or is stopped and what was seen is charged. */
   async #leave(reason: unknown): Promise<void> {
     if (this.#done) return
-    // Where all that began has ended, only the usage is missing.
-    const complete = this.#blocks.allEnded && !this.#call.seen.empty
+    // Where every block that began has ended, only the usage is missing.
+    const { method, seen } = this.#call
+    const complete = method.modality === 'language' && this.#blocks.allEnded && !seen.empty
     if (this.#call.mayFinish || (complete && this.#policy !== 'cancel')) return this.#drain(false)
     const cancelled = this.#stop(reason)
     await this.#call.lose('aborted')
