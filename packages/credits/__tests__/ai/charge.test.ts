@@ -45,10 +45,10 @@ it('a tool call that was streamed and then repeated whole is counted once', asyn
 
 describe('a usage that is not whole is completed from what was seen', () => {
   it.each([
-    ['no input', usageOf(undefined, 500), 1_004, 500, 'input_tokens_estimated'],
-    ['no output', usageOf(900, undefined), 900, 1_000, 'output_tokens_estimated'],
-    ['zeros', usageOf(0, 0), 1_004, 1_000, 'output_tokens_estimated'],
-    ['an output far below what was seen', usageOf(900, 10), 900, 1_000, 'output_tokens_estimated'],
+    ['no input', usageOf(undefined, 500), 1_004, 500, 'usage_estimated'],
+    ['no output', usageOf(900, undefined), 900, 1_000, 'usage_estimated'],
+    ['zeros', usageOf(0, 0), 1_004, 1_000, 'usage_estimated'],
+    ['an output far below what was seen', usageOf(900, 10), 900, 1_000, 'usage_estimated'],
   ])('%s', async (_, usage, inputTokens, outputTokens, flag) => {
     const charge = await charged({ usage, parts: [text(4_000)] })
     expect(charge).toMatchObject({ inputTokens, outputTokens, costSource: 'estimate' })
@@ -88,14 +88,14 @@ describe('figures that cannot be true do not empty an account', () => {
   ])('%s beyond what the model can process is replaced', async (_, usage, expected) => {
     const charge = await charged({ usage, parts: [text(4_000)] })
     expect(charge).toMatchObject({ ...expected, costSource: 'estimate' })
-    expect(charge.flags).toContain('usage_implausible')
+    expect(charge.flags).toContain('usage_invalid')
   })
 
   it('a reported cost far above the price is refused, and the rate counts', async () => {
     const providerMetadata = { gateway: { marketCost: '1000', generationId: 'gen_1' } }
     const charge = await charged({ usage: usageOf(900, 800), parts: [text(3_200)], providerMetadata })
     expect(charge).toMatchObject({ costUsd: '0.0025', costSource: 'rate', generationId: 'gen_1' })
-    expect(charge.flags).toContain('reported_cost_implausible')
+    expect(charge.flags).toContain('reported_cost_refused')
     expect(charge.rawUsage).not.toBeNull()
   })
 
@@ -112,7 +112,7 @@ describe('figures that cannot be true do not empty an account', () => {
     const reporting = (cost: string) =>
       charged({ usage: usageOf(900, 800), parts: [text(3_200)] }, { context: { ...context, reportedCost: () => cost } })
     expect(await reporting('0.003')).toMatchObject({ costUsd: '0.003', costSource: 'gateway-cost' })
-    expect((await reporting('1000')).flags).toContain('reported_cost_implausible')
+    expect((await reporting('1000')).flags).toContain('reported_cost_refused')
   })
 
   it('a hook for the cost that throws leaves the price of the rate', async () => {

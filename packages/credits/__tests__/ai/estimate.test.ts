@@ -87,12 +87,12 @@ describe('the amount that is reserved', () => {
     )
   })
 
-  it('doubles as a stream outgrows it, up to the limit of the model', async () => {
+  it('doubles as a stream outgrows it, up to the limit of the model that keeps to it', async () => {
     const params = { prompt: promptOf('Hi') }
     let estimate = await estimateOf(params, { model, context, available: '1000' })
     const outputs = [estimate.likelyOutputTokens]
     for (let step = 0; step < 3; step++) {
-      const seen = seenParts([{ type: 'text', text: 'x'.repeat(4 * estimate.likelyOutputTokens) }])
+      const seen = seenParts([{ type: 'text', text: 'x'.repeat(4 * (estimate.likelyOutputTokens - 1)) }])
       estimate = estimate.extendBy(seen)
       outputs.push(estimate.likelyOutputTokens)
     }

@@ -5,7 +5,13 @@ import { embed, generateImage, generateText, isLoopFinished, streamText, tool } 
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as z from 'zod'
-import { type CreditsContext, type EstimatedCharge, reconcileEstimates, withCredits } from '../../src/ai/index.ts'
+import {
+  type CreditsContext,
+  collectedEstimates,
+  type EstimatedCharge,
+  reconcileEstimates,
+  withCredits,
+} from '../../src/ai/index.ts'
 import { creditsOfUsd } from '../../src/core/money.ts'
 import { type Credits, createCredits } from '../../src/index.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
@@ -180,7 +186,7 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
   })
 
   it('an aborted stream is charged by estimate and corrected from the gateway’s record, once', async () => {
-    const { context, userId, estimates } = await begin()
+    const { context, userId, estimates } = await begin({ abandoned: { policy: 'cancel' } })
     const controller = new AbortController()
     const result = await withCredits(
       streamText,
@@ -197,9 +203,9 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
     const [call] = await journal()
     expect(call?.outcome).toBe('aborted')
     const getGenerationInfo = (input: { id: string }) => gateway.getGenerationInfo(input)
-    const first = await reconcileEstimates({ credits, estimates, getGenerationInfo })
+    const first = await reconcileEstimates({ ledger: collectedEstimates(credits, estimates), getGenerationInfo })
     expect(first).toMatchObject([{ outcome: 'corrected' }])
-    await reconcileEstimates({ credits, estimates, getGenerationInfo })
+    await reconcileEstimates({ ledger: collectedEstimates(credits, estimates), getGenerationInfo })
     const { data } = await credits.getHistory({ userId })
     const total = data.filter(({ type }) => type !== 'grant').reduce((sum, { amount }) => sum + Number(amount), 0)
     expect(total).toBeCloseTo(-Number(worth(call?.cost ?? null)), 6)
@@ -217,7 +223,9 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
     })
     await readAll(result)
     const getGenerationInfo = (input: { id: string }) => gateway.getGenerationInfo(input)
-    expect(await reconcileEstimates({ credits, estimates, getGenerationInfo })).toMatchObject([{ outcome: 'pending' }])
+    expect(
+      await reconcileEstimates({ ledger: collectedEstimates(credits, estimates), getGenerationInfo }),
+    ).toMatchObject([{ outcome: 'pending' }])
   })
 
   it.each([

@@ -152,7 +152,7 @@ describe('OpenAI and Azure', () => {
     const uncounted = createOpenAI({ apiKey, fetch: answering(image()) })
     const charge = await costOf(uncounted.image('gpt-image-1'), 'openai/gpt-image-1', input)
     expect(charge).toMatchObject({ costSource: 'estimate', usage: { outputTokens: 4_160 } })
-    expect(charge.flags).toContain('output_tokens_estimated')
+    expect(charge.flags).toContain('usage_estimated')
   })
 
   it('spoken characters are counted as readers count them', async () => {
@@ -289,7 +289,7 @@ describe('Google', () => {
     const charge = await gemini('gemini-3-flash', body)
     expect(charge.outputTokens).toBe(2_500)
     expect(charge).toMatchObject({ costSource: 'estimate' })
-    expect(charge.flags).toContain('output_tokens_estimated')
+    expect(charge.flags).toContain('usage_estimated')
     expect(charge.rawUsage).toMatchObject({ candidatesTokenCount: 0 })
   })
 

@@ -2,6 +2,7 @@ import { CreditError } from '../../core/errors.ts'
 import { add } from '../../core/money.ts'
 import { calculateCredits } from '../../core/pricing/calculate.ts'
 import { type GatewayCosts, readGatewayCosts } from '../../core/pricing/gateway-costs.ts'
+import { boundedRawUsage } from '../../core/pricing/raw-usage.ts'
 import { isPlainObject, isStorableJson, isStorableText } from '../../core/pricing/storable.ts'
 import type { Usage } from '../../core/pricing/usage.ts'
 import type { CallPricing, PriceInput } from '../../credits/types.ts'
@@ -39,13 +40,14 @@ export async function priceCall(call: PricedCall, outcome: CallOutcome): Promise
     return await priceCounted({ call, outcome, reading, costs, servedModel, served, pricing, counted })
   } catch (error) {
     // What cannot be priced as it was reported is priced as it was seen.
-    if (!CreditError.isInstance(error) || (error.code !== 'UNKNOWN_MODEL' && error.code !== 'INVALID_INPUT'))
-      throw error
+    if (!CreditError.isInstance(error) || !NOT_PRICED.has(error.code)) throw error
     const usage = call.estimate.likelyUsage(outcome.seen)
     const estimate = { usage, estimated: true, flags: [...counted.flags, 'usage_estimated'] }
     return priceCounted({ call, outcome, reading, costs, servedModel, served, pricing, counted: estimate })
   }
 }
+
+const NOT_PRICED: ReadonlySet<string> = new Set(['UNKNOWN_MODEL', 'INVALID_INPUT', 'USAGE_MISSING'])
 
 /** The id under which the gateway keeps its record of a call. */
 export function generationIdOf(providerMetadata: unknown): string | undefined {
@@ -128,7 +130,7 @@ async function priceCounted(input: Pricing): Promise<FlaggedCharge> {
     ...charge,
     ...(served !== undefined && { model: call.model, servedModel: servedModel ?? null }),
     flags: [...new Set(flags)],
-    rawUsage: flags.length === 0 ? null : storableUsage(outcome.usage),
+    rawUsage: flags.length === 0 ? null : boundedRawUsage(rawUsageOf(outcome)),
   }
 }
 
@@ -177,7 +179,6 @@ function shortText(value: string | null | undefined): string | undefined {
 }
 
 const MAX_METADATA_BYTES = 32_768
-const MAX_USAGE_BYTES = 4_096
 
 /** The gateway's own block, if it fits. The metadata of other providers can carry whole pictures. */
 function storableMetadata(providerMetadata: unknown): Metadata | undefined {
@@ -185,10 +186,7 @@ function storableMetadata(providerMetadata: unknown): Metadata | undefined {
   return isPlainObject(gateway) && isStorableJson(gateway, MAX_METADATA_BYTES) ? gateway : undefined
 }
 
-function storableUsage(usage: unknown): Metadata | null {
-  const { raw } = fieldsOf(usage)
-  for (const candidate of [raw, usage]) {
-    if (isPlainObject(candidate) && isStorableJson(candidate, MAX_USAGE_BYTES)) return candidate as Metadata
-  }
-  return null
+/** The provider's own object where the SDK hands it on, else the SDK's. */
+function rawUsageOf({ usage }: CallOutcome): unknown {
+  return fieldsOf(usage).raw ?? usage
 }

@@ -47,7 +47,7 @@ export function believedCost(
   if (isZero(reported.costUsd)) return { reported, flags: [] }
   const most = mostBelieved(call, priced)
   if (compare(reported.costUsd, most) <= 0) return { reported, flags: [] }
-  return { reported: undefined, flags: ['reported_cost_implausible'] }
+  return { reported: undefined, flags: ['reported_cost_refused'] }
 }
 
 function fromProvider(costUsd: string | undefined): ReportedCost | undefined {

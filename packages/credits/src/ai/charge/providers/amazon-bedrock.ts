@@ -1,7 +1,7 @@
 import type { Usage } from '../../../core/pricing/usage.ts'
 import { blockOf, countOf, fieldsOf, listOf, type ReadProvider, textOf } from './reading.ts'
 
-/** Bedrock's Converse API. */
+/** Bedrock's Converse API: cache writes for an hour, summed, and the tier that served. */
 export const readBedrock: ReadProvider = ({ raw, metadata }) => {
   const block = blockOf(metadata, 'amazonBedrock', 'bedrock')
   const details = listOf(raw.cacheDetails ?? fieldsOf(block?.usage).cacheDetails)

@@ -1,15 +1,14 @@
 import type { Usage } from '../../../core/pricing/usage.ts'
-import { countOf, type Fields, fieldsOf, listOf, type ProviderReading, type ReadProvider, textOf } from './reading.ts'
+import { countOf, type Fields, listOf, type ProviderReading, type ReadProvider, textOf } from './reading.ts'
 
-/** Anthropic's Messages API: direct, on Vertex, and on Bedrock in Anthropic's own shape. */
+/**
+ * Anthropic's Messages API: direct, on Vertex, and on Bedrock in Anthropic's own shape. Caches and searches are read
+ * with the usage.
+ */
 export const readAnthropic: ReadProvider = ({ model, raw }) => {
   const isAnthropic = 'cache_creation_input_tokens' in raw || 'server_tool_use' in raw || 'iterations' in raw
   if (!isAnthropic && !('speed' in raw) && !('inference_geo' in raw)) return undefined
   const usage: Usage = {}
-  const searches = countOf(fieldsOf(raw.server_tool_use).web_search_requests)
-  if (searches !== undefined) usage.webSearches = searches
-  const oneHour = countOf(fieldsOf(raw.cache_creation).ephemeral_1h_input_tokens)
-  if (oneHour !== undefined) usage.cacheWrite1hTokens = oneHour
   const tier = textOf(raw.service_tier)
   if (tier !== undefined) usage.serviceTier = tier
   const speed = textOf(raw.speed)

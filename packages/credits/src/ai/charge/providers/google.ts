@@ -16,7 +16,6 @@ export const readGoogle: ReadProvider = (answer) => {
   const block = blockOf(metadata, 'google', 'vertex', 'googleVertex')
   if (block === undefined && !('promptTokenCount' in raw)) return undefined
   const usage: Usage = {
-    ...audioUsage(raw),
     ...pictureUsage(answer),
     ...groundingUsage(answer.model, fieldsOf(block)),
   }
@@ -29,16 +28,6 @@ function tokensOf(details: unknown, modality: string): number {
   return listOf(details)
     .filter((entry) => entry.modality === modality)
     .reduce((sum, entry) => sum + (countOf(entry.tokenCount) ?? 0), 0)
-}
-
-/** Audio that came from a cache is billed as a cache read, so it is no fresh audio. */
-function audioUsage(raw: Fields): Usage {
-  const audioInput = tokensOf(raw.promptTokensDetails, 'AUDIO') + tokensOf(raw.toolUsePromptTokensDetails, 'AUDIO')
-  const audioOutput = tokensOf(raw.candidatesTokensDetails, 'AUDIO')
-  return {
-    ...(audioInput > 0 && { audioInputTokens: Math.max(0, audioInput - tokensOf(raw.cacheTokensDetails, 'AUDIO')) }),
-    ...(audioOutput > 0 && { audioOutputTokens: audioOutput }),
-  }
 }
 
 /** Pictures that are billed by the piece leave the output tokens. */
