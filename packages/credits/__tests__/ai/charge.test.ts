@@ -108,6 +108,15 @@ describe('figures that cannot be true do not empty an account', () => {
     })
   })
 
+  it('the surcharge of the gateway is part of the cost, unless the app says otherwise', async () => {
+    const providerMetadata = { gateway: { marketCost: '0.01', surchargeCost: '0.0001' } }
+    const outcome = { usage: usageOf(900, 800), parts: [text(3_200)], providerMetadata }
+    const charge = await charged(outcome)
+    expect(charge).toMatchObject({ costUsd: '0.0101', costSource: 'market-cost' })
+    expect(charge.flags).toContain('surcharge_included')
+    expect(await charged(outcome, { context: { ...context, surcharges: 'free' } })).toMatchObject({ costUsd: '0.01' })
+  })
+
   it('the app can report the cost itself, within the same bound', async () => {
     const reporting = (cost: string) =>
       charged({ usage: usageOf(900, 800), parts: [text(3_200)] }, { context: { ...context, reportedCost: () => cost } })

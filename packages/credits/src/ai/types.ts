@@ -17,7 +17,7 @@ import type {
   Experimental_TranscriptionModelV4StreamPart as TranscriptionModelV4StreamPart,
   Experimental_VideoModelV4CallOptions as VideoModelV4CallOptions,
 } from '@ai-sdk/provider'
-import type { ByokRule } from '../core/pricing/gateway-costs.ts'
+import type { ByokRule, SurchargeRule } from '../core/pricing/gateway-costs.ts'
 import type { InputBoundConfig } from '../core/pricing/input-bound.ts'
 import type { Usage } from '../core/pricing/usage.ts'
 import type { CallPricing, Credits } from '../credits/types.ts'
@@ -169,6 +169,8 @@ export interface CallContext {
   inputBound?: Omit<InputBoundConfig, 'countText'> | undefined
   /** What a call over the app's own provider key costs the user. Default `charge`: the market price, as any other. */
   byok?: ByokRule | undefined
+  /** Whether the gateway's surcharges are part of a call's cost. Default `charge`. */
+  surcharges?: SurchargeRule | undefined
   /** The cost of a call in USD, read off its result, for providers whose metadata this package does not know. */
   reportedCost?: ((result: unknown) => string | undefined) | undefined
 }

@@ -1,4 +1,4 @@
-import { add, compare, isZero, max, mul, round, USD_PLACES } from '../../core/money.ts'
+import { round, USD_PLACES } from '../../core/money.ts'
 import { calculateCredits } from '../../core/pricing/calculate.ts'
 import { estimateCharge } from '../../core/pricing/estimate.ts'
 import {
@@ -7,51 +7,51 @@ import {
   type GatewayCosts,
   type ReportedCost,
 } from '../../core/pricing/gateway-costs.ts'
+import { acceptReportedCost } from '../../core/pricing/reported-cost.ts'
 import type { Usage } from '../../core/pricing/usage.ts'
-import type { CallPricing } from '../../credits/types.ts'
+import type { CallPricing, PriceInput } from '../../credits/types.ts'
 import type { CallOutcome, PricedCall } from '../types.ts'
 import type { ProviderReading } from './providers/index.ts'
 
-/** A reported cost may be this many times what the rate makes of the usage. Providers differ by less. */
-const BELIEVED_FACTOR = '10'
-/** Costs below this are believed without a comparison: small usages have fees that no rate knows. */
-const BELIEVED_USD = '0.05'
-/** The most that is believed of a model without a rate. */
-const BELIEVED_WITHOUT_RATE_USD = '20'
-/** Where a model's output limit is not known. */
-const LARGE_OUTPUT = 32_768
-
 /** A reported cost, if one was reported and is believed. */
 export interface BelievedCost {
-  reported: ReportedCost | undefined
+  reported: PriceInput['reported']
   flags: string[]
 }
 
+/** What a reported cost is compared with. */
+interface PricedUsage {
+  usage: Usage
+  pricing: CallPricing
+}
+
 /**
- * The cost that somebody other than the rate reports: the gateway, then the provider, then the app's own
- * `reportedCost`. It is believed up to ten times the cost by the rate, or up to the upper bound of the call. A higher
- * figure is refused and flagged, so that one wrong counter cannot empty an account.
+ * The cost that something other than the rate reports: the gateway, then the provider, then the app's own
+ * `reportedCost`. A figure beyond the bound of `acceptReportedCost` is refused and flagged, so that one wrong counter
+ * cannot empty an account.
  */
 export function believedCost(
   call: PricedCall,
   outcome: CallOutcome,
   reading: ProviderReading,
   costs: GatewayCosts | null,
-  priced: { usage: Usage; pricing: CallPricing },
+  priced: PricedUsage,
 ): BelievedCost {
+  const { byok, surcharges } = call.context
   const reported =
-    chooseReportedCost({ costs, hasRate: true, byok: call.context.byok }) ??
+    chooseReportedCost({ costs, hasRate: true, byok, surcharges }) ??
     fromProvider(reading.costUsd) ??
     fromProvider(costFromApp(call, outcome))
   if (reported === undefined) return { reported: undefined, flags: [] }
-  if (isZero(reported.costUsd)) return { reported, flags: [] }
-  const most = mostBelieved(call, priced)
-  if (compare(reported.costUsd, most) <= 0) return { reported, flags: [] }
-  return { reported: undefined, flags: ['reported_cost_refused'] }
+  const { costUsd, source } = reported
+  const { accepted, flags } = acceptReportedCost({ reported: costUsd, ...expectedCosts(call, priced) })
+  if (!accepted) return { reported: undefined, flags }
+  return { reported: { costUsd, source }, flags: [...reported.flags, ...flags] }
 }
 
 function fromProvider(costUsd: string | undefined): ReportedCost | undefined {
-  return costUsd === undefined ? undefined : { costUsd: round(costUsd, USD_PLACES, 'up'), source: 'gateway-cost' }
+  if (costUsd === undefined) return undefined
+  return { costUsd: round(costUsd, USD_PLACES, 'up'), source: 'gateway-cost', flags: [] }
 }
 
 function costFromApp({ context }: PricedCall, { result }: CallOutcome): string | undefined {
@@ -64,29 +64,23 @@ function costFromApp({ context }: PricedCall, { result }: CallOutcome): string |
   }
 }
 
-function mostBelieved({ estimate }: PricedCall, { usage, pricing }: { usage: Usage; pricing: CallPricing }): string {
+/** The cost by rate and usage, and the cost that was reserved for. */
+function expectedCosts({ estimate }: PricedCall, { usage, pricing }: PricedUsage) {
   const { rate, marginPercent } = pricing
-  if (rate === null) return BELIEVED_WITHOUT_RATE_USD
-  const bounds = [BELIEVED_USD]
-  for (const cost of [
-    () => calculateCredits(usage, { rate, marginPercent }).costUsd,
-    () =>
-      estimateCharge({
-        rate,
-        marginPercent,
-        inputTokens: estimate.inputTokens,
-        maxOutputTokens: estimate.outputLimit ?? LARGE_OUTPUT,
-        usage: estimate.usage,
-      }).costUsd,
-  ]) {
-    try {
-      bounds.push(cost())
-    } catch {
-      // The rate has no price for this usage, so it cannot judge it.
-    }
+  if (rate === null) return {}
+  const { inputTokens, likelyOutputTokens: maxOutputTokens, usage: beforehand } = estimate
+  const bound = { rate, marginPercent, inputTokens, maxOutputTokens, usage: beforehand }
+  return {
+    computed: unlessUnpriced(() => calculateCredits(usage, { rate, marginPercent }).costUsd),
+    bound: unlessUnpriced(() => estimateCharge(bound).costUsd),
   }
-  const [floor = '0', computed = '0', bound = '0'] = bounds
-  return bounds.length === 1
-    ? BELIEVED_WITHOUT_RATE_USD
-    : max(add(floor, '0'), max(mul(computed, BELIEVED_FACTOR), bound))
+}
+
+/** A rate without a price for a usage cannot judge it. */
+function unlessUnpriced(cost: () => string): string | undefined {
+  try {
+    return cost()
+  } catch {
+    return undefined
+  }
 }
