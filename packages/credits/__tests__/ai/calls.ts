@@ -91,12 +91,14 @@ export async function chargeOf(
   input: Described & { params: object; modality?: Modality },
   outcome: Partial<CallOutcome> & { parts?: readonly object[] },
 ): Promise<FlaggedCharge> {
-  const { params, context, model, modality = 'language' } = input
+  const { params, context, model, modality = 'language', delivery = 'stream' } = input
   const estimate = await estimateOf(params, input)
   const { parts = [], ...known } = outcome
   return priceCall(
     {
       modality,
+      delivery: 'whole',
+      delivery,
       context,
       model,
       params: params as CallParams,

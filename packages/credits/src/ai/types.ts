@@ -190,6 +190,7 @@ export interface EstimateInput {
 /** One provider call, for its price. */
 export interface PricedCall {
   modality: Modality
+  delivery: Delivery
   context: CallContext
   /** Id of the rate of the model that was asked for. */
   model: string

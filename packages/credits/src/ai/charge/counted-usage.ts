@@ -23,6 +23,8 @@ const UNKNOWN_CONTEXT_WINDOW = 4_000_000
 const UNKNOWN_OUTPUT_LIMIT = 1_000_000
 /** Counters of providers may be this much above a documented limit. */
 const TOLERANCE = 1.25
+/** Output of an aborted answer whose output was not seen. */
+const LIKELY_OUTPUT_TOKENS = 4_096
 /** A provider that runs its own tools calls its model up to this often within one call. */
 const PROVIDER_STEPS = 10
 
@@ -34,7 +36,7 @@ export function countedUsage(call: PricedCall, outcome: CallOutcome, reading: Pr
   const flags: string[] = []
   const reported = readCounts(call, outcome, flags)
   if (reported === undefined) {
-    const likely = call.estimate.likelyUsage(outcome.seen)
+    const likely = { ...call.estimate.likelyUsage(outcome.seen), ...unseenOutput(call, outcome) }
     // What a provider says beyond its counts still holds: its searches, its tier.
     return {
       usage: { ...likely, ...beyondCounts(reading.usage) },
@@ -45,6 +47,12 @@ export function countedUsage(call: PricedCall, outcome: CallOutcome, reading: Pr
   const believed = withoutAbsurdCounts(call, { ...reported, ...reading.usage }, flags)
   const usage = complete(call, outcome, believed, flags)
   return { usage, estimated: flags.includes('usage_estimated'), flags: [...new Set(flags)] }
+}
+
+/** Of a whole answer that was aborted nothing is seen, though the provider has worked on it. */
+function unseenOutput({ delivery, modality, estimate }: PricedCall, { aborted, seen }: CallOutcome): Usage {
+  if (!aborted || delivery !== 'whole' || modality !== 'language' || !seen.empty) return {}
+  return { outputTokens: Math.min(estimate.likelyOutputTokens, LIKELY_OUTPUT_TOKENS) }
 }
 
 /** The reported counts in flat form; undefined when there is none. NaN and negative counts are not counts. */

@@ -240,6 +240,7 @@ export class ProviderCall {
     try {
       const call = {
         modality: this.method.modality,
+        delivery: this.method.delivery,
         context,
         model: estimate.model,
         params: this.method.params,
