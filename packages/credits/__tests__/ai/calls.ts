@@ -97,7 +97,6 @@ export async function chargeOf(
   return priceCall(
     {
       modality,
-      delivery: 'whole',
       delivery,
       context,
       model,
