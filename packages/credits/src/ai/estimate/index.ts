@@ -17,9 +17,9 @@ export { likelyTokens, seenOutput } from './tokens.ts'
 const STREAM_OUTPUT_TOKENS = 3_072
 /** A stream reserves for this much even where a quarter of the available credits does not pay for it. */
 const STREAM_MIN_OUTPUT_TOKENS = 1_024
-/** Output that a whole answer reserves for at least: its reservation cannot be extended. */
+/** Output that a whole answer reserves for while the balance is not known. */
 const WHOLE_OUTPUT_TOKENS = 8_192
-/** A whole answer reserves for this much even where a third of the available credits does not pay for it. */
+/** A whole answer reserves for this much even where a quarter of the available credits does not pay for it. */
 const WHOLE_MIN_OUTPUT_TOKENS = 2_048
 /** The limit of a model whose limit is not known. More than the model takes would be refused by its provider. */
 const UNKNOWN_OUTPUT_LIMIT = 8_192
@@ -33,10 +33,10 @@ const ASSUMED_AVAILABLE = '50'
 /**
  * Estimates one provider call: how much to reserve for it, and how much output an amount of credits pays for.
  *
- * A stream reserves for 3,072 output tokens (less if its limit is less), a whole answer for up to a quarter of the
- * available credits, but for 8,192 tokens if possible. Of a balance that is known a stream takes at most a quarter and
- * a whole answer at most a third, so that at least four calls fit side by side. Short balances are the exception: there
- * a stream takes what 1,024 tokens cost, and a whole answer what 2,048 tokens cost.
+ * A stream reserves for 3,072 output tokens, and extends its reservation as its output grows. A whole answer cannot be
+ * extended: it reserves a quarter of the available credits, or for 8,192 tokens while they are not known. Neither takes
+ * more than that quarter, so at least four calls fit side by side. Short balances are the exception: there a stream
+ * takes what 1,024 tokens cost, and a whole answer what 2,048 tokens cost. No call reserves for more than its limit.
  *
  * @throws CreditError `UNKNOWN_MODEL` when no price is known and no ceiling is configured
  * @example
@@ -159,10 +159,8 @@ class Estimate implements CallEstimate {
       const quarter = shareOf(available ?? ASSUMED_AVAILABLE, '0.25')
       return min(creditsFor(STREAM_OUTPUT_TOKENS), max(quarter, creditsFor(STREAM_MIN_OUTPUT_TOKENS)))
     }
-    const wanted = creditsFor(WHOLE_OUTPUT_TOKENS)
-    if (available === undefined) return wanted
-    const third = max(shareOf(available, '0.333333'), creditsFor(WHOLE_MIN_OUTPUT_TOKENS))
-    return min(creditsFor(limit), max(shareOf(available, '0.25'), min(wanted, third)))
+    if (available === undefined) return creditsFor(WHOLE_OUTPUT_TOKENS)
+    return min(creditsFor(limit), max(shareOf(available, '0.25'), creditsFor(WHOLE_MIN_OUTPUT_TOKENS)))
   }
 
   /** At least the output that the minimum amount was computed for. */
