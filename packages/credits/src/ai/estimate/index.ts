@@ -25,6 +25,8 @@ const WHOLE_MIN_OUTPUT_TOKENS = 2_048
 const UNKNOWN_OUTPUT_LIMIT = 8_192
 /** Answers shorter than this are not worth paying for the prompt. */
 const MIN_OUTPUT_TOKENS = 64
+/** An output that a call is given at its likely input, when the bound of its input leaves less. */
+const SHORT_ANSWER_TOKENS = 512
 /** A stream extends its reservation by at least this much output, to be worth the round trip. */
 const MIN_EXTENSION_TOKENS = 64
 /** Available credits are taken for this much while they are not known. */
@@ -163,11 +165,14 @@ class Estimate implements CallEstimate {
     return min(creditsFor(limit), max(shareOf(available, '0.25'), creditsFor(WHOLE_MIN_OUTPUT_TOKENS)))
   }
 
-  /** At least the output that the minimum amount was computed for. */
+  /** Where the bound of the input leaves too little for an answer, the input counts as it probably is. */
   #affordable(credits: string): number {
     const { bound, pricings } = this.#call
     const affordable = outputTokensOf(pricings, bound, credits)
-    return compare(credits, this.minimumAmount) >= 0 ? Math.max(affordable, this.#minimumOutputTokens) : affordable
+    if (affordable >= SHORT_ANSWER_TOKENS || compare(credits, this.minimumAmount) < 0) return affordable
+    const { leastInputTokens: inputTokens, leastUsage: usage, cacheWrite } = bound
+    const likely = outputTokensOf(pricings, { inputTokens, usage, cacheWrite }, credits)
+    return Math.max(affordable, Math.min(likely, SHORT_ANSWER_TOKENS))
   }
 
   #streamedInput(streamed: NonNullable<UsageBound['streamed']>): StreamedInput {

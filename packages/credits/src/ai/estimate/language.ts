@@ -1,5 +1,7 @@
-import { boundInputTokens } from '../../core/pricing/input-bound.ts'
+import { CreditError } from '../../core/errors.ts'
+import { boundInputTokens, boundTextTokens, type InputToBound } from '../../core/pricing/input-bound.ts'
 import type { Usage } from '../../core/pricing/usage.ts'
+import type { CallContext } from '../types.ts'
 import { type BoundInput, type LooseParams, pricedPerPicture, providerOption, type UsageBound } from './bound.ts'
 import { isSearch, likelyTokens, PICTURE_TOKENS, safeCount } from './tokens.ts'
 
@@ -7,6 +9,10 @@ import { isSearch, likelyTokens, PICTURE_TOKENS, safeCount } from './tokens.ts'
 const SEARCHES_PER_TOOL = 5
 /** A tokenizer other than the provider's may count this much too little. */
 const LIKELY_MARGIN = 1.15
+/** What files probably come to, of the bound of their tokens. */
+const LIKELY_FILE_SHARE = 0.5
+/** A file of unknown size, when its call was lost: about ten pages. */
+const UNKNOWN_FILE_TOKENS = 20_000
 
 /** The bound of a language model's call. */
 export function languageBound({ params, context, model, pricing }: BoundInput): UsageBound {
@@ -15,20 +21,16 @@ export function languageBound({ params, context, model, pricing }: BoundInput): 
   const perPicture = pricedPerPicture(pricing)
   const asked = askedUsage(params)
   const usage: Usage = { ...asked, webSearches: searchesOf(params), images: perPicture ? 1 : undefined }
-  const likelyInput = () =>
-    boundInputTokens(input, {
-      ...context.inputBound,
-      countText: safeCount(context.countTokens, likelyTokens),
-      perMessage: 4,
-      perCall: 0,
-      perCallWithTools: 100,
-    })
-  // The default of the bound is the package's own.
-  const countText = context.countTokens && safeCount(context.countTokens, likelyTokens)
-  const inputTokens = boundInputTokens(input, { ...context.inputBound, countText })
+  const countText = context.countTokens && safeCount(context.countTokens, boundTextTokens)
+  const contextWindow = pricing.rate?.contextWindow
+  const inputTokens = boundInputTokens(input, { contextWindow, ...context.inputBound, countText })
+  const files = filesOf(input, context)
+  const text = likelyText(input, context)
   return {
     inputTokens,
-    leastInputTokens: Math.min(inputTokens, Math.ceil(likelyInput() * LIKELY_MARGIN)),
+    // A file of unknown size may fill the whole context window, so such a call must be able to pay for that.
+    leastInputTokens:
+      files === undefined ? inputTokens : Math.min(inputTokens, Math.ceil(text * LIKELY_MARGIN + files)),
     maxOutputTokens: typeof maxOutputTokens === 'number' ? maxOutputTokens : undefined,
     takesLimit: true,
     usage: unlessEmpty(usage),
@@ -36,7 +38,7 @@ export function languageBound({ params, context, model, pricing }: BoundInput): 
     cacheWrite: writesNoCache(model, params) ? 'none' : '1h',
     likelyUsage: (seen) => ({
       ...asked,
-      inputTokens: likelyInput(),
+      inputTokens: Math.min(inputTokens, text + (files ?? UNKNOWN_FILE_TOKENS)),
       outputTokens: seen.tokens + (perPicture ? 0 : seen.files * PICTURE_TOKENS),
       ...(perPicture && seen.files > 0 && { images: seen.files }),
       ...(seen.searches > 0 && { webSearches: seen.searches }),
@@ -47,6 +49,45 @@ export function languageBound({ params, context, model, pricing }: BoundInput): 
 // A call that says nothing special is priced from bands that are compared once.
 function unlessEmpty(usage: Usage): Usage | undefined {
   return Object.values(usage).some((value) => value !== undefined) ? usage : undefined
+}
+
+/** The text of a call, as it probably is. */
+function likelyText(input: InputToBound, { countTokens }: CallContext): number {
+  const prompt = Array.isArray(input.prompt) ? input.prompt.map(withoutFiles) : input.prompt
+  return boundInputTokens(
+    { ...input, prompt },
+    { countText: safeCount(countTokens, likelyTokens), perMessage: 4, perCall: 0, perCallWithTools: 100 },
+  )
+}
+
+/** The files of a call, as they probably are; undefined where the size of one is not known. */
+function filesOf({ prompt }: InputToBound, { inputBound }: CallContext): number | undefined {
+  const filesAlone = { countText: () => 0, perMessage: 0, perCall: 0, unknownFiles: 'refuse' } as const
+  try {
+    return Math.ceil(boundInputTokens({ prompt }, { ...inputBound, ...filesAlone }) * LIKELY_FILE_SHARE)
+  } catch (error) {
+    if (CreditError.isInstance(error) && error.code === 'INVALID_INPUT') return undefined
+    throw error
+  }
+}
+
+function withoutFiles(message: LooseMessage): LooseMessage {
+  if (!Array.isArray(message.content)) return message
+  return {
+    ...message,
+    content: message.content.filter((part: LoosePart | null) => !isFile(part)).map(withoutInnerFiles),
+  }
+}
+
+function isFile(part: LoosePart | null): boolean {
+  return /^image|file|media/.test(String(part?.type))
+}
+
+function withoutInnerFiles(part: LoosePart | null): unknown {
+  const value = part?.output?.value
+  return Array.isArray(value)
+    ? { ...part, output: { ...part?.output, value: value.filter((one) => !isFile(one)) } }
+    : part
 }
 
 /** The provider tools of a call: the name that a tool call carries, and the id of the tool. */

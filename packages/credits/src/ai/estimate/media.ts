@@ -1,4 +1,4 @@
-import { boundInputTokens, utf8Bytes } from '../../core/pricing/input-bound.ts'
+import { boundInputTokens, boundTextTokens, utf8Bytes } from '../../core/pricing/input-bound.ts'
 import type { Usage } from '../../core/pricing/usage.ts'
 import type { SeenOutput } from '../types.ts'
 import { speechBound, transcriptionBound, translationBound } from './audio.ts'
@@ -49,7 +49,7 @@ function rerankingBound(input: BoundInput): UsageBound {
 
 function inputOnly(values: readonly unknown[], { context }: BoundInput): UsageBound {
   const countLikely = safeCount(context.countTokens, likelyTokens)
-  const countMost = safeCount(context.countTokens, utf8Bytes)
+  const countMost = safeCount(context.countTokens, boundTextTokens)
   const sum = (count: (text: string) => number) =>
     values.reduce<number>((total, value) => total + count(plainText(value)), 0)
   const inputTokens = Math.ceil(sum(countMost)) + 16 * values.length
@@ -72,7 +72,7 @@ function imageBound({ params, context, pricing }: BoundInput): UsageBound {
   const usage: Usage = { images, size, quality, style: providerOption(params, 'style') }
   const files = list(params.files).length + (params.mask === undefined ? 0 : 1)
   const prompt = [{ content: optionalText(params.prompt) ?? '' }]
-  const countText = context.countTokens && safeCount(context.countTokens, likelyTokens)
+  const countText = context.countTokens && safeCount(context.countTokens, boundTextTokens)
   const inputTokens = boundInputTokens({ prompt }, { countText }) + files * TOKENS_PER_INPUT_PICTURE
   const perPicture = pricedPerPicture(pricing)
   const likelyInput = likelyTokens(prompt[0]?.content ?? '') + files * TOKENS_PER_INPUT_PICTURE
@@ -125,7 +125,7 @@ function videoBound({ params }: BoundInput): UsageBound {
 function readingBound({ params, context }: BoundInput): UsageBound {
   const prompt = [{ content: params.state }, { content: params.questions ?? params.fields }]
   const limit = params.maxOutputTokens
-  const countText = context.countTokens && safeCount(context.countTokens, likelyTokens)
+  const countText = context.countTokens && safeCount(context.countTokens, boundTextTokens)
   const inputTokens = boundInputTokens({ prompt }, { ...context.inputBound, countText })
   return {
     inputTokens,
