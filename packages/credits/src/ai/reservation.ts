@@ -1,5 +1,5 @@
 import { CreditError } from '../core/errors.ts'
-import { add, min } from '../core/money.ts'
+import { add, compare, max, min } from '../core/money.ts'
 import type { CallPricing, Credits, ReserveResult } from '../credits/types.ts'
 import type { CaptureResult, ChargeRecord, ExtendResult, ReservationResult } from '../store/port.ts'
 import { type CreditsContext, reportError } from './context.ts'
@@ -76,7 +76,10 @@ export class OpenReservation {
     onAnswer: (answer: ReservationResult) => void,
   ): Promise<OpenReservation> {
     const { credits, userId, feature, metadata, ttlSeconds } = context
-    const { amount, minimumAmount, model } = estimate
+    const { amount, model } = estimate
+    // All or nothing where the minimum is the whole: a model that costs nothing reserves nothing.
+    const partly = compare(estimate.minimumAmount, amount) < 0
+    const minimumAmount = partly ? max(SMALLEST_AMOUNT, estimate.minimumAmount) : undefined
     const askedAt = Date.now()
     const order = { userId, model, amount, minimumAmount, feature, metadata, ttlSeconds }
     const result = await reserveActive(credits, order)

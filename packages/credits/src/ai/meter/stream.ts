@@ -34,6 +34,8 @@ class MeteredStream implements Watched {
   /** Set while the provider finishes though the stream is not read. */
   #draining: Promise<void> | undefined
   #failure: { error: unknown } | undefined
+  /** The provider has sent its finish. */
+  #finished = false
   /** The provider's stream has ended, one way or another. */
   #done = false
   /** The reader has the end of the stream, or has left. */
@@ -119,6 +121,7 @@ class MeteredStream implements Watched {
   }
 
   async #finish(part: OutputPart): Promise<void> {
+    this.#finished = true
     this.#unwatch()
     await this.#call.complete(part)
     this.#call.run.answered(unifiedReason((part as { finishReason?: unknown }).finishReason))
@@ -172,6 +175,7 @@ class MeteredStream implements Watched {
   /** The reader has left: the provider finishes in the background, or is stopped and what was seen is charged. */
   async #leave(reason: unknown): Promise<void> {
     if (this.#done) return
+    if (this.#finished) return this.#reader.cancel(reason).catch(() => undefined)
     // Where every block that began has ended, only the usage is missing.
     const { method, seen } = this.#call
     const complete = method.modality === 'language' && this.#blocks.allEnded && !seen.empty
@@ -215,6 +219,7 @@ class MeteredStream implements Watched {
     if (this.#done) return
     this.#done = true
     this.#unwatch()
+    if (this.#finished) return
     await this.#call.lose(loss)
     this.#call.run.answered(how)
   }
