@@ -118,6 +118,16 @@ describe('the limit that is sent with a call', () => {
     expect(limit).toBeLessThan(1_250)
   })
 
+  it('leaves room for a thinking budget, which the provider adds to it', async () => {
+    const providerOptions = { anthropic: { thinking: { type: 'enabled', budgetTokens: 1_000 } } }
+    const plain = await estimate({ maxOutputTokens: 500 })
+    const thinking = await estimate({ maxOutputTokens: 500, providerOptions })
+    expect([plain.outputLimit, thinking.outputLimit]).toEqual([500, 1_500])
+    expect(compare(thinking.minimumAmount, plain.amount)).toBe(1)
+    expect(thinking.maxOutputTokensFor('1000')).toBeUndefined()
+    expect(thinking.maxOutputTokensFor('2')).toBe(thinking.outputTokensFor('2') - 1_000)
+  })
+
   it('is that of the context where the app sets none', async () => {
     const limited = { context: { ...context, maxOutputTokens: 700 } }
     expect((await estimate({}, limited)).maxOutputTokensFor('1000')).toBe(700)

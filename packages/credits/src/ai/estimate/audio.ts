@@ -129,6 +129,7 @@ function spokenBound(measure: Measure, amount: Amount, arriving?: Arriving): Usa
   return {
     ...bound,
     leastInputTokens: bound.inputTokens,
+    thinkingTokens: 0,
     takesLimit: false,
     leastUsage: least < most ? measure.bound(least).usage : bound.usage,
     cacheWrite: 'none',

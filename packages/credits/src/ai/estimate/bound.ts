@@ -22,6 +22,8 @@ export interface UsageBound {
   leastInputTokens: number
   /** The limit that the app set; for calls without such a limit, the output they come to. Undefined: not known. */
   maxOutputTokens: number | undefined
+  /** Output that the provider may add to the limit it is sent: a thinking budget. */
+  thinkingTokens: number
   /** The call takes `maxOutputTokens`, so its output can be limited to what the credits pay for. */
   takesLimit: boolean
   /** Counted beforehand: images, seconds, characters, searches, tier. */

@@ -52,7 +52,7 @@ export async function estimateCall(params: CallParams, input: EstimateInput): Pr
   const boundInput = { params: looseParams(params), context, model, pricing }
   const bound = modality === 'language' ? languageBound(boundInput) : MEDIA_BOUNDS[modality](boundInput)
   const pricings = await possiblePricings(boundInput)
-  return new Estimate({ ...input, bound, pricings }, undefined)
+  return new Estimate({ ...input, bound, pricings })
 }
 
 /** A call with its bound and the prices it may be billed at. */
@@ -73,37 +73,25 @@ class Estimate implements CallEstimate {
   readonly usage: Usage | undefined
   readonly input: StreamedInput | undefined
   readonly #call: BoundCall
-  /** The limit that the context sets for a call which sets none. */
-  readonly #contextLimit: number | undefined
   readonly #minimumOutputTokens: number
 
-  /** @param output the output that a stream has outgrown its last estimate with; undefined: by the policy */
-  constructor(call: BoundCall, output: { wanted: number; least: number } | undefined) {
-    const { bound, context, model, modality, pricing, pricings } = call
+  /** @param grown what a stream that has outgrown its last estimate needs. Undefined: what the policy says. */
+  constructor(call: BoundCall, grown?: { wanted: number; least: number }) {
+    const { bound, model, modality, pricing } = call
     this.#call = call
     this.model = model
     this.pricing = pricing
     this.modality = modality
     this.inputTokens = bound.inputTokens
     this.usage = bound.usage
-    this.#contextLimit = bound.takesLimit && bound.maxOutputTokens === undefined ? context.maxOutputTokens : undefined
-    const limits = [
-      bound.maxOutputTokens ?? this.#contextLimit,
-      bound.takesLimit ? modelOutputLimit(pricings) : undefined,
-    ]
-    const known = limits.filter((limit) => limit !== undefined)
-    const lowest = known.length === 0 ? undefined : Math.min(...known)
+    const limit = outputLimitOf(call)
     // A provider that does not keep to a limit may go beyond it without end.
-    this.outputLimit = lowest !== undefined && output !== undefined && output.least > lowest ? undefined : lowest
-    const fixed = bound.takesLimit ? undefined : (bound.maxOutputTokens ?? 0)
-    const limit = this.outputLimit ?? Number.MAX_SAFE_INTEGER
-    this.#minimumOutputTokens = fixed ?? output?.least ?? Math.min(limit, context.minOutputTokens ?? MIN_OUTPUT_TOKENS)
+    this.outputLimit = limit !== undefined && grown !== undefined && grown.least > limit ? undefined : limit
+    this.#minimumOutputTokens = grown?.least ?? this.#leastOutput()
     this.minimumAmount = this.#leastCredits()
-    if (fixed !== undefined) this.amount = this.#creditsFor(fixed)
-    else if (output !== undefined) this.amount = this.#creditsFor(Math.max(output.wanted, output.least))
-    else this.amount = this.#amountByPolicy()
-    this.amount = max(this.amount, this.minimumAmount)
-    this.likelyOutputTokens = fixed ?? this.outputTokensFor(this.amount)
+    const wanted = grown === undefined ? this.#amountByPolicy() : this.#creditsFor(Math.max(grown.wanted, grown.least))
+    this.amount = max(wanted, this.minimumAmount)
+    this.likelyOutputTokens = this.outputTokensFor(this.amount)
     this.input = bound.streamed && this.#streamedInput(bound.streamed)
   }
 
@@ -117,11 +105,12 @@ class Estimate implements CallEstimate {
     const { bound, delivery } = this.#call
     if (!bound.takesLimit) return undefined
     const affordable = this.#affordable(credits)
-    const limit = this.outputLimit ?? UNKNOWN_OUTPUT_LIMIT
-    if (affordable < limit) return affordable
+    // The provider adds the thinking budget to the limit that it is sent.
+    if (affordable < (this.outputLimit ?? UNKNOWN_OUTPUT_LIMIT)) return Math.max(1, affordable - bound.thinkingTokens)
     // Only its limit keeps a whole answer of such a model within its reservation.
     if (this.outputLimit === undefined) return delivery === 'whole' ? UNKNOWN_OUTPUT_LIMIT : undefined
-    return this.#contextLimit === this.outputLimit ? this.#contextLimit : undefined
+    const contextLimit = contextLimitOf(this.#call)
+    return contextLimit === undefined || contextLimit > this.outputLimit ? undefined : contextLimit
   }
 
   extendBy(seen: SeenOutput): CallEstimate {
@@ -146,6 +135,14 @@ class Estimate implements CallEstimate {
     return creditsOfBound(pricings, bound, outputTokens)
   }
 
+  /** The shortest answer that is worth paying for, after all thinking. */
+  #leastOutput(): number {
+    const { bound, context } = this.#call
+    if (!bound.takesLimit) return bound.maxOutputTokens ?? 0
+    const shortest = (context.minOutputTokens ?? MIN_OUTPUT_TOKENS) + bound.thinkingTokens
+    return Math.min(shortest, this.outputLimit ?? Number.MAX_SAFE_INTEGER)
+  }
+
   /** What the call must be able to pay: the input as it probably is, and the shortest answer. */
   #leastCredits(): string {
     const { bound, pricings } = this.#call
@@ -154,7 +151,8 @@ class Estimate implements CallEstimate {
   }
 
   #amountByPolicy(): string {
-    const { available, delivery } = this.#call
+    const { available, bound, delivery } = this.#call
+    if (!bound.takesLimit) return this.#creditsFor(bound.maxOutputTokens ?? 0)
     const limit = this.outputLimit ?? UNKNOWN_OUTPUT_LIMIT
     const creditsFor = (tokens: number) => this.#creditsFor(Math.min(limit, tokens))
     if (delivery === 'stream') {
@@ -187,9 +185,24 @@ class Estimate implements CallEstimate {
         const share = (Number(credits) - Number(least)) / (Number(full) - Number(least))
         return leastAmount + (amount - leastAmount) * Math.max(0, share)
       },
-      grownTo: (arrived) => new Estimate({ ...this.#call, bound: grownTo(arrived) }, undefined),
+      grownTo: (arrived) => new Estimate({ ...this.#call, bound: grownTo(arrived) }),
     }
   }
+}
+
+/** The limit that the context sets for a call which sets none. */
+function contextLimitOf({ bound, context }: BoundCall): number | undefined {
+  return bound.takesLimit && bound.maxOutputTokens === undefined ? context.maxOutputTokens : undefined
+}
+
+/** The lower of the limit that the app sets, thinking added, and the model's own. */
+function outputLimitOf(call: BoundCall): number | undefined {
+  const { bound, pricings } = call
+  if (!bound.takesLimit) return bound.maxOutputTokens
+  const own = bound.maxOutputTokens ?? contextLimitOf(call)
+  const limits = [own === undefined ? undefined : own + bound.thinkingTokens, modelOutputLimit(pricings)]
+  const known = limits.filter((limit) => limit !== undefined)
+  return known.length === 0 ? undefined : Math.min(...known)
 }
 
 function shareOf(available: string, share: string): string {

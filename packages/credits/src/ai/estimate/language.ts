@@ -9,6 +9,8 @@ import { isSearch, likelyTokens, PICTURE_TOKENS, safeCount } from './tokens.ts'
 const SEARCHES_PER_TOOL = 5
 /** A tokenizer other than the provider's may count this much too little. */
 const LIKELY_MARGIN = 1.15
+/** The budget that Anthropic's package sets where the app sets none. */
+const DEFAULT_THINKING_TOKENS = 1_024
 /** What files probably come to, of the bound of their tokens. */
 const LIKELY_FILE_SHARE = 0.5
 /** A file of unknown size, when its call was lost: about ten pages. */
@@ -32,6 +34,7 @@ export function languageBound({ params, context, model, pricing }: BoundInput): 
     leastInputTokens:
       files === undefined ? inputTokens : Math.min(inputTokens, Math.ceil(text * LIKELY_MARGIN + files)),
     maxOutputTokens: typeof maxOutputTokens === 'number' ? maxOutputTokens : undefined,
+    thinkingTokens: thinkingTokens(params),
     takesLimit: true,
     usage: unlessEmpty(usage),
     leastUsage: unlessEmpty({ ...asked, images: usage.images }),
@@ -109,6 +112,27 @@ export function askedUsage(params: LooseParams): Usage {
     ...(region !== undefined && region !== 'global' && { region }),
     ...(providerOption(params, 'speed') === 'fast' && { fast: true }),
   }
+}
+
+/** Anthropic's packages add the thinking budget to `maxOutputTokens`, those for Vertex and Bedrock too. */
+function thinkingTokens({ providerOptions }: LooseParams): number {
+  if (typeof providerOptions !== 'object' || providerOptions === null) return 0
+  for (const options of Object.values(providerOptions) as readonly (ThinkingOptions | null)[]) {
+    const thinking = options?.thinking ?? options?.reasoningConfig
+    if (thinking?.type !== 'enabled') continue
+    return typeof thinking.budgetTokens === 'number' ? thinking.budgetTokens : DEFAULT_THINKING_TOKENS
+  }
+  return 0
+}
+
+interface Thinking {
+  type?: unknown
+  budgetTokens?: unknown
+}
+
+interface ThinkingOptions {
+  thinking?: Thinking
+  reasoningConfig?: Thinking
 }
 
 function searchesOf({ tools, providerOptions }: LooseParams): number | undefined {
