@@ -5,6 +5,7 @@ import { createCohere } from '@ai-sdk/cohere'
 import { createDeepSeek } from '@ai-sdk/deepseek'
 import { createFireworks } from '@ai-sdk/fireworks'
 import { createGoogle } from '@ai-sdk/google'
+import { createGoogleVertex } from '@ai-sdk/google-vertex'
 import { createGroq } from '@ai-sdk/groq'
 import { createMistral } from '@ai-sdk/mistral'
 import { createOpenAI } from '@ai-sdk/openai'
@@ -110,6 +111,21 @@ describe('OpenAI and Azure', () => {
     expect(await costOf(model, 'openai/gpt-5', { params })).toMatchObject({ costUsd: cost })
   })
 
+  it('web searches of a stream are counted by its tool calls', async () => {
+    const item = (id: string) => webSearch(id, 'search')
+    const events = [
+      { type: 'response.created', response: { id: 'r', created_at: 1, model: 'gpt-5' } },
+      ...['a', 'b', 'c'].flatMap((id, output_index) => [
+        { type: 'response.output_item.added', output_index, item: { ...item(id), status: 'in_progress' } },
+        { type: 'response.output_item.done', output_index, item: item(id) },
+      ]),
+      { type: 'response.completed', response: { incomplete_details: null, usage } },
+    ]
+    const model = createOpenAI({ apiKey, fetch: streaming(events) }).responses('gpt-5')
+    const streamed = { params, delivery: 'stream' }
+    expect(await costOf(model, 'openai/gpt-5', streamed)).toMatchObject({ costUsd: cost, usage: { webSearches: 3 } })
+  })
+
   it('Azure counts the same searches', async () => {
     const azure = createAzure({ apiKey, resourceName: 'test', fetch: answering(responses(searching, usage)) })
     expect(await costOf(azure.responses('deployment'), 'openai/gpt-5', { params })).toMatchObject({ costUsd: cost })
@@ -206,6 +222,30 @@ describe('Anthropic', () => {
     expect(await opus(usage)).toMatchObject({ costUsd: '0.06475' })
   })
 
+  it('a stream is charged by its last counts', async () => {
+    const usage = {
+      input_tokens: 1_000,
+      output_tokens: 500,
+      cache_creation_input_tokens: 3_000,
+      cache_creation: { ephemeral_5m_input_tokens: 1_000, ephemeral_1h_input_tokens: 2_000 },
+      server_tool_use: { web_search_requests: 2 },
+      speed: 'fast',
+    }
+    const message = { ...answer({}), content: [], usage: { ...usage, output_tokens: 1 } }
+    const events = [
+      { type: 'message_start', message },
+      { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } },
+      { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'ok' } },
+      { type: 'content_block_stop', index: 0 },
+      { type: 'message_delta', delta: { stop_reason: 'end_turn', stop_sequence: null }, usage },
+      { type: 'message_stop' },
+    ]
+    const model = createAnthropic({ apiKey, fetch: streaming(events) })('claude-opus-5')
+    const streamed = { delivery: 'stream', params: { providerOptions: { anthropic: { speed: 'fast' } } } }
+    // 1,000 x 10, 1,000 x 12.5, 2,000 x 20, 500 x 50 millionths, two searches.
+    expect(await costOf(model, 'anthropic/claude-opus-5', streamed)).toMatchObject({ costUsd: '0.1075' })
+  })
+
   it('an advisor is charged at its own price', async () => {
     const usage = {
       iterations: [
@@ -244,6 +284,12 @@ describe('Google', () => {
   it('search grounding of Gemini 3 is charged per search', async () => {
     // 1,000 x 0.5 + 400 x 3 millionths, three searches at 1.4 cents.
     expect(await gemini('gemini-3-flash', answer({}, grounding))).toMatchObject({ costUsd: '0.0437' })
+  })
+
+  it('Vertex counts the same searches', async () => {
+    const fetch = answering(answer({}, grounding))
+    const model = createGoogleVertex({ apiKey, fetch })('gemini-3-flash')
+    expect(await costOf(model, 'google/gemini-3-flash')).toMatchObject({ costUsd: '0.0437' })
   })
 
   it('grounding with maps is charged by its own price', async () => {
