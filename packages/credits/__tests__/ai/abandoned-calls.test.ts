@@ -1,6 +1,7 @@
-import { generateText, streamText } from 'ai'
+import { generateText, streamObject, streamText } from 'ai'
 import { MockLanguageModelV4 } from 'ai/test'
 import { describe, expect, it } from 'vitest'
+import * as z from 'zod'
 import { type CreditsContext, withCredits } from '../../src/ai/index.ts'
 import { finish, provider, type StreamPart, sleep, textParts, usageOf } from './scripted-model.ts'
 import { settledReceipt, testAccount } from './test-account.ts'
@@ -63,8 +64,10 @@ describe('generateText that is aborted', () => {
   })
 
   it('is cancelled and charged by estimate when the provider does not finish in time', async () => {
-    const { charges, work, balance } = await aborted({ abandoned: { policy: 'auto', drainSeconds: 0.1 } }, 5_000)
+    const startedAt = Date.now()
+    const { charges, work, balance } = await aborted({ abandoned: { policy: 'auto', drainSeconds: 0.1 } }, 3_000)
     await Promise.all(work)
+    expect(Date.now() - startedAt).toBeLessThan(2_000)
     expect(await charges()).toMatchObject([{ estimated: true }])
     expect((await balance()).reserved).toBe('0')
   })
@@ -197,6 +200,33 @@ describe('a stream whose reader leaves', () => {
     expect(await charges()).toMatchObject([{ estimated: true }])
     expect((await balance()).reserved).toBe('0')
   })
+})
+
+it('streamObject that is aborted is settled at once though its provider hangs and ignores the abort', async () => {
+  const { context, charges, balance } = testAccount({ context: { abandoned: { policy: 'auto', idleSeconds: 600 } } })
+  const hanging = new ReadableStream<StreamPart>({
+    start(controller) {
+      for (const part of textParts(20).slice(0, 15)) controller.enqueue(part)
+    },
+    cancel: () => new Promise(() => undefined),
+  })
+  const model = new MockLanguageModelV4({
+    provider: 'gateway',
+    modelId: 'openai/gpt-test',
+    doStream: async () => ({ stream: hanging }),
+  })
+  const controller = new AbortController()
+  const schema = z.object({ name: z.string() })
+  const options = { model, schema, prompt: 'x', abortSignal: controller.signal, onError: () => undefined }
+  const result = await withCredits(streamObject, context)(options)
+  const reading = (async () => {
+    for await (const _ of result.fullStream);
+  })().catch(() => undefined)
+  setTimeout(() => controller.abort(), 50)
+  await settledReceipt(result)
+  await reading
+  expect(await charges()).toMatchObject([{ estimated: true, outputTokens: 14 }])
+  expect((await balance()).reserved).toBe('0')
 })
 
 it('a stream that is aborted before the provider has answered rejects its reader at once', async () => {

@@ -150,7 +150,7 @@ async function readAll(stream: unknown): Promise<void> {
 }
 
 describe('the functions of the SDK', () => {
-  it('are all known: paid for, refused or free', () => {
+  it('are each known as paid, refused or free', () => {
     const known = [...Object.keys(PAID), ...REFUSED, ...FREE]
     expect(functions.filter((name) => !known.includes(name))).toEqual([])
   })

@@ -12,7 +12,7 @@ afterEach(() => {
   globalThis.AI_SDK_DEFAULT_PROVIDER = undefined
 })
 
-describe('the meter sees each provider call exactly once', () => {
+describe('each provider call is metered exactly once', () => {
   it('a function wrapped twice charges once', async () => {
     const { context, charges, trips } = testAccount()
     const { model } = provider([answer])
@@ -21,7 +21,7 @@ describe('the meter sees each provider call exactly once', () => {
     expect(trips).toEqual(['reserve', 'settle'])
   })
 
-  it('a wrapped model in a wrapped function charges once, in the reservation of the function', async () => {
+  it('a wrapped model in a wrapped function charges once in the reservation of the function', async () => {
     const { context, charges, trips } = testAccount()
     const model = withCredits(provider([answer]).model, context)
     await withCredits(generateText, context)({ model: withCredits(model, context), prompt: 'Hello' })
@@ -79,7 +79,7 @@ describe('the meter sees each provider call exactly once', () => {
     expect(await charges()).toHaveLength(1)
   })
 
-  it('the model keeps its class and its members', () => {
+  it('a metered model keeps its class and its members', () => {
     const { context } = testAccount()
     const { model } = provider([answer])
     const metered = withCredits(model, context)
@@ -145,7 +145,7 @@ describe('calls nested in tools share the reservation', () => {
     expect(await yours.charges()).toHaveLength(1)
   })
 
-  it('two calls side by side have a reservation each', async () => {
+  it('two calls side by side have one reservation each', async () => {
     const { context, charges, trips } = testAccount()
     const call = () => withCredits(generateText, context)({ model: provider([answer]).model, prompt: 'Hello' })
     await Promise.all([call(), call()])
@@ -157,7 +157,7 @@ describe('calls nested in tools share the reservation', () => {
 describe('agents', () => {
   const look = tool({ inputSchema: z.object({}), execute: async () => 'seen' })
 
-  it('generate: reserved before, one transaction per step', async () => {
+  it('generate reserves before its first step and makes one transaction per step', async () => {
     const { context, charges, trips } = testAccount()
     const agent = new ToolLoopAgent({ model: provider([looking, answer]).model, tools: { look } })
     const result = await withCredits(agent, context).generate({ prompt: 'Hello' })
@@ -166,7 +166,7 @@ describe('agents', () => {
     expect(trips).toEqual(['reserve', 'capture', 'settle'])
   })
 
-  it('stream: refused before anything is called, else settled with the stream', async () => {
+  it('stream is refused before any provider call, else settled with the stream', async () => {
     const ended: string[] = []
     const { model, journal } = provider([looking, answer])
     const agent = new ToolLoopAgent({ model, tools: { look }, onEnd: () => void ended.push('settings') })

@@ -11,8 +11,8 @@ const looking = (id: string, tokens: number) => ({
 })
 const endless = [looking('a', 500), looking('b', 500), looking('c', 500), looking('d', 500)]
 
-describe('the output is clamped to what the user can pay', () => {
-  it('a call without a limit is sent with one, and never costs more than there was', async () => {
+describe('the output is limited to what the user can pay', () => {
+  it('a stream without a limit is sent with the limit that all credits pay for', async () => {
     const { context, balance } = testAccount({ available: '0.2' })
     const { model, journal } = provider([{ parts: [...textParts(400), finish('length', 100, 400)] }])
     const result = await withCredits(streamText, context)({ model, prompt: 'Hello' })
@@ -24,7 +24,7 @@ describe('the output is clamped to what the user can pay', () => {
     expect(Number((await balance()).available)).toBeGreaterThanOrEqual(0)
   })
 
-  it('a user with enough is not clamped at all', async () => {
+  it('a call of a user with enough credits is sent without a limit', async () => {
     const { context } = testAccount()
     const { model, journal } = provider([{ parts: [...textParts(5), finish('stop', 100, 5)] }])
     await withCredits(generateText, context)({ model, prompt: 'Hello' })
@@ -32,8 +32,78 @@ describe('the output is clamped to what the user can pay', () => {
   })
 })
 
-describe('a loop ends gracefully when the next step cannot be paid', () => {
-  it('generateText: the answer so far, the reason and the numbers', async () => {
+describe('what is reserved and what is sent are two things', () => {
+  const limited = {
+    modelId: 'test/limited',
+    maxOutputTokens: 64_000,
+    pricing: { input: '0.000003', output: '0.000015' },
+  }
+  const unlimited = { modelId: 'test/unlimited', pricing: { input: '0.000003', output: '0.000015' } }
+  const short = { parts: [...textParts(50), finish('stop' as const, 100, 50)] }
+
+  it.each([
+    ['with a known limit', limited],
+    ['without a known limit', unlimited],
+  ])('a stream of a model %s is sent without a limit while the credits pay for all of it', async (_, rate) => {
+    const { context, trips, balance } = testAccount({ rates: [rate], available: '5000' })
+    const { model, journal } = provider([short], rate.modelId)
+    const result = await withCredits(streamText, context)({ model, prompt: 'Hello' })
+    // 4,096 output tokens cost 9.83 credits.
+    expect(Number((await balance()).reserved)).toBeLessThan(12)
+    await result.consumeStream()
+    await settledReceipt(result)
+    expect(journal[0]?.maxOutputTokens).toBeUndefined()
+    expect(trips).toEqual(['reserve', 'settle'])
+  })
+
+  it('the limit of the app is sent as it is', async () => {
+    const { context } = testAccount({ rates: [limited], available: '5000' })
+    const { model, journal } = provider([short], limited.modelId)
+    await withCredits(generateText, context)({ model, prompt: 'Hello', maxOutputTokens: 700 })
+    const result = await withCredits(streamText, context)({ model, prompt: 'Hello', maxOutputTokens: 700 })
+    await result.consumeStream()
+    expect(journal.map(({ maxOutputTokens }) => maxOutputTokens)).toEqual([700, 700])
+  })
+
+  it('a whole answer is limited to what is reserved for it, and a shortened one says so', async () => {
+    const { context, balance } = testAccount({ rates: [limited], available: '20' })
+    const { model, journal } = provider([{ parts: [...textParts(50), finish('length', 100, 8_000)] }], limited.modelId)
+    const result = await withCredits(generateText, context)({ model, prompt: 'Hello' })
+    expect(journal[0]?.maxOutputTokens).toBeLessThan(8_400)
+    expect(creditsReceipt(result)).toMatchObject({ stopped: { reason: 'clamped' } })
+    expect(Number((await balance()).available)).toBeGreaterThanOrEqual(0)
+  })
+
+  it('an answer that ends at the limit of the app is not reported as shortened', async () => {
+    const { context } = testAccount({ rates: [limited], available: '5000' })
+    const { model } = provider([{ parts: [...textParts(50), finish('length', 100, 700)] }], limited.modelId)
+    const result = await withCredits(generateText, context)({ model, prompt: 'Hello', maxOutputTokens: 700 })
+    expect(creditsReceipt(result)?.stopped).toBeUndefined()
+  })
+
+  it.each([
+    ['streamed', streamText as unknown as typeof generateText],
+    ['whole', generateText],
+  ])('a user with 50 credits runs four calls of a flagship model side by side, %s', async (_, fn) => {
+    const { context, charges } = testAccount({ rates: [limited], available: '50' })
+    const begun: Promise<{ consumeStream?: () => PromiseLike<void> }>[] = []
+    for (let call = 0; call < 4; call++) {
+      let reached = () => {}
+      const begins = new Promise<void>((resolve) => {
+        reached = resolve
+      })
+      const { model } = provider([{ ...short, delayMs: 5, begins: () => reached() }], limited.modelId)
+      begun.push(withCredits(fn, context)({ model, prompt: 'Hello' }) as never)
+      await begins
+    }
+    const results = await Promise.all(begun)
+    for (const result of results) await result.consumeStream?.()
+    await expect.poll(async () => (await charges()).length).toBe(4)
+  })
+})
+
+describe('a loop ends with what it has when the next step cannot be paid', () => {
+  it('generateText returns the steps so far with the reason and the numbers', async () => {
     const { context, charges, balance, trips } = testAccount({ available: '0.6' })
     const { model, journal } = provider(endless)
     const result = await withCredits(
@@ -51,7 +121,7 @@ describe('a loop ends gracefully when the next step cannot be paid', () => {
     expect(trips.filter((trip) => trip === 'extend')).toEqual([])
   })
 
-  it('streamText: no error reaches the reader', async () => {
+  it('streamText ends without an error part', async () => {
     const { context, charges } = testAccount({ available: '0.6' })
     const { model, journal } = provider(endless)
     const errors: unknown[] = []
@@ -70,11 +140,12 @@ describe('a loop ends gracefully when the next step cannot be paid', () => {
     expect(types.at(-1)).toBe('finish')
     expect(types).not.toContain('error')
     expect(errors).toEqual([])
-    expect(await settledReceipt(result)).toMatchObject({ stopped: { reason: 'budget' } })
+    // The scripted model ignores the limit it is sent, so its last step may be cut off before the next one is refused.
+    expect((await settledReceipt(result))?.stopped?.reason).toMatch(/^(budget|cut-off)$/)
     expect(await charges()).toHaveLength(journal.length)
   })
 
-  it('a step that turns out dearer than foreseen ends the loop, not the answer', async () => {
+  it('a step that is dearer than foreseen ends the loop without an error', async () => {
     const { context } = testAccount({ available: '1.2' })
     const { model, journal } = provider(endless)
     const result = await withCredits(
@@ -100,7 +171,7 @@ describe('a loop ends gracefully when the next step cannot be paid', () => {
 describe('a stream is cut off when the credits run out', () => {
   const overflowing = { parts: [...textParts(4000), finish('stop' as const, 100, 4000)] }
 
-  it('the provider is stopped, the reader sees a clean end with the reason', async () => {
+  it('the provider is stopped and the reader gets a proper end with the reason', async () => {
     const { context, charges, balance } = testAccount({ available: '0.2' })
     const { model, journal } = provider([overflowing])
     const result = await withCredits(streamText, context)({ model, prompt: 'Hello' })
@@ -122,7 +193,7 @@ describe('a stream is cut off when the credits run out', () => {
     expect(Number(available)).toBeGreaterThanOrEqual(0)
   })
 
-  it('is extended instead, when there are credits to extend with', async () => {
+  it('the reservation is extended instead while there are credits', async () => {
     const { context, charges, trips } = testAccount({ available: '100' })
     const { model, journal } = provider([overflowing])
     const result = await withCredits(streamText, context)({ model, prompt: 'Hello', maxOutputTokens: 1000 })
@@ -132,7 +203,7 @@ describe('a stream is cut off when the credits run out', () => {
     expect(await charges()).toMatchObject([{ outputTokens: 4000, estimated: false, uncollected: '0' }])
   })
 
-  it('a top-up while the stream goes on lets it go on', async () => {
+  it('a purchase while the stream goes on lets it go on', async () => {
     const { context, credits, userId } = testAccount({ available: '0.2' })
     const { model, journal } = provider([overflowing])
     const result = await withCredits(streamText, context)({ model, prompt: 'Hello' })

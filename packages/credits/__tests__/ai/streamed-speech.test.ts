@@ -48,7 +48,7 @@ async function speak(
 }
 
 describe('streamed speech', () => {
-  it('of a text that is there is held for and charged by its characters, in two round trips', async () => {
+  it('of a text that is complete is reserved for and charged by its characters in two round trips', async () => {
     const { result, trips, charges, balance } = await speak(
       { ends: () => ({ type: 'finish', usage: { inputCharacters: 100 } }) },
       {},
@@ -61,7 +61,7 @@ describe('streamed speech', () => {
     expect((await balance()).reserved).toBe('0')
   })
 
-  it('is refused before anything is called', async () => {
+  it('is refused before the provider is called', async () => {
     const { context, trips } = world('0.1')
     const { model, journal } = liveModel('openai/speech', 'text')
     const call = { model, text: 'x'.repeat(100) } as unknown as SpeechOptions
@@ -73,14 +73,14 @@ describe('streamed speech', () => {
     expect(trips).toEqual(['reserve'])
   })
 
-  it('is charged by what the provider has read, where it counts nothing', async () => {
+  it('is charged by what the provider has read when it counts nothing', async () => {
     const { result, charges } = await speak({}, { text: ['a'.repeat(30), { type: 'text', text: 'b'.repeat(12) }] })
     await readAll(result.fullStream)
     await settledReceipt(result)
     expect(await charges()).toMatchObject([{ amount: '-0.1008', estimated: false }])
   })
 
-  it('is charged by tokens where they have the price, counted or not', async () => {
+  it('is charged by tokens where the rate prices tokens, counted or not', async () => {
     const usage = { inputTokens: 25, outputTokens: 130 }
     const counted = await speak({ ends: () => ({ type: 'finish', usage }) }, {}, { modelId: 'openai/speech-by-token' })
     await readAll(counted.result.audioStream)
@@ -92,7 +92,7 @@ describe('streamed speech', () => {
     expect(await uncounted.charges()).toMatchObject([{ amount: '-0.212', outputTokens: 130, estimated: true }])
   })
 
-  it('of a text that is still to come holds more as it comes, and never less than it charges', async () => {
+  it('of a text that is still to come reserves more as it arrives and never less than it charges', async () => {
     const text = producer(Array.from({ length: 50 }, () => 'x'.repeat(100)))
     const { result, trips, charges, balance } = await speak({}, { text: text.stream })
     await readAll(result.audioStream)
@@ -103,7 +103,7 @@ describe('streamed speech', () => {
     expect((await balance()).reserved).toBe('0')
   })
 
-  it('ends where the credits do: what was heard is charged, and the writer is told to stop', async () => {
+  it('ends when the credits run out, charges what was heard and cancels the text', async () => {
     const text = producer(Array.from({ length: 50 }, () => 'x'.repeat(100)))
     const { result, journal, charges, balance, errors } = await speak({}, { text: text.stream }, { available: '4' })
     expect(await readAll(result.audioStream)).toBe(16)
@@ -123,8 +123,8 @@ describe('streamed speech', () => {
     ['the caller aborts', async ({ abort }: Ways) => abort(), {}],
     ['the caller aborts and has not read for a while', async ({ abort }: Ways) => sleep(20).then(abort), {}],
     ['the caller cancels', async ({ cancel }: Ways) => cancel(), {}],
-    ['nobody reads any more', async () => undefined, soonIdle],
-  ])('is charged for what was read when %s, exactly once', async (_, way, context) => {
+    ['the stream is no longer read', async () => undefined, soonIdle],
+  ])('is charged exactly once for what was read when %s', async (_, way, context) => {
     const controller = new AbortController()
     const text = producer(Array.from({ length: 50 }, () => 'x'.repeat(10)))
     const { result, journal, trips, charges, balance } = await speak(
@@ -146,7 +146,7 @@ describe('streamed speech', () => {
     expect((await balance()).reserved).toBe('0')
   })
 
-  it('that is never read is given up, and charged for what was read ahead of its reader', async () => {
+  it('that is never read is cancelled and charged for what was read ahead', async () => {
     const text = producer(Array.from({ length: 50 }, () => 'x'.repeat(10)))
     const { result, journal, trips, charges, balance } = await speak({}, { text: text.stream }, { context: soonIdle })
     expect(await settledReceipt(result)).toMatchObject({ closed: true, stopped: { reason: 'abandoned' } })
@@ -186,7 +186,7 @@ describe('streamed speech', () => {
 
   it.each([
     ['for good', fatal()],
-    ['for now, which nobody tries again', retryable()],
+    ['for now, which the SDK does not try again', retryable()],
   ])('that is refused %s costs nothing, and the text goes back to its writer', async (_, refuses) => {
     const text = producer(['hello'])
     const { result, trips, charges, balance } = await speak({ refuses }, { text: text.stream })
@@ -206,7 +206,7 @@ describe('streamed speech', () => {
     expect(trips).toEqual(['reserve', 'release'])
   })
 
-  it('whose reader comes back after it was given up finds an error, not an end', async () => {
+  it('that was cancelled as idle gives a reader who comes back an error instead of an end', async () => {
     const text = ['a', 'b', 'c', 'd', 'e', 'f']
     const { result, charges } = await speak({}, { text }, { context: soonIdle })
     const reader = result.audioStream.getReader()
@@ -267,7 +267,7 @@ describe('streamed transcription', () => {
     expect(await charges()).toMatchObject([{ amount: '-0.048', estimated: true }])
   })
 
-  it('of a long recording holds more as it goes on', async () => {
+  it('of a long recording reserves more as it goes on', async () => {
     const { result, trips, charges } = await listen(
       { ends: (read) => finish(read.length) },
       { audio: seconds(200).stream },
@@ -278,7 +278,7 @@ describe('streamed transcription', () => {
     expect(await charges()).toMatchObject([{ amount: '-3.2', uncollected: '0' }])
   })
 
-  it('ends where the credits do, with a transcript of what was heard', async () => {
+  it('ends when the credits run out with a transcript of what was heard', async () => {
     const audio = seconds(200)
     const { result, charges, balance } = await listen(
       { ends: (read) => finish(read.length) },
@@ -333,7 +333,7 @@ describe('streamed translation', () => {
     expect(trips).toEqual(['reserve', 'settle'])
   })
 
-  it('is estimated where the provider says no more than how long it took', async () => {
+  it('is estimated when the provider reports no more than the duration', async () => {
     const { result, charges } = await translate({ ends: () => finish() })
     await readAll(result.fullStream)
     await settledReceipt(result)

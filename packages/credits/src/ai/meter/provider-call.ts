@@ -164,13 +164,21 @@ export class ProviderCall {
     return policy === 'drain' || (policy === 'auto' && this.#unseenMayBeLarge)
   }
 
-  /** Lets the provider finish in the background, within a time. `work` must not reject. */
-  finishInBackground(work: Promise<void>): void {
+  /**
+   * Lets the provider finish in the background, within a time.
+   * @param work must not reject
+   * @param onGiveUp called when the time is up
+   */
+  finishInBackground(work: Promise<void>, onGiveUp: () => void = () => undefined): void {
     const { context } = this.run.session
     const seconds = context.abandoned?.drainSeconds ?? DEFAULT_DRAIN_SECONDS
-    const timer = setTimeout(() => this.#giveUp(), seconds * 1000)
-    const done = work.finally(() => clearTimeout(timer))
-    context.waitUntil?.(done)
+    const timeUp = Promise.withResolvers<void>()
+    const timer = setTimeout(() => {
+      onGiveUp()
+      this.#giveUp().then(timeUp.resolve)
+    }, seconds * 1000)
+    const finished = work.finally(() => clearTimeout(timer))
+    context.waitUntil?.(Promise.race([finished, timeUp.promise]))
   }
 
   async #giveUp(): Promise<void> {

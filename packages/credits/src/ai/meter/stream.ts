@@ -198,7 +198,9 @@ class MeteredStream implements Watched {
     if (this.#draining !== undefined) return
     this.#unwatch()
     this.#draining = this.#readToEnd(keepParts)
-    this.#call.finishInBackground(this.#draining)
+    this.#call.finishInBackground(this.#draining, () => {
+      this.#reader.cancel().catch(() => undefined)
+    })
     // A reader who has left hears nothing more, so the call is over when the provider is.
     if (!keepParts) void this.#draining.then(() => this.#call.run.answered('cancelled'))
   }
