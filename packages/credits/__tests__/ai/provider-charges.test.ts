@@ -438,6 +438,13 @@ describe('Perplexity, Cohere, Mistral, DeepSeek', () => {
     if (cost !== undefined) expect(charge.costUsd).toBe(cost)
   })
 
+  it.each(['prompt_tokens_details', 'prompt_token_details'])('Mistral counts audio in its %s', async (details) => {
+    const body = chat({ prompt_audio_seconds: 60, [details]: { audio_tokens: 700 } })
+    const model = createMistral({ apiKey, fetch: answering(body) })('voxtral-small-latest')
+    // 300 x 2.5, 700 x 40, 500 x 10 millionths.
+    expect(await costOf(model, 'openai/gpt-audio')).toMatchObject({ costUsd: '0.03375' })
+  })
+
   it('cached tokens under the names of DeepSeek and Moonshot are read in every compatible answer', async () => {
     const charged = async (usage: object) => {
       const compatible = createOpenAICompatible({
@@ -458,6 +465,16 @@ describe('Perplexity, Cohere, Mistral, DeepSeek', () => {
     const charge = await costOf(compatible('m'), 'openai/gpt-5')
     expect(charge).toMatchObject({ outputTokens: 1_000, costSource: 'estimate' })
     expect(Number(charge.inputTokens)).toBeGreaterThan(0)
+  })
+
+  it('over the app’s own key OpenRouter’s fee and the cost of the provider are charged', async () => {
+    const usage = { cost: 0.00002, is_byok: true, cost_details: { upstream_inference_cost: 0.0004 } }
+    const body = { ...chat(usage), provider: 'DeepInfra' }
+    const model = createOpenRouter({ apiKey, fetch: answering(body) }).chat('deepseek/deepseek-v3.2')
+    const charged = (byok: 'charge' | 'free') =>
+      chargeOfModel(model, { model: 'deepseek/deepseek-v3.2', context: { ...context, byok } })
+    expect(await charged('charge')).toMatchObject({ costUsd: '0.00042' })
+    expect(await charged('free')).toMatchObject({ costUsd: '0.00002' })
   })
 
   it('the cost that OpenRouter reports is charged', async () => {
@@ -484,13 +501,18 @@ describe('Amazon Bedrock', () => {
         cacheWriteInputTokens: 3_000,
         cacheDetails: [
           { ttl: '5m', inputTokens: 1_000 },
-          { ttl: '1h', inputTokens: 2_000 },
+          { ttl: '1h', inputTokens: 1_500 },
+          { ttl: '1h', inputTokens: 500 },
         ],
       },
+      serviceTier: { type: 'flex' },
     }
     const bedrock = createAmazonBedrock({ region: 'us-east-1', apiKey, fetch: answering(body) })
     const model = bedrock('anthropic.claude-opus-5')
     // 1,000 x 5, 1,000 x 6.25, 2,000 x 10, 500 x 25 millionths.
-    expect(await costOf(model, 'anthropic/claude-opus-5')).toMatchObject({ costUsd: '0.04375' })
+    expect(await costOf(model, 'anthropic/claude-opus-5')).toMatchObject({
+      costUsd: '0.04375',
+      usage: { cacheWrite1hTokens: 2_000, serviceTier: 'flex' },
+    })
   })
 })
