@@ -1,13 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import type { FlaggedCharge } from '../../src/ai/charge/index.ts'
-import { chargeOf, pricedContext, promptOf } from './calls.ts'
+import { chargeOf, listedRate, pricedContext, promptOf } from './calls.ts'
 
 /** 1 USD per million tokens in, 2 out, at 60 percent margin. */
 const model = 'openai/gpt-test'
 const rates = [
   { modelId: model, pricing: { input: '0.000001', output: '0.000002', web_search: '10' }, maxOutputTokens: 4_096 },
   { modelId: 'openai/dear', pricing: { input: '0.00001', output: '0.00002' }, maxOutputTokens: 4_096 },
+  { modelId: 'openai/long', pricing: { input: '0.000001', output: '0.000002' }, maxOutputTokens: 64_000 },
   { modelId: 'openai/embed', type: 'embedding', pricing: { input: '0.00000002' } },
+  listedRate('openai/gpt-image-1'),
+  listedRate('google/gemini-2.5-flash-image'),
 ]
 const context = pricedContext(rates)
 const params = { prompt: promptOf('a'.repeat(4_000)) }
@@ -179,6 +182,31 @@ it('a fallback that answered is priced as itself, and the charge names both mode
   expect(
     await charged({ usage: usageOf(900, 800), parts: [text(3_200)], providerMetadata: { gateway: { routing } } }),
   ).toMatchObject({ costUsd: '0.025', model, servedModel: 'openai/dear' })
+})
+
+it('the output of a fallback is judged by its own limit', async () => {
+  const routing = { modelAttempts: [{ modelId: 'openai/long', success: true }] }
+  const outcome = { usage: usageOf(900, 30_000), parts: [text(3_200)], providerMetadata: { gateway: { routing } } }
+  expect(await charged(outcome)).toMatchObject({ outputTokens: 30_000, costSource: 'rate' })
+})
+
+describe('a call that was lost is charged for the pictures it drew', () => {
+  const lost = { result: undefined, usage: undefined, aborted: true }
+
+  it('by their tokens', async () => {
+    const image = { modality: 'image', model: 'openai/gpt-image-1', params: { prompt: 'a fox', n: 2 } }
+    const charge = await charged(lost, image)
+    // 2 pictures of 4,160 tokens at 40 millionths, and the prompt.
+    expect(charge).toMatchObject({ costSource: 'estimate', outputTokens: 8_320 })
+    expect(Number(charge.costUsd)).toBeGreaterThan(0.33)
+  })
+
+  it('by the piece, where a language model drew them', async () => {
+    const parts = [{ type: 'file', mediaType: 'image/png', data: 'AAAA' }]
+    const charge = await charged({ ...lost, parts }, { model: 'google/gemini-2.5-flash-image', delivery: 'stream' })
+    expect(charge).toMatchObject({ costSource: 'estimate', usage: { images: 1 } })
+    expect(Number(charge.costUsd)).toBeGreaterThan(0.039)
+  })
 })
 
 it('a tokenizer that throws is replaced by the built-in count', async () => {

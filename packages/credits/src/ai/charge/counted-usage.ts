@@ -2,6 +2,7 @@ import { completeUsage } from '../../core/pricing/complete-usage.ts'
 import { readUsage } from '../../core/pricing/normalize-usage.ts'
 import type { Usage } from '../../core/pricing/usage.ts'
 import { hasCount } from '../../core/pricing/usage-fields.ts'
+import type { CallPricing } from '../../credits/types.ts'
 import { looseParams, pricedPerPicture } from '../estimate/bound.ts'
 import { providerTools } from '../estimate/language.ts'
 import { PICTURE_TOKENS } from '../estimate/tokens.ts'
@@ -31,8 +32,15 @@ const PROVIDER_STEPS = 10
 /**
  * The usage that the provider reported, with what it left out. A count that is missing, zero where output was seen, far
  * below what was seen, or beyond what the model can process, is replaced by an estimate and flagged.
+ *
+ * @param pricing of the model that answered
  */
-export function countedUsage(call: PricedCall, outcome: CallOutcome, reading: ProviderReading): CountedUsage {
+export function countedUsage(
+  call: PricedCall,
+  outcome: CallOutcome,
+  reading: ProviderReading,
+  { rate }: Pick<CallPricing, 'rate'> = call.estimate.pricing,
+): CountedUsage {
   const flags: string[] = []
   const reported = readCounts(call, outcome, flags)
   if (reported === undefined) {
@@ -44,7 +52,7 @@ export function countedUsage(call: PricedCall, outcome: CallOutcome, reading: Pr
       flags: [...flags, 'usage_estimated'],
     }
   }
-  const believed = withoutAbsurdCounts(call, { ...reported, ...reading.usage }, flags)
+  const believed = withoutAbsurdCounts(call, { ...reported, ...reading.usage }, rate, flags)
   const usage = complete(call, outcome, believed, flags)
   return { usage, estimated: flags.includes('usage_estimated'), flags: [...new Set(flags)] }
 }
@@ -71,9 +79,13 @@ function beyondCounts({ webSearches, mapsSearches, serviceTier, fast, region }: 
 }
 
 /** Counts beyond what the model can process are no counts. */
-function withoutAbsurdCounts({ estimate, modality, params }: PricedCall, usage: Usage, flags: string[]): Usage {
+function withoutAbsurdCounts(
+  { estimate, modality, params }: PricedCall,
+  usage: Usage,
+  rate: CallPricing['rate'],
+  flags: string[],
+): Usage {
   if (modality !== 'language') return usage
-  const { rate } = estimate.pricing
   const steps = providerTools(looseParams(params)).size > 0 ? PROVIDER_STEPS : 1
   const mostInput = Math.max((rate?.contextWindow ?? UNKNOWN_CONTEXT_WINDOW) * steps, estimate.inputTokens) * TOLERANCE
   const mostOutput = (rate?.maxOutputTokens ?? UNKNOWN_OUTPUT_LIMIT) * TOLERANCE

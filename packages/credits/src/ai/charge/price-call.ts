@@ -35,7 +35,7 @@ export async function priceCall(call: PricedCall, outcome: CallOutcome): Promise
   const served =
     servedModel === undefined || servedModel === call.model ? undefined : await findServed(call, servedModel)
   const pricing = served ?? call.estimate.pricing
-  const counted = countedUsage(call, outcome, reading)
+  const counted = countedUsage(call, outcome, reading, pricing)
   try {
     return await priceCounted({ call, outcome, reading, costs, servedModel, served, pricing, counted })
   } catch (error) {
