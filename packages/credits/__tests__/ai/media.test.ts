@@ -48,7 +48,7 @@ const rates = [
 type VideoModel = Parameters<typeof experimental_generateVideo>[0]['model']
 const account = (available = '1000') => testAccount({ rates, available })
 const response = { timestamp: new Date(0), modelId: 'served', headers: undefined }
-// The mocks declare their optional members without `undefined`, which the SDK's own types insist on.
+// The mocks declare their optional members without `undefined`, which the SDK's own types require.
 const asModel = <Model>(mock: object) => mock as Model
 const PNG = 'iVBORw0KGgo='
 

@@ -139,7 +139,7 @@ describe('OpenAI and Azure', () => {
     expect(await costOf(model, 'openai/gpt-5', options)).toMatchObject({ costUsd: '0.003125' })
   })
 
-  it('audio tokens of a chat are told from text tokens, and cached audio is charged once', async () => {
+  it('audio tokens of a chat have their own price, and cached audio is charged once', async () => {
     const audio = {
       id: 'c',
       model: 'gpt-audio',
@@ -489,7 +489,7 @@ describe('Perplexity, Cohere, Mistral, DeepSeek', () => {
 })
 
 describe('Amazon Bedrock', () => {
-  it('cache writes for an hour are told from those for five minutes', async () => {
+  it('cache writes for an hour cost more than those for five minutes', async () => {
     const body = {
       output: { message: { role: 'assistant', content: [{ text: 'ok' }] } },
       stopReason: 'end_turn',

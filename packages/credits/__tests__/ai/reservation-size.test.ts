@@ -89,7 +89,7 @@ describe('four calls that are under way together on 50 credits are all served an
         await result.consumeStream()
         return settledReceipt(result)
       }
-      // A whole answer reserves by the balance, which the first answer of the store tells.
+      // A whole answer reserves by the balance, which is known once the store has answered.
       if (delivery === 'whole') await call()
       trips.length = 0
       const receipts = await Promise.all([call(), call(), call(), call()])

@@ -45,7 +45,7 @@ export function countedUsage(
   const reported = readCounts(call, outcome, flags)
   if (reported === undefined) {
     const likely = { ...call.estimate.likelyUsage(outcome.seen), ...unseenOutput(call, outcome) }
-    // What a provider says beyond its counts still holds: its searches, its tier.
+    // Searches and tier are kept: the provider reports them apart from its counts.
     return {
       usage: { ...likely, ...beyondCounts(reading.usage) },
       estimated: true,

@@ -16,7 +16,7 @@ interface Measure {
   likely(amount: number): Usage
 }
 
-/** An input that arrives while the provider works: which option holds it, and how one chunk of it is measured. */
+/** An input that arrives while the provider works: its option, and how one chunk of it is measured. */
 interface Arriving {
   option: 'text' | 'audio'
   measure(chunk: unknown): number

@@ -2,7 +2,7 @@ import type { Usage } from '../../../core/pricing/usage.ts'
 import { blockOf, countOf, type Fields, fieldsOf, type ReadProvider, textOf } from './reading.ts'
 
 /**
- * OpenAI, Azure, and all that answer in the shape of OpenAI's chat completions: the tier that served, and cached tokens.
+ * OpenAI, Azure, and all that answer in the shape of OpenAI's chat completions: the tier that served, cached tokens.
  * Searches are counted by their tool calls. Audio and reasoning are read with the usage.
  */
 export const readOpenAI: ReadProvider = ({ raw, metadata }) => {

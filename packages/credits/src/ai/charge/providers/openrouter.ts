@@ -3,8 +3,8 @@ import type { ByokRule } from '../../../core/pricing/gateway-costs.ts'
 import { blockOf, costOf, fieldsOf, type ReadProvider } from './reading.ts'
 
 /**
- * OpenRouter reports the cost, its plugins included. Over the app's own key that cost is only a fee, and the cost of the
- * provider is reported next to it.
+ * OpenRouter reports the cost, its plugins included. Over the app's own key that cost is only a fee, and the provider's
+ * cost is reported next to it.
  */
 export function openRouterReader(byok: ByokRule): ReadProvider {
   return ({ raw, metadata }) => {
