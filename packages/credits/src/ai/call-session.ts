@@ -1,10 +1,11 @@
 import { CreditError } from '../core/errors.ts'
-import { add, canonical, compare, max, min, sub } from '../core/money.ts'
+import { add, compare, max, min, sub } from '../core/money.ts'
 import type { CallPricing } from '../credits/types.ts'
 import type { ChargeRecord, ReservationResult } from '../store/port.ts'
-import { type CreditsContext, reportError } from './context.ts'
+import { CallTotals } from './call-totals.ts'
+import type { CreditsContext } from './context.ts'
 import { lastKnownCredits, rememberCredits } from './known-credits.ts'
-import type { CreditsReceipt, StopReason } from './receipt.ts'
+import type { CreditsReceipt } from './receipt.ts'
 import { OpenReservation, SMALLEST_AMOUNT } from './reservation.ts'
 import { type LedgerWrite, writeSettlement } from './settlement.ts'
 import type { CallEstimate } from './types.ts'
@@ -32,8 +33,7 @@ export interface Allowance {
  */
 export class CallSession {
   readonly context: CreditsContext
-  /** Why the answer is shorter than it might be. */
-  stopped: StopReason | undefined
+  readonly totals: CallTotals
   /** Credits the user was known to have when the step began. Estimates of its provider calls rest on it. */
   available: string | undefined
   /** Counts what happens, to tell a call that is under way from one that is no longer read. */
@@ -46,27 +46,18 @@ export class CallSession {
   /** The sum of the allowances of the calls in flight. */
   #allowed = '0'
   #allowances = 0
-  #charged = '0'
-  #charges = 0
-  #estimated = false
   #attempts = 0
   #inFlight = 0
   #ended = false
   /** The last answer of the store gave less than was asked for. Asking again within the step is in vain. */
   #exhausted = false
-  /** Settlements that are being written. */
-  #writing = 0
-  /** A charge could not be written. */
-  #lost = false
   /** What the user has besides this reservation. */
   #balance: string | undefined
   #queue: Promise<unknown> = Promise.resolve()
-  #finished = false
-  readonly #final = Promise.withResolvers<CreditsReceipt>()
-  readonly #onOver: (() => void)[] = []
 
   constructor(context: CreditsContext) {
     this.context = context
+    this.totals = new CallTotals(context)
     this.available = lastKnownCredits(context)
   }
 
@@ -92,28 +83,19 @@ export class CallSession {
 
   /** The receipt when the call is over and its charges are written or given up. Never rejects. */
   get settled(): Promise<CreditsReceipt> {
-    return this.#final.promise
+    return this.totals.settled
   }
 
   get receipt(): CreditsReceipt {
     const reservation = this.#reservation
     const rest = reservation === undefined ? '0' : sub(reservation.reserved, reservation.owed)
-    return Object.freeze({
-      userId: this.context.userId,
+    return this.totals.receiptOf({
       reservationId: this.#reservationId,
-      booked: (reservation?.pendingCharges ?? 0) === 0 && this.#writing === 0 && !this.#lost,
+      nothingPending: (reservation?.pendingCharges ?? 0) === 0,
       closed: this.over && reservation === undefined,
-      charged: canonical(this.#charged),
       available: this.#balance === undefined ? undefined : max('0', add(this.#balance, rest)),
-      estimated: this.#estimated,
       providerCalls: this.#attempts,
-      stopped: this.stopped,
     })
-  }
-
-  /** Calls back when the final receipt is there. */
-  onOver(fn: () => void): void {
-    this.#onOver.push(fn)
   }
 
   /** The rate and margin that price a call of this model: those of the reservation where it was made for the model. */
@@ -170,7 +152,7 @@ export class CallSession {
       if (compare(this.#free, minimum) < 0) await this.#reservation?.extend(wanted, minimum)
       if (allowance.over) return false
       if (compare(this.#free, minimum) < 0) {
-        this.#stop('cut-off', estimate.minimumAmount, allowance.amount)
+        this.totals.stop('cut-off', estimate.minimumAmount, allowance.amount)
         return false
       }
       const added = min(this.#free, wanted)
@@ -194,7 +176,7 @@ export class CallSession {
       if (!(await this.#ask(estimate))) await reservation.capturePending()
       // A reservation that turns out to have expired is replaced when the next step begins.
       if (reservation.expired || compare(this.#free, estimate.minimumAmount) >= 0) return true
-      this.#stop('budget', estimate.minimumAmount, this.#free)
+      this.totals.stop('budget', estimate.minimumAmount, this.#free)
       return false
     })
   }
@@ -227,17 +209,6 @@ export class CallSession {
   async settle(): Promise<void> {
     this.#ended = true
     if (this.#inFlight === 0) await this.#close()
-  }
-
-  /** The provider stopped at a limit that was lowered to what the user could pay. */
-  clamped(allowance: Allowance, required: string): void {
-    this.#stop('clamped', required, allowance.amount)
-  }
-
-  /** The loop ends because its next step was refused. */
-  refused({ details }: CreditError): void {
-    const { required, available } = details
-    this.#stop('budget', String(required), String(available))
   }
 
   /** Credits that are reserved, and neither owed nor meant for a call in flight. */
@@ -285,9 +256,7 @@ export class CallSession {
   }
 
   #charge({ attempt, reservation }: Allowance, charge: ChargeRecord): void {
-    this.#charges++
-    this.#charged = add(this.#charged, charge.amount)
-    this.#estimated ||= charge.costSource === 'estimate'
+    this.totals.add(charge)
     reservation.add(charge, attempt)
     if (reservation !== this.#reservation) void this.#write(reservation, reservation.lateWrites())
     // One charge can wait for the settlement. Those before it are written now.
@@ -299,7 +268,8 @@ export class CallSession {
     this.#reservation = undefined
     this.#exhausted = false
     // A call in flight will be charged to it, so it stays open until it expires.
-    const writes = this.#allowances > 0 ? reservation.lateWrites() : reservation.closingWrites(this.#charges === 0)
+    const writes =
+      this.#allowances > 0 ? reservation.lateWrites() : reservation.closingWrites(this.totals.charges === 0)
     await this.#write(reservation, writes)
   }
 
@@ -315,47 +285,23 @@ export class CallSession {
       const rest = sub(reservation.reserved, reservation.owed)
       if (this.#balance !== undefined) this.#balance = max('0', add(this.#balance, rest))
       this.#reservation = undefined
-      await this.#write(reservation, reservation.closingWrites(this.#charges === 0))
+      await this.#write(reservation, reservation.closingWrites(this.totals.charges === 0))
     })
-    this.#finish()
+    this.totals.finish(this.receipt)
   }
 
   /** Writes to the ledger. Resolves after the first attempt. */
   async #write(reservation: OpenReservation, writes: LedgerWrite[]): Promise<void> {
     const { context } = this
-    this.#writing++
     const onWritten = (answer: ReservationResult) => this.#learn(answer)
     const { attempted, booked } = writeSettlement({ context, writes, lifeMs: reservation.lifeMs, onWritten })
-    void booked.then((written) => {
-      this.#writing--
-      this.#lost ||= !written
-      this.#finish()
-    })
+    void this.totals.follow(booked).then(() => this.totals.finish(this.receipt))
     await attempted
-  }
-
-  /** Hands out the final receipt, once. */
-  #finish(): void {
-    if (this.#finished || !this.over || this.#writing > 0 || this.#reservation !== undefined) return
-    this.#finished = true
-    const { receipt } = this
-    try {
-      // A call that was refused has made no reservation.
-      if (receipt.reservationId !== undefined) this.context.onSettled?.(receipt)
-    } catch (error) {
-      reportError(this.context, error, { operation: 'settle', reservationId: receipt.reservationId })
-    }
-    for (const fn of this.#onOver) fn()
-    this.#final.resolve(receipt)
   }
 
   #learn({ balance }: ReservationResult): void {
     this.#balance = balance.available
     rememberCredits(this.context, balance.available)
-  }
-
-  #stop(reason: StopReason['reason'], required: string, available: string): void {
-    this.stopped = { reason, required: canonical(required), available: max('0', available) }
   }
 
   #insufficient({ minimumAmount: required }: CallEstimate): CreditError {

@@ -14,7 +14,7 @@ export interface AbandonedPolicy {
   policy: 'auto' | 'drain' | 'cancel'
   /** A stream that is not read for this long counts as left. Default 60. */
   idleSeconds?: number | undefined
-  /** A provider that has not finished after this long is cancelled, and the call is charged by estimate. Default 600. */
+  /** A provider that has not finished after this long is cancelled and charged by estimate. Default 600. */
   drainSeconds?: number | undefined
 }
 
@@ -41,7 +41,7 @@ export interface CreditsContext extends CallContext {
   ttlSeconds?: number | undefined
   /** Default `{ policy: 'auto', idleSeconds: 60, drainSeconds: 600 }`. */
   abandoned?: AbandonedPolicy | undefined
-  /** The id under which a model's rate is known. Default: its `modelId` if that has a slash, else `provider/modelId`. */
+  /** The id of a model's rate. Default: its `modelId` if that has a slash, else `provider/modelId`. */
   rateOf?: ((model: AnyModel) => string) | undefined
   /** Joins calls where the runtime has no `AsyncLocalStorage`, see `creditsScope`. */
   scope?: CreditsScope | undefined
@@ -49,7 +49,7 @@ export interface CreditsContext extends CallContext {
   onSettled?: ((receipt: CreditsReceipt) => void) | undefined
   /** Called with every charge that was estimated and that `reconcileEstimates` can correct. Must not throw. */
   onEstimated?: ((charge: EstimatedCharge) => void) | undefined
-  /** Receives failures the caller does not see, charges that could not be written among them. Default: `credits.onError`. */
+  /** Receives failures the caller does not see, and charges that could not be written. Default: `credits.onError`. */
   onError?: OnCreditsError | undefined
   /** Keeps the process alive until the charges are written: `waitUntil` of Vercel, `after` of Next. */
   waitUntil?: ((work: Promise<unknown>) => void) | undefined

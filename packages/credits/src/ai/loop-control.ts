@@ -73,7 +73,7 @@ export class LoopControl implements CallRun {
     this.#streams = true
     const onAbort = () => this.#endIfIdle()
     signal?.addEventListener('abort', onAbort)
-    this.session.onOver(() => {
+    this.session.totals.onOver(() => {
       this.#watch.stop()
       signal?.removeEventListener('abort', onAbort)
     })
@@ -93,7 +93,8 @@ export class LoopControl implements CallRun {
 
   endsGracefully(error: unknown): boolean {
     if (this.answers === 0 || !CreditError.isInstance(error) || error.code !== 'INSUFFICIENT_CREDITS') return false
-    this.session.refused(error)
+    const { required, available } = error.details
+    this.session.totals.stop('budget', String(required), String(available))
     return true
   }
 

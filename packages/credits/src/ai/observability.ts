@@ -39,7 +39,7 @@ export function observeCall(session: CallSession): void {
     span.setAttribute('credits.estimated', estimated)
   }
   write()
-  session.onOver(write)
+  session.totals.onOver(write)
 }
 
 /** The `metadata` that telemetry events of a wrapped call carry. */
@@ -58,8 +58,8 @@ interface TelemetryOptions {
 
 /**
  * Makes credits visible to the SDK's telemetry: every event carries them as `metadata` and, where the app includes
- * `credits` of the runtime context, there too. Copies of events are changed, so the app's own callbacks and results stay
- * as they are. Without an integration the options stay as they are.
+ * `credits` of the runtime context, there too. Copies of events are changed, so the app's own callbacks and results
+ * stay as they are. Without an integration the options stay as they are.
  */
 export function withTelemetry(options: FunctionOptions, session: CallSession): FunctionOptions {
   const telemetry = (options.telemetry ?? options.experimental_telemetry) as TelemetryOptions | undefined

@@ -26,7 +26,7 @@ export interface CreditsReceipt {
   charged: string
   /** What the user has left besides other calls under way. Undefined before the reservation is made. */
   available: string | undefined
-  /** A part of the charge is an estimate, because the provider's own count was lost. `reconcileEstimates` corrects it. */
+  /** A part of the charge is an estimate: the provider's own count was lost. `reconcileEstimates` corrects it. */
   estimated: boolean
   providerCalls: number
   stopped: StopReason | undefined

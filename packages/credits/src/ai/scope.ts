@@ -62,7 +62,7 @@ export function runInScope<Result>(session: CallSession, fn: () => Result): Resu
   const { scope } = session.context
   if (scope !== undefined && !scopes.has(scope)) {
     scopes.set(scope, session)
-    session.onOver(() => scopes.delete(scope))
+    session.totals.onOver(() => scopes.delete(scope))
   }
   return sessions === undefined ? fn() : sessions.run(session, fn)
 }

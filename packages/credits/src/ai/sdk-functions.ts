@@ -9,7 +9,7 @@ export interface FunctionKind {
   loops: boolean
   /** It calls its provider once and does not repeat a call that failed. */
   unrepeated?: boolean
-  /** It keeps nothing for later readers, unless it is given certain callbacks. They are added only where they must be. */
+  /** It keeps nothing for later readers, unless it is given certain callbacks. */
   lean?: boolean
   /** A function of the app around a model. Its result may be a stream. */
   own?: boolean

@@ -25,8 +25,8 @@ import type { CallPricing, Credits } from '../credits/types.ts'
 /**
  * The types that the parts of `ai/` share.
  *
- * - `estimate/`: `estimateCall(params, input: EstimateInput): Promise<CallEstimate>`, `seenOutput(countTokens): SeenOutput`
- * - `charge/`: `priceCall(call: PricedCall, outcome: CallOutcome): Promise<ChargeRecord>`, `generationIdOf(metadata)`
+ * - `estimate/`: `estimateCall(params, input): Promise<CallEstimate>`, `seenOutput(countTokens, tools): SeenOutput`
+ * - `charge/`: `priceCall(call, outcome): Promise<ChargeRecord>`, `generationIdOf(metadata)`
  */
 
 /** What a call function or a model method works on. It decides how a call is counted and priced. */
@@ -183,7 +183,7 @@ export interface EstimateInput {
   /** Id of the model's rate. */
   model: string
   pricing: CallPricing
-  /** Credits that the user was last known to have. Undefined: not known yet. Decides how much a whole answer reserves. */
+  /** Credits that the user was last known to have. Undefined: not known yet. Decides how much is reserved. */
   available?: string | undefined
 }
 

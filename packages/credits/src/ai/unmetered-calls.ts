@@ -14,8 +14,8 @@ export interface UnmeteredCallsOptions {
   /** Receives every call that was made past the meter. */
   onUnmetered: (call: UnmeteredCall) => void
   /**
-   * Refuse such calls with `CONFIG_INVALID`. A call is known to be unmetered only after it was made, so the provider may
-   * have begun. Its answer is thrown away.
+   * Refuse such calls with `CONFIG_INVALID`. A call is known to be unmetered only after it was made, so the provider
+   * may have begun. Its answer is thrown away.
    */
   block?: boolean | undefined
 }

@@ -15,12 +15,16 @@ export function countsSomething(usage: unknown): boolean {
   })
 }
 
-const REASONING_MODEL =
-  /\b(o[1-9]|gpt-[5-9]|gpt-oss|deepseek-r|qwq|magistral|grok-[3-9]|gemini-(2\.5|[3-9])|sonar-(reasoning|deep))|reason|think/i
+const REASONING_MODELS = [
+  /\b(o[1-9]|gpt-[5-9]|gpt-oss|deepseek-r|qwq|magistral|grok-[3-9])/i,
+  /\bgemini-(2\.5|[3-9])/i,
+  /\bsonar-(reasoning|deep)/i,
+  /reason|think/i,
+]
 
 /** Models that reason without being asked, and may hide it. */
 export function isReasoningModel(modelId: string): boolean {
-  return REASONING_MODEL.test(modelId)
+  return REASONING_MODELS.some((name) => name.test(modelId))
 }
 
 /** Whether the options of a provider ask for reasoning. */

@@ -139,7 +139,7 @@ export class ProviderCall {
     // A provider may close a stream that has failed with a finish, before it has produced anything.
     if (reason === 'error' && this.seen.empty && !countsSomething(usage)) return this.#end(undefined)
     if (this.#clamped && reason === 'length') {
-      this.run.session.clamped(this.allowance, this.estimate.extendBy(this.seen).amount)
+      this.run.session.totals.stop('clamped', this.estimate.extendBy(this.seen).amount, this.allowance.amount)
     }
     await this.#charge({ result, usage, providerMetadata, response, aborted: false })
   }

@@ -150,7 +150,7 @@ class MeteredStream implements Watched {
     const { run, method, seen } = this.#call
     const { session } = run
     this.#stop(new DOMException(UNREAD, 'AbortError'))
-    session.stopped ??= { reason: 'abandoned', required: '0', available: '0' }
+    if (session.totals.stopped === undefined) session.totals.stop('abandoned', '0', '0')
     await this.#call.lose('aborted')
     if (method.modality === 'language') {
       const end = finishPart(session.receipt, method.model, { output: seen.tokens })
