@@ -9,7 +9,7 @@ export {
   reconcileEstimates,
 } from './charge/correct-estimates.ts'
 export type { AbandonedPolicy, CallErrorContext, CreditsContext, CreditsScope, OnCreditsError } from './context.ts'
-export type { CreditsEnding } from './meter/stream-parts.ts'
+export type { CutOffMetadata } from './meter/stream-parts.ts'
 export type { CreditsTelemetry } from './observability.ts'
 export { type ProblemBody, problemOf, problemResponse } from './problem.ts'
 export { type CreditsReceipt, type CreditsReceiptSnapshot, creditsReceipt, type StopReason } from './receipt.ts'

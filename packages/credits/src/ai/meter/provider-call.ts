@@ -205,8 +205,8 @@ export class ProviderCall {
     const { allowance, estimate } = this
     const { session } = this.run
     // A stream can be cut off when the credits run out, a whole answer cannot.
-    const funds = delivery === 'stream' ? session.spendable(allowance) : allowance.amount
-    const limit = estimate.maxOutputTokensFor(funds)
+    const payable = delivery === 'stream' ? session.spendable(allowance) : allowance.amount
+    const limit = estimate.maxOutputTokensFor(payable)
     const sent: Record<string, unknown> = { ...params }
     if (this.signal !== undefined) sent.abortSignal = this.#abort.signal
     if (limit !== undefined) sent.maxOutputTokens = limit

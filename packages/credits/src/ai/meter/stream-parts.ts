@@ -3,7 +3,7 @@ import type { CreditsReceipt } from '../receipt.ts'
 import type { AnyModel } from '../types.ts'
 
 /** What `providerMetadata.credits` of a step says when credits ended it. */
-export interface CreditsEnding extends Pick<CreditsReceipt, 'reservationId' | 'charged' | 'available' | 'stopped'> {
+export interface CutOffMetadata extends Pick<CreditsReceipt, 'reservationId' | 'charged' | 'available' | 'stopped'> {
   cutOff: true
 }
 
@@ -18,14 +18,14 @@ export interface EndedUsage {
 /** The finish of an answer that credits ended, in the shape of the model's specification version. */
 export function finishPart(receipt: CreditsReceipt, model: AnyModel, usage: EndedUsage): FinishPart {
   const { reservationId, charged, available, stopped } = receipt
-  const ending: CreditsEnding = { cutOff: true, reservationId, charged, available, stopped }
+  const cutOff: CutOffMetadata = { cutOff: true, reservationId, charged, available, stopped }
   const old = model.specificationVersion === 'v2'
   return {
     type: 'finish',
     finishReason: old ? 'length' : { unified: 'length', raw: 'credits' },
     usage: old ? flatUsage(usage) : nestedUsage(usage),
     // Metadata is JSON, which has no undefined.
-    providerMetadata: { credits: JSON.parse(JSON.stringify(ending)) },
+    providerMetadata: { credits: JSON.parse(JSON.stringify(cutOff)) },
   } as FinishPart
 }
 
