@@ -72,12 +72,13 @@ describe('an estimated charge is corrected from the record of the gateway', () =
 })
 
 describe('the work is read from the ledger', () => {
-  const charge = (id: number): EstimatedCharge => ({
-    transactionId: `transaction-${id}`,
+  const charge = (version: number): EstimatedCharge & { version: number } => ({
+    transactionId: `transaction-${version}`,
     userId: 'user',
     amount: '4',
     marginPercent: '60',
-    generationId: `gen_${id}`,
+    generationId: `gen_${version}`,
+    version,
   })
 
   /** A ledger that lists the charges without a correction, a page at a time. */
@@ -85,15 +86,17 @@ describe('the work is read from the ledger', () => {
     const open = new Map(Array.from({ length: count }, (_, index) => [`transaction-${index}`, charge(index)]))
     const corrections: EstimateCorrection[] = []
     const ledger: EstimateLedger = {
-      async getEstimates({ limit, cursor }) {
-        const all = [...open.values()].filter(({ transactionId }) => cursor === undefined || transactionId > cursor)
+      async getEstimates({ limit, after }) {
+        const all = [...open.values()].filter(({ version }) => after === undefined || version > after.version)
         const data = all.slice(0, limit)
-        return { data, nextCursor: all.length > limit ? (data.at(-1)?.transactionId ?? null) : null }
+        const last = data.at(-1)
+        const next = all.length > limit && last ? { accountId: 'account', version: last.version } : null
+        return { data, next }
       },
       async correctEstimate(correction) {
         corrections.push(correction)
         open.delete(correction.transactionId)
-        return { transactionId: `correction-${correction.transactionId}`, uncollected: '0' }
+        return { transaction: { id: `correction-${correction.transactionId}`, uncollected: '0' } }
       },
     }
     return { ledger, corrections, open }
@@ -104,7 +107,15 @@ describe('the work is read from the ledger', () => {
     const results = await reconcileEstimates({ ledger, getGenerationInfo: recorded(0.01), pageSize: 4 })
     expect(results).toHaveLength(9)
     expect(new Set(corrections.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(9)
-    expect(corrections[0]).toMatchObject({ userId: 'user', amount: '1.6', costUsd: '0.01' })
+    const charge = { amount: '1.6', costUsd: '0.01', costSource: 'gateway-cost', generationId: 'gen_0' }
+    expect(corrections[0]).toMatchObject({ userId: 'user', transactionId: 'transaction-0', charge })
+  })
+
+  it('and an exact estimate is marked, so that it is not looked up again', async () => {
+    const { ledger, open } = ledgerOf(2)
+    const results = await reconcileEstimates({ ledger, getGenerationInfo: recorded(0.025) })
+    expect(results.map(({ outcome }) => outcome)).toEqual(['exact', 'exact'])
+    expect(open.size).toBe(0)
   })
 
   it('so a run that was interrupted is continued by the next', async () => {

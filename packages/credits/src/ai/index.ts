@@ -1,9 +1,10 @@
 export {
-  type CorrectionResult,
+  type CorrectionTransaction,
   collectedEstimates,
   type EstimateCorrection,
   type EstimatedCharge,
   type EstimateLedger,
+  type EstimatePosition,
   type ReconcileOptions,
   type Reconciliation,
   reconcileEstimates,
