@@ -1,10 +1,10 @@
-import { type CreditsReceipt, settledCredits } from '@layers/credits/ai'
+import { type CreditsReceipt, creditsReceipt } from '@layers/credits/ai'
 import type { UIMessageChunk } from 'ai'
 import type { AnswerMetadata } from './chat-message'
 
 /**
- * Adds to an answer what it cost and what is left, once its books are closed. The closing `finish` part waits
- * for that, because the browser takes the answer for complete when it sees it; nothing upstream waits.
+ * Adds to an answer what it cost and what is left, before its closing `finish` part: the browser takes the answer for
+ * complete when it sees that one.
  */
 export function withReceipt(result: unknown): TransformStream<UIMessageChunk, UIMessageChunk> {
   let finish: UIMessageChunk | undefined
@@ -13,8 +13,8 @@ export function withReceipt(result: unknown): TransformStream<UIMessageChunk, UI
       if (chunk.type === 'finish') finish = chunk
       else controller.enqueue(chunk)
     },
-    async flush(controller) {
-      const receipt = await settledCredits(result)
+    flush(controller) {
+      const receipt = creditsReceipt(result)
       if (receipt) controller.enqueue({ type: 'message-metadata', messageMetadata: toMetadata(receipt) })
       if (finish) controller.enqueue(finish)
     },

@@ -7,14 +7,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import {
   type CreditsContext,
+  collectedEstimates,
   type EstimatedCharge,
   reconcileEstimates,
-  settledCredits,
   withCredits,
 } from '../../src/ai/index.ts'
 import { creditsOfUsd } from '../../src/core/money.ts'
 import { type Credits, createCredits } from '../../src/index.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
+import { settledReceipt } from './test-account.ts'
 
 /** The real gateway client against the development gateway, the real database behind PostgREST. */
 const MODEL = 'openai/gpt-5'
@@ -116,7 +117,7 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
   }
   const readAll = async (result: { consumeStream(options?: object): PromiseLike<void> }) => {
     await result.consumeStream({ onError: () => undefined })
-    await settledCredits(result)
+    await settledReceipt(result)
   }
   const look = tool({ inputSchema: z.object({}), execute: async () => 'seen' })
 
@@ -185,7 +186,7 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
   })
 
   it('an aborted stream is charged by estimate and corrected from the gateway’s record, once', async () => {
-    const { context, userId, estimates } = await begin()
+    const { context, userId, estimates } = await begin({ abandoned: { policy: 'cancel' } })
     const controller = new AbortController()
     const result = await withCredits(
       streamText,
@@ -197,14 +198,14 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
     })
     let count = 0
     for await (const part of result.stream) if (part.type === 'text-delta' && ++count === 500) controller.abort()
-    await settledCredits(result)
+    await settledReceipt(result)
     expect(estimates).toHaveLength(1)
     const [call] = await journal()
     expect(call?.outcome).toBe('aborted')
     const getGenerationInfo = (input: { id: string }) => gateway.getGenerationInfo(input)
-    const first = await reconcileEstimates({ credits, estimates, getGenerationInfo })
+    const first = await reconcileEstimates({ ledger: collectedEstimates(credits, estimates), getGenerationInfo })
     expect(first).toMatchObject([{ outcome: 'corrected' }])
-    await reconcileEstimates({ credits, estimates, getGenerationInfo })
+    await reconcileEstimates({ ledger: collectedEstimates(credits, estimates), getGenerationInfo })
     const { data } = await credits.getHistory({ userId })
     const total = data.filter(({ type }) => type !== 'grant').reduce((sum, { amount }) => sum + Number(amount), 0)
     expect(total).toBeCloseTo(-Number(worth(call?.cost ?? null)), 6)
@@ -222,7 +223,9 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
     })
     await readAll(result)
     const getGenerationInfo = (input: { id: string }) => gateway.getGenerationInfo(input)
-    expect(await reconcileEstimates({ credits, estimates, getGenerationInfo })).toMatchObject([{ outcome: 'pending' }])
+    expect(
+      await reconcileEstimates({ ledger: collectedEstimates(credits, estimates), getGenerationInfo }),
+    ).toMatchObject([{ outcome: 'pending' }])
   })
 
   it.each([
@@ -261,7 +264,7 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
       context,
     )({ model, prompt: 'Hi', providerOptions: { dev: { text: words, delay: 0 } } })
     await readAll(result)
-    expect(await settledCredits(result)).toMatchObject({ stopped: { reason: 'cut-off' } })
+    expect(await settledReceipt(result)).toMatchObject({ stopped: { reason: 'cut-off' } })
     expect(await result.finishReason).toBe('length')
     const [call] = await journal()
     expect(call?.outcome).toBe('aborted')

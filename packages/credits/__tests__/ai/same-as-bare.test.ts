@@ -2,8 +2,17 @@ import { generateText, isLoopFinished, streamText, tool, toUIMessageStream } fro
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import { withCredits } from '../../src/ai/index.ts'
-import { books } from './books.ts'
-import { type Behaviour, fatal, finish, provider, retryable, type StreamPart, textParts, toolCall } from './provider.ts'
+import {
+  type Behaviour,
+  fatal,
+  finish,
+  provider,
+  retryable,
+  type StreamPart,
+  textParts,
+  toolCall,
+} from './scripted-model.ts'
+import { testAccount } from './test-account.ts'
 
 /**
  * With a store of endless credits, a wrapped function is the bare one: the same results, parts, callbacks and errors
@@ -86,7 +95,7 @@ async function streamed(wrap: boolean, { script, options, stopAfter, oldNames = 
   const { model } = provider(script)
   const controller = new AbortController()
   const fn = (
-    wrap ? withCredits(streamText, books({ available: '99999999' }).context) : streamText
+    wrap ? withCredits(streamText, testAccount({ available: '99999999' }).context) : streamText
   ) as typeof streamText
   // Between the callbacks and the reader lie buffers: how the two interleave changes with any promise more.
   const parts: string[] = []
@@ -120,7 +129,7 @@ async function generated(wrap: boolean, { script, options, oldNames = false }: S
   const log: string[] = []
   const { model } = provider(script)
   const fn = (
-    wrap ? withCredits(generateText, books({ available: '99999999' }).context) : generateText
+    wrap ? withCredits(generateText, testAccount({ available: '99999999' }).context) : generateText
   ) as typeof generateText
   const { onError: _, onAbort: __, ...callbacks } = observed(log, oldNames)
   try {

@@ -1,4 +1,4 @@
-import { settledCredits, withCredits } from '@layers/credits/ai'
+import { creditsReceipt, withCredits } from '@layers/credits/ai'
 import { protectedRoute, toBalanceBody } from '@layers/credits/next'
 import { generateText } from 'ai'
 import { generateBody } from '@/lib/chat-request'
@@ -15,7 +15,7 @@ export const POST = (request: Request) =>
     const model = body.model ?? defaultModel()
     const generate = withCredits(generateText, { credits, userId: user.id, feature: 'generate' })
     const result = await generate({ model: gateway()(model), prompt: body.prompt, abortSignal: request.signal })
-    const receipt = await settledCredits(result)
+    const receipt = creditsReceipt(result)
     const { inputTokens, outputTokens } = result.usage
     return Response.json({
       text: result.text,

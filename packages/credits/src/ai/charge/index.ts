@@ -1,0 +1,1 @@
+export { type FlaggedCharge, generationIdOf, priceCall } from './price-call.ts'
