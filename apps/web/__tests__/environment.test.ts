@@ -8,7 +8,7 @@ const COMPLETE = {
   AI_GATEWAY_API_KEY: 'gateway-do-not-print-me',
 }
 
-test('without its variables the app says which are missing, on pages and routes, and never a value', async () => {
+test('an app without its variables names the missing ones on pages and routes, and never a value', async () => {
   const { NEXT_PUBLIC_SUPABASE_URL: _, ...rest } = COMPLETE
   const server = await startServer({ ...rest, AI_GATEWAY_BASE_URL: 'not a url' })
   try {
@@ -36,7 +36,7 @@ test('without its variables the app says which are missing, on pages and routes,
   }
 })
 
-test('with the database and the auth server away, pages and routes say so and leak no address', async () => {
+test('an app whose database and auth server are away says so on pages and routes and names no address', async () => {
   const server = await startServer(COMPLETE)
   try {
     const health = await fetch(`${server.url}/api/health`)

@@ -7,6 +7,7 @@ import { supabaseStore } from '@layers/credits/supabase'
 import { freePort, type Stack, type StackOptions, startStack } from '@layers/local-stack'
 import { createClient, type SupabaseClient } from '@supabase/supabase-js'
 import pg from 'pg'
+import type { Relay } from './relay.ts'
 
 const web = join(import.meta.dirname, '../..')
 
@@ -23,15 +24,21 @@ export interface App {
   stop(): Promise<void>
 }
 
-/** `variables` are added to those that the stack gives. */
-export async function startApp(options: StackOptions = {}, variables: Record<string, string> = {}): Promise<App> {
+/** `variables` are added to those that the stack gives. With a relay, the app reaches the stack through it alone. */
+export async function startApp(
+  options: StackOptions = {},
+  variables: Record<string, string> = {},
+  relay?: Relay,
+): Promise<App> {
   const stack = await startStack({ ephemeral: true, ...options })
+  if (relay) relay.target = stack.url
+  const supabase = relay ? { NEXT_PUBLIC_SUPABASE_URL: relay.url } : {}
   const pool = new pg.Pool({ connectionString: stack.adminDbUrl, max: 2 })
   // Ending the stack also ends idle connections.
   pool.on('error', () => undefined)
   const sql = async (text: string, values: unknown[] = []) => (await pool.query(text, values)).rows
   const service = createClient(stack.url, stack.secretKey, { auth: { persistSession: false, autoRefreshToken: false } })
-  const server = await startServer({ ...environment(stack), ...variables })
+  const server = await startServer({ ...environment(stack), ...supabase, ...variables })
   return {
     ...server,
     stack,

@@ -2,15 +2,19 @@ import 'server-only'
 import { createServerClient } from '@supabase/ssr'
 import { createClient, type SupabaseClient } from '@supabase/supabase-js'
 import { cookies, headers } from 'next/headers'
+import { authFetch } from '../auth/auth-fetch'
+import { clientIp } from '../auth/client-ip'
+import { sessionCookie } from '../auth/session-cookie'
 import { readEnv } from './env'
-import { sessionCookie } from './session-cookie'
 
 /** Acts as the person whose cookies the request carries. */
 export async function sessionClient(): Promise<SupabaseClient> {
-  const { NEXT_PUBLIC_SUPABASE_URL, NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY } = readEnv()
+  const env = readEnv()
   const store = await cookies()
-  return createServerClient(NEXT_PUBLIC_SUPABASE_URL, NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY, {
-    cookieOptions: sessionCookie(await headers()),
+  const requestHeaders = await headers()
+  return createServerClient(env.NEXT_PUBLIC_SUPABASE_URL, env.NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY, {
+    cookieOptions: sessionCookie(requestHeaders),
+    global: { fetch: authFetch(env, clientIp(requestHeaders, env.CLIENT_IP_HEADER)) },
     cookies: {
       getAll: () => store.getAll(),
       setAll: (changes) => {

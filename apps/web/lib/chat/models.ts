@@ -1,6 +1,6 @@
 import 'server-only'
-import { getCredits } from './credits'
-import { readEnv } from './env'
+import { getCredits } from '../server/credits'
+import { readEnv } from '../server/env'
 
 /** A model a user may choose. */
 export interface ModelChoice {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { readEnv } from './env'
+import { readEnv } from '../server/env'
 
 const provider = z.enum(['google', 'github'])
 

@@ -1,6 +1,6 @@
 /**
- * What every page is while the environment is incomplete: the names of the variables, never a value.
- * Plain HTML, so that it needs nothing that may be missing.
+ * Every page while the environment is incomplete: the names of the variables, never a value. Plain HTML, so that it
+ * needs nothing that may be missing.
  */
 export function notConfiguredPage(names: readonly string[]): Response {
   const items = names.map((name) => `<li><code>${name}</code></li>`).join('')
@@ -23,6 +23,10 @@ stack that needs no setting. Then start the app again.</p>
 </html>`
   return new Response(html, {
     status: 500,
-    headers: { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' },
+    headers: {
+      'content-type': 'text/html; charset=utf-8',
+      'cache-control': 'no-store',
+      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    },
   })
 }

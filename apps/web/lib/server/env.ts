@@ -15,6 +15,7 @@ const environment = z.object({
   CREDITS_UPGRADE_URL: optional,
   CREDITS_ALLOWED_ORIGINS: optional,
   CHAT_MODEL: optional,
+  CLIENT_IP_HEADER: optional,
   SUPABASE_AUTH_EXTERNAL_GOOGLE_CLIENT_ID: optional,
   SUPABASE_AUTH_EXTERNAL_GITHUB_CLIENT_ID: optional,
 })
@@ -45,6 +46,6 @@ export function invalidVariables(): string[] {
     readEnv()
     return []
   } catch (error) {
-    return CreditError.isInstance(error) ? (error.details.missing as string[]) : []
+    return CreditError.isInstance(error) && error.code === 'CONFIG_INVALID' ? [...(error.details.missing ?? [])] : []
   }
 }

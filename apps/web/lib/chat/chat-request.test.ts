@@ -31,3 +31,12 @@ test('a page cannot write system messages or tool results', () => {
     expect(chatBody.safeParse({ messages: [{ role, parts: [{ type: 'text', text: 'x' }] }] }).success).toBe(false)
   }
 })
+
+test('of a long conversation the model gets the latest messages, from a question on, instead of a refusal', () => {
+  const messages = Array.from({ length: 1001 }, (_, index) => ({
+    role: index % 2 === 0 ? 'user' : 'assistant',
+    parts: [{ type: 'text', text: `message ${index}` }],
+  }))
+  const sent = toModelMessages(chatBody.parse({ messages }).messages)
+  expect([sent.length, sent[0]?.content, sent.at(-1)?.content]).toEqual([199, 'message 802', 'message 1000'])
+})
