@@ -15,6 +15,7 @@ const steps: [name: string, command: string, ...args: string[]][] = [
   ['types of the local stack', 'tsc', '-p', 'packages/local-stack'],
   ['types of the web app', 'tsc', '-p', 'apps/web'],
   ['types of the benchmarks', 'tsc', '-p', 'bench'],
+  ['types of the chaos tests', 'tsc', '-p', 'chaos'],
   ['types of the scripts', 'tsc', '-p', 'scripts'],
   ['dead code', 'knip'],
   ['package manifest', ...LIBRARY, 'publint', '--strict'],

@@ -1,0 +1,187 @@
+import { createClient } from '@supabase/supabase-js'
+import { calculateCredits } from '../../packages/credits/src/core/pricing/calculate.ts'
+import { estimateCharge } from '../../packages/credits/src/core/pricing/estimate.ts'
+import { restStore } from '../runner/rest.ts'
+import type { Attack } from '../runner/scenario.ts'
+import { sideBySide } from '../runner/side-by-side.ts'
+import { amountOf, micros, sleep } from '../workload/operations.ts'
+import type { Random } from '../workload/random.ts'
+
+/** A price per token with up to 12 places, as whole 10^-12 USD. */
+interface Price {
+  text: string
+  value: bigint
+}
+
+function price(random: Random): Price {
+  const value = BigInt(random.between(0, 99_999_999))
+  return { value, text: `0.${value.toString().padStart(12, '0')}` }
+}
+
+/** Half up to millionths of a credit; a cent is a credit, and whatever costs anything costs at least one millionth. */
+function expected(picoUsd: bigint, marginHundredths: bigint): bigint {
+  // pico-USD x (100 + margin in hundredths of a percent) -> credits x 10^6.
+  const scaled = picoUsd * (10_000n + marginHundredths)
+  const divisor = 10_000n * 10_000n
+  const rounded = (scaled * 2n + divisor) / (divisor * 2n)
+  return scaled > 0n && rounded === 0n ? 1n : rounded
+}
+
+/** D1, D4 and D5: the price of a call, against fractions. */
+export const D1: Attack = {
+  id: 'D1',
+  claim:
+    'Every random charge equals the exact fraction rounded once; estimates are never too low; splitting a call is never free',
+  faults: ['charge'],
+  run: async (arena) => {
+    const { random } = arena
+    const runs = arena.goal('charge')
+    const estimateEvery = Math.floor(runs / arena.goal('estimate'))
+    for (let run = 0; run < runs; run += 1) {
+      // Timers that are set after a loop without a pause would be late from the start.
+      if (run % 10_000 === 0) await sleep(0)
+      const [input, output] = [price(random), price(random)]
+      const margin = random.between(-9999, 50_000)
+      const usage = { inputTokens: random.between(0, 100_000), outputTokens: random.between(0, 10_000) }
+      const marginPercent = (margin / 100).toFixed(2)
+      const rate = { input: input.text, output: output.text }
+      const exact = expected(
+        BigInt(usage.inputTokens) * input.value + BigInt(usage.outputTokens) * output.value,
+        BigInt(margin),
+      )
+      const { credits } = calculateCredits(usage, { rate, marginPercent })
+      arena.check(micros(credits) === exact, `${credits} for ${amountOf(exact)}`, { rate, usage, marginPercent })
+      if (run % estimateEvery === 0) {
+        const held = estimateCharge({
+          rate,
+          marginPercent,
+          inputTokens: usage.inputTokens,
+          maxOutputTokens: usage.outputTokens,
+          cacheWrite: 'none',
+        })
+        arena.reached('estimate')
+        arena.check(micros(held.credits) >= exact, `an estimate of ${held.credits} for ${credits}`, {
+          rate,
+          usage,
+          marginPercent,
+        })
+        const half = { inputTokens: usage.inputTokens >> 1, outputTokens: usage.outputTokens >> 1 }
+        const rest = {
+          inputTokens: usage.inputTokens - half.inputTokens,
+          outputTokens: usage.outputTokens - half.outputTokens,
+        }
+        const parts = [half, rest].map((part) => micros(calculateCredits(part, { rate, marginPercent }).credits))
+        const together = parts.reduce((total, part) => total + part, 0n)
+        arena.check(together + 2n >= exact && together <= exact + 2n, `in two parts ${together}, whole ${exact}`, {
+          rate,
+          usage,
+        })
+      }
+    }
+    arena.ran(runs)
+    arena.reached('charge', runs)
+  },
+}
+
+/** D2: many charges in the database, summed. */
+export const D2: Attack = {
+  id: 'D2',
+  long: true,
+  claim: 'Thousands of charges with a commit each sum to the exact figure, row by row and in the balance',
+  faults: ['charge'],
+  run: async (arena) => {
+    const field = await arena.open()
+    const userId = await field.user('1000000')
+    const charges = arena.goal('charge')
+    const client = await field.admin.connect()
+    await client.query(`do $$
+      declare
+        v_id uuid;
+      begin
+        for i in 1 .. ${charges} loop
+          v_id := gen_random_uuid();
+          perform public.credits_reserve(v_id, '${userId}', 2);
+          perform public.credits_settle(v_id, jsonb_build_object('amount', trim_scale(((i::bigint * 7919 % 1000003) / 1000000.0)::numeric(20, 6))::text));
+          commit;
+        end loop;
+      end $$`)
+    client.release()
+    let total = 0n
+    for (let charge = 1; charge <= charges; charge += 1) total += BigInt((charge * 7919) % 1_000_003)
+    const { addOnCredits } = await field.store(1).getBalance({ userId })
+    arena.check(
+      1_000_000_000_000n - micros(addOnCredits) === total,
+      `${addOnCredits} left; ${amountOf(total)} were charged`,
+    )
+    // The grant is version 1, and a reservation makes no transaction.
+    const { rows } = await field.watcher.query<{ right: number }>(
+      `select count(*)::int as right from public.credit_transactions
+       where account_id = $1 and type = 'usage' and -amount = ((version - 1) * 7919 % 1000003) / 1000000.0`,
+      [userId],
+    )
+    arena.check(rows[0]?.right === charges, `${rows[0]?.right} of ${charges} rows have the exact figure`)
+    arena.ran(charges)
+    arena.reached('charge', rows[0]?.right)
+  },
+}
+
+/** How many rows one question asks for. */
+const PAGE = 50
+
+/** D3: digits on their way through PostgREST and supabase-js. */
+export const D3: Attack = {
+  id: 'D3',
+  claim: 'Boundary amounts come back through PostgREST and supabase-js with the digits they went in with',
+  faults: ['round trip'],
+  run: async (arena) => {
+    const field = await arena.open({ api: true })
+    const store = restStore(arena.stack, field.database.url)
+    const client = createClient(field.database.url, arena.stack.secretKey, { auth: { persistSession: false } })
+    const edges = [
+      '0.000001',
+      '0.1',
+      '0.3',
+      '1.005',
+      '9007199254.740993',
+      '900719925474.099301',
+      '999999999999.999999',
+      '1000000000000',
+    ]
+    const total = arena.goal('round trip')
+    const users = await field.users(total, '0')
+    const roundTrip = async (random: Random, index: number): Promise<RoundTrip> => {
+      const amount =
+        edges[index] ?? amountOf(BigInt(random.between(1, 2_000_000_000)) * BigInt(random.between(1, 400_000_000)) + 1n)
+      const userId = users[index] ?? ''
+      const input = { transactionId: random.uuid(), userId, amount, source: 'purchase', bucket: 'add-on' } as const
+      const { transaction } = await store.grant(input)
+      const { addOnCredits } = await store.getBalance({ userId })
+      return { id: transaction.id, amount, seen: [transaction.amount, addOnCredits] }
+    }
+    await sideBySide({ random: arena.random, times: Math.ceil(total / PAGE), width: 8 }, async (random, page) => {
+      const trips: RoundTrip[] = []
+      for (let index = page * PAGE; index < Math.min(total, (page + 1) * PAGE); index += 1) {
+        trips.push(await roundTrip(random, index))
+      }
+      const ids = trips.map(({ id }) => id)
+      const { data } = await client.from('credit_transactions_text').select('id, amount, balance_after').in('id', ids)
+      for (const { id, amount, seen } of trips) {
+        const row = data?.find((each) => each.id === id)
+        const all = [...seen, row?.amount, row?.balance_after]
+        arena.check(
+          all.every((digits) => digits === amount),
+          `${amount} came back as ${all}`,
+        )
+        arena.ran()
+        arena.reached('round trip')
+      }
+    })
+  },
+}
+
+interface RoundTrip {
+  id: string
+  amount: string
+  /** The digits that came back so far. */
+  seen: string[]
+}
