@@ -44,8 +44,7 @@ revoke execute on function credits_private.take_from_lots from public;
 comment on function credits_private.take_from_lots(
   credits_private.account_change, numeric, timestamptz) is
   'Takes credits from the lots in burn-down order, the rest as debt. The caller has checked the '
-  'limits. Lots '
-  'that expired before p_since (default: now) come last.';
+  'limits. Lots that expired before p_since (default: now) come last.';
 
 create or replace function credits_private.change_lot(
   change credits_private.account_change, p_lot_id uuid, p_amount numeric)
@@ -186,8 +185,7 @@ revoke execute on function credits_private.return_to_lots from public;
 comment on function credits_private.return_to_lots(
   credits_private.account_change, public.credit_transactions, numeric) is
   'Returns credits of a charge: debt is paid first, then the lots they came from get them back. '
-  'What came from '
-  'a lot that has expired since becomes an add-on lot.';
+  'What came from a lot that has expired since becomes an add-on lot.';
 
 create or replace function credits_private.owed_to_lots(p_original public.credit_transactions)
 returns table (id uuid, amount numeric, place bigint)
