@@ -33,6 +33,7 @@ const metadataObject = json(METADATA_BYTES)
 const metadata = metadataObject.optional()
 // Usage comes in several shapes; core reads it and names what is wrong.
 const usage = z.looseObject({})
+const flags = z.array(text(64)).max(MOST_FLAGS).optional()
 
 const charge = z.strictObject({
   amount: creditsSchema,
@@ -172,11 +173,13 @@ export const inputs = {
       ...frozenFields,
       usage,
       servedModel: label,
-      reported: z.strictObject({ costUsd: usdSchema, source: z.enum(['market-cost', 'gateway-cost']) }).optional(),
+      reported: z
+        .strictObject({ costUsd: usdSchema, source: z.enum(['market-cost', 'gateway-cost']), flags })
+        .optional(),
       estimated: z.boolean().optional(),
       generationId: label,
       provider: json(PROVIDER_BYTES).optional(),
-      flags: z.array(text(64)).max(MOST_FLAGS).optional(),
+      flags,
       rawUsage: z.unknown().optional(),
       metadata,
     })
