@@ -145,7 +145,12 @@ export class Books {
       if (charge !== undefined && result?.transaction) this.#estimated(charge, result.transaction)
       closed()
     }
-    return this.#write('settle', () => this.#payer.desk.settle(this.#payer.context.userId, reservationId, charge), done, charge)
+    return this.#write(
+      'settle',
+      () => this.#payer.desk.settle(this.#payer.context.userId, reservationId, charge),
+      done,
+      charge,
+    )
   }
 
   /** The end without a charge. @param closed as for {@link settle} */
