@@ -17,8 +17,8 @@ const PGBOUNCER = [
   process.env.PGBOUNCER_BIN,
   ...`${process.env.PATH}${delimiter}/usr/sbin`.split(delimiter).map((folder) => join(folder, 'pgbouncer')),
 ].find((file) => file !== undefined && existsSync(file))
-/** PgBouncer does not run as root. */
-const NOBODY = 65_534
+/** The uid of `nobody`: PgBouncer does not run as root. */
+const UNPRIVILEGED_ID = 65_534
 
 let stack: Stack
 let admin: pg.Pool
@@ -40,7 +40,7 @@ async function startBouncer(): Promise<string> {
   ]
   writeFileSync(file, `${settings.join('\n')}\n`)
   chmodSync(folder, 0o755)
-  const user = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}
+  const user = process.getuid?.() === 0 ? { uid: UNPRIVILEGED_ID, gid: UNPRIVILEGED_ID } : {}
   bouncer = spawn(PGBOUNCER as string, [file], { stdio: 'ignore', env: process.env, ...user })
   while (!(await listens(port))) await sleep(20)
   return `postgres://postgres:postgres@127.0.0.1:${port}/postgres`

@@ -20,7 +20,7 @@ const text = (longest: number) =>
     .string({ error: 'must be a string' })
     .min(1)
     .max(longest)
-    .refine(isStorableText, { error: 'holds characters that cannot be stored' })
+    .refine(isStorableText, { error: 'contains characters that cannot be stored' })
 const label = text(255).optional()
 const reason = text(1000)
 const ttlSeconds = z.int().min(1).max(MAX_TTL_SECONDS).optional()
