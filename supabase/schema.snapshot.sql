@@ -109,12 +109,12 @@ view public.credit_charges (
 table public.credit_lots (
   account_id uuid not null,
   id uuid not null,
-  bucket text not null,
+  bucket credits_private.bucket not null,
   source text not null,
-  priority integer not null,
+  priority credits_private.priority not null,
   amount credits_private.amount not null,
   remaining credits_private.amount not null,
-  used_up boolean not null default ((remaining)::numeric = (0)::numeric),
+  used_up boolean not null default false,
   expires_at timestamp with time zone not null default 'infinity'::timestamp with time zone,
   transaction_id uuid not null,
   version bigint not null,
@@ -123,9 +123,9 @@ table public.credit_lots (
 view public.credit_lots_text (
   id uuid,
   account_id uuid,
-  bucket text,
+  bucket credits_private.bucket,
   source text,
-  priority integer,
+  priority credits_private.priority,
   amount text,
   remaining text,
   expires_at timestamp with time zone,
@@ -382,7 +382,9 @@ view public.credit_transactions_text as
 
 -: account_status_check CHECK ((VALUE = ANY (ARRAY['active'::text, 'frozen'::text])));
 -: amount_check CHECK (((VALUE >= (0)::numeric) AND (VALUE <= ('10000000000000'::bigint)::numeric)));
+-: bucket_check CHECK ((VALUE = ANY (ARRAY['plan'::text, 'add-on'::text])));
 -: item_count_check CHECK ((VALUE >= 0));
+-: priority_check CHECK (((VALUE >= 0) AND (VALUE <= 1000)));
 -: reservation_state_check CHECK ((VALUE = ANY (ARRAY['active'::text, 'settled'::text, 'released'::text, 'expired'::text])));
 -: signed_amount_check CHECK (((VALUE >= ('-10000000000000'::bigint)::numeric) AND (VALUE <= ('20000000000000'::bigint)::numeric)));
 -: token_count_check CHECK ((VALUE >= 0));
@@ -396,10 +398,7 @@ credit_balances: credit_balances_pkey PRIMARY KEY (account_id);
 credit_balances: credit_balances_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES credit_plans(id);
 credit_balances: credit_balances_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE SET NULL;
 credit_lots: credit_lots_account_id_fkey FOREIGN KEY (account_id) REFERENCES credit_balances(account_id);
-credit_lots: credit_lots_bucket_check CHECK ((bucket = ANY (ARRAY['plan'::text, 'add-on'::text])));
 credit_lots: credit_lots_pkey PRIMARY KEY (account_id, id);
-credit_lots: credit_lots_priority_check CHECK (((priority >= 0) AND (priority <= 1000)));
-credit_lots: credit_lots_remaining_check CHECK (((remaining)::numeric <= (amount)::numeric));
 credit_model_aliases: credit_model_aliases_alias_check CHECK ((((char_length(alias) >= 1) AND (char_length(alias) <= 255)) AND (alias <> model_id)));
 credit_model_aliases: credit_model_aliases_model_id_check CHECK (((char_length(model_id) >= 1) AND (char_length(model_id) <= 255)));
 credit_model_aliases: credit_model_aliases_pkey PRIMARY KEY (alias);
@@ -734,48 +733,6 @@ begin
 end;
 $function$
 ;
-CREATE OR REPLACE FUNCTION credits_private.allow_reservation(account credit_balances, reservation credit_reservations)
- RETURNS credit_reservations
- LANGUAGE plpgsql
- SET search_path TO ''
-AS $function$
-declare
-  settings public.credit_settings;
-  available constant numeric := credits_private.available(account);
-begin
-  select stored.* into strict settings from public.credit_settings stored;
-  perform credits_private.check_may_spend(account, settings);
-  reservation.reserved := least(reservation.requested, greatest(available, 0));
-  -- guard enough-credits {
-  if reservation.reserved < reservation.minimum then
-    perform credits_private.raise_insufficient_credits(account, available, reservation.minimum);
-  end if;
-  -- } enough-credits
-  -- guard limit-open-reservations {
-  if account.open_reservations >= settings.max_open_reservations then
-    perform credits_private.raise_error(429, 'LIMIT_EXCEEDED', jsonb_build_object(
-      'limit', 'open_reservations', 'maximum', settings.max_open_reservations));
-  end if;
-  -- } limit-open-reservations
-  -- guard limit-reserved-credits {
-  if account.reserved + reservation.reserved > settings.max_reserved_credits then
-    perform credits_private.raise_error(429, 'LIMIT_EXCEEDED', jsonb_build_object(
-      'limit', 'reserved_credits', 'maximum', trim_scale(settings.max_reserved_credits)::text));
-  end if;
-  -- } limit-reserved-credits
-
-  reservation.user_id := account.account_id;
-  reservation.state := 'active';
-  reservation.captured := 0;
-  reservation.uncollected := 0;
-  reservation.late := false;
-  reservation.created_at := clock_timestamp();
-  reservation.expires_at := reservation.created_at + make_interval(
-    secs => coalesce(reservation.ttl_seconds, settings.reservation_ttl_seconds));
-  return reservation;
-end;
-$function$
-;
 CREATE OR REPLACE FUNCTION credits_private.append(change credits_private.account_change)
  RETURNS credits_private.account_change
  LANGUAGE plpgsql
@@ -992,7 +949,8 @@ declare
   changed_bucket text;
 begin
   update public.credit_lots lot
-  set remaining = lot.remaining + p_amount
+  set remaining = lot.remaining + p_amount,
+      used_up = lot.remaining + p_amount = 0
   where lot.account_id = (change.account).account_id and lot.id = p_lot_id
   returning lot.bucket into strict changed_bucket;
   return credits_private.note_lot(change, p_lot_id, changed_bucket, p_amount);
@@ -1316,17 +1274,33 @@ begin
 end;
 $function$
 ;
-CREATE OR REPLACE FUNCTION credits_private.check_reservation(reservation credit_reservations)
+CREATE OR REPLACE FUNCTION credits_private.check_open(reservation credit_reservations)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 begin
-  perform credits_private.check_id(reservation.account_id, 'userId');
-  perform credits_private.check_id(reservation.id, 'reservationId');
-  perform credits_private.check_text(reservation.feature, 'feature', 255);
-  perform credits_private.check_text(reservation.model, 'model', 255);
-  perform credits_private.check_object(reservation.metadata, 'metadata');
+  -- guard open-reservation-only {
+  if reservation.state <> 'active' or reservation.expires_at <= clock_timestamp() then
+    perform credits_private.raise_closed(reservation);
+  end if;
+  -- } open-reservation-only
+end;
+$function$
+;
+CREATE OR REPLACE FUNCTION credits_private.check_reservation_input(p_account_id uuid, p_reservation_id uuid, p_amount numeric, p_minimum numeric, p_ttl_seconds integer, p_feature text, p_model text, p_metadata jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform credits_private.check_id(p_account_id, 'userId');
+  perform credits_private.check_id(p_reservation_id, 'reservationId');
+  perform credits_private.check_amount(p_amount, 'amount', true);
+  perform credits_private.check_limits('', p_amount, p_minimum, p_ttl_seconds);
+  perform credits_private.check_text(p_feature, 'feature', 255);
+  perform credits_private.check_text(p_model, 'model', 255);
+  perform credits_private.check_object(p_metadata, 'metadata');
 end;
 $function$
 ;
@@ -1409,31 +1383,6 @@ begin
       409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', entry.id));
   end if;
   -- } same-grant
-end;
-$function$
-;
-CREATE OR REPLACE FUNCTION credits_private.check_same_reservation(existing credit_reservations, asked credit_reservations)
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO ''
-AS $function$
-begin
-  -- guard open-reservation-only {
-  -- Never a go-ahead for a second call.
-  if existing.state <> 'active' or existing.expires_at <= clock_timestamp() then
-    perform credits_private.raise_closed(existing);
-  end if;
-  -- } open-reservation-only
-  -- guard same-parameters {
-  if (existing.requested, existing.minimum, existing.ttl_seconds, existing.feature, existing.model,
-      existing.rate_id, existing.margin_id, existing.metadata)
-    is distinct from (asked.requested, asked.minimum, asked.ttl_seconds, asked.feature, asked.model,
-      asked.rate_id, asked.margin_id, asked.metadata)
-  then
-    perform credits_private.raise_error(
-      409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', existing.id));
-  end if;
-  -- } same-parameters
 end;
 $function$
 ;
@@ -2123,11 +2072,11 @@ begin
   lot.id := gen_random_uuid();
   lot.expires_at := coalesce(p_expires_at, 'infinity');
   insert into public.credit_lots
-    (account_id, id, bucket, source, priority, amount, remaining, expires_at, transaction_id,
-     version)
+    (account_id, id, bucket, source, priority, amount, remaining, used_up, expires_at,
+     transaction_id, version)
   values
     ((change.account).account_id, lot.id, p_bucket, p_source, p_priority, p_amount, p_amount,
-     lot.expires_at, (change.entry).id, (change.account).version + 1);
+     p_amount = 0, lot.expires_at, (change.entry).id, (change.account).version + 1);
   change.account.next_due_at := least((change.account).next_due_at, lot.expires_at);
   return credits_private.note_lot(change, lot.id, p_bucket, p_amount);
 end;
@@ -2823,6 +2772,37 @@ begin
 end;
 $function$
 ;
+CREATE OR REPLACE FUNCTION credits_private.reservable(account credit_balances, settings credit_settings, p_amount numeric, p_minimum numeric)
+ RETURNS numeric
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  available constant numeric := credits_private.available(account);
+  amount constant numeric := least(p_amount, greatest(available, 0));
+begin
+  perform credits_private.check_may_spend(account, settings);
+  -- guard enough-credits {
+  if amount < p_minimum then
+    perform credits_private.raise_insufficient_credits(account, available, p_minimum);
+  end if;
+  -- } enough-credits
+  -- guard limit-open-reservations {
+  if account.open_reservations >= settings.max_open_reservations then
+    perform credits_private.raise_error(429, 'LIMIT_EXCEEDED', jsonb_build_object(
+      'limit', 'open_reservations', 'maximum', settings.max_open_reservations));
+  end if;
+  -- } limit-open-reservations
+  -- guard limit-reserved-credits {
+  if account.reserved + amount > settings.max_reserved_credits then
+    perform credits_private.raise_error(429, 'LIMIT_EXCEEDED', jsonb_build_object(
+      'limit', 'reserved_credits', 'maximum', trim_scale(settings.max_reserved_credits)::text));
+  end if;
+  -- } limit-reserved-credits
+  return amount;
+end;
+$function$
+;
 CREATE OR REPLACE FUNCTION credits_private.reservation_answer(reservation credit_reservations, account credit_balances, p_replayed boolean)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3233,6 +3213,7 @@ AS $function$
 declare
   since constant timestamptz := coalesce(p_since, clock_timestamp());
   missing numeric := p_amount;
+  taken numeric;
   lot record;
 begin
   if missing > 0 then
@@ -3244,13 +3225,16 @@ begin
       order by candidate.expires_at <= since,
         candidate.bucket desc, candidate.priority, candidate.expires_at, candidate.version
     loop
-      change := credits_private.change_lot(change, lot.id, -least(lot.remaining, missing));
-      missing := missing - least(lot.remaining, missing);
+      taken := least(lot.remaining, missing);
+      change := credits_private.change_lot(change, lot.id, -taken);
+      missing := missing - taken;
       exit when missing = 0;
     end loop;
   end if;
-  -- What no lot covers was allowed by the overage limit: a recorded debt.
-  change.account.debt := (change.account).debt + missing;
+  if missing > 0 then
+    -- What no lot covers was allowed by the overage limit: a recorded debt.
+    change.account.debt := (change.account).debt + missing;
+  end if;
   return change;
 end;
 $function$
@@ -3692,7 +3676,7 @@ begin
   -- guard one-scheduler {
   -- A second scheduler has nothing to do.
   if not pg_try_advisory_xact_lock(hashtextextended('credits.expire_due', 0)) then
-    return '{"reservationsExpired": 0, "accountsTouched": 0, "accountsFailed": 0}';
+    return '{"reservationsExpired": 0, "accountsTouched": 0, "accountsFailed": 0}'::jsonb;
   end if;
   -- } one-scheduler
   for due_account in
@@ -3916,13 +3900,13 @@ declare
   now_at constant timestamptz := clock_timestamp();
   end_time constant timestamptz := coalesce(p_to, 'infinity');
   after_time timestamptz := coalesce(p_from, '-infinity');
-  after_id uuid := '00000000-0000-0000-0000-000000000000';
+  after_id uuid := '00000000-0000-0000-0000-000000000000'::uuid;
 begin
   perform credits_private.check_limit(p_limit, 5000);
   if p_after is not null then
     begin
-      after_time := p_after ->> 'createdAt';
-      after_id := p_after ->> 'reservationId';
+      after_time := (p_after ->> 'createdAt')::timestamptz;
+      after_id := (p_after ->> 'reservationId')::uuid;
     exception when others then
       after_id := null;
     end;
@@ -4150,7 +4134,7 @@ CREATE OR REPLACE FUNCTION public.credits_reconcile(p_apply boolean DEFAULT fals
 AS $function$
 declare
   owner auth.users;
-  accounts_to_open jsonb := '[]';
+  accounts_to_open jsonb := '[]'::jsonb;
   accounts_failed integer := 0;
   signup_grants bigint := 0;
   accounts_due bigint;
@@ -4254,43 +4238,51 @@ CREATE OR REPLACE FUNCTION public.credits_reserve(p_account_id uuid, p_reservati
  SET lock_timeout TO '450ms'
 AS $function$
 declare
+  minimum constant numeric := coalesce(p_minimum_amount, p_amount);
+  metadata constant jsonb := coalesce(p_metadata, '{}');
+  settings public.credit_settings;
   account public.credit_balances;
-  existing public.credit_reservations;
-  -- What is asked for.
   reservation public.credit_reservations;
+  now_at timestamptz;
 begin
-  -- Before the assignments, whose columns refuse what is no amount with an error of their own.
-  perform credits_private.check_amount(p_amount, 'amount', true);
-  perform credits_private.check_limits('', p_amount, p_minimum_amount, p_ttl_seconds);
-  reservation.account_id := p_account_id;
-  reservation.id := p_reservation_id;
-  reservation.requested := p_amount;
-  reservation.minimum := coalesce(p_minimum_amount, p_amount);
-  reservation.ttl_seconds := p_ttl_seconds;
-  reservation.feature := p_feature;
-  reservation.model := p_model;
-  reservation.rate_id := p_rate_id;
-  reservation.margin_id := p_margin_id;
-  reservation.metadata := coalesce(p_metadata, '{}');
-  perform credits_private.check_reservation(reservation);
-
+  perform credits_private.check_reservation_input(p_account_id, p_reservation_id, p_amount,
+    p_minimum_amount, p_ttl_seconds, p_feature, p_model, p_metadata);
   account := credits_private.open_account(p_account_id);
-  existing := credits_private.find_reservation(p_account_id, p_reservation_id);
-  if existing.id is not null then
-    perform credits_private.check_same_reservation(existing, reservation);
-    return credits_private.reservation_answer(existing, account, true);
+  reservation := credits_private.find_reservation(p_account_id, p_reservation_id);
+  if reservation.id is not null then
+    perform credits_private.check_open(reservation);
+    -- guard same-parameters {
+    if (reservation.requested, reservation.minimum, reservation.ttl_seconds, reservation.feature,
+        reservation.model, reservation.rate_id, reservation.margin_id, reservation.metadata)
+      is distinct from (p_amount, minimum, p_ttl_seconds, p_feature,
+        p_model, p_rate_id, p_margin_id, metadata)
+    then
+      perform credits_private.raise_error(
+        409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', p_reservation_id));
+    end if;
+    -- } same-parameters
+    return credits_private.reservation_answer(reservation, account, true);
   end if;
 
   if account.next_due_at <= clock_timestamp() then
     account := credits_private.apply_due(account);
   end if;
-  reservation := credits_private.allow_reservation(account, reservation);
-  insert into public.credit_reservations values (reservation.*);
+  select stored.* into strict settings from public.credit_settings stored;
+  now_at := clock_timestamp();
+  insert into public.credit_reservations
+    (account_id, id, user_id, reserved, requested, minimum, ttl_seconds, feature, model, rate_id,
+     margin_id, metadata, created_at, expires_at)
+  values
+    (p_account_id, p_reservation_id, p_account_id,
+     credits_private.reservable(account, settings, p_amount, minimum), p_amount, minimum,
+     p_ttl_seconds, p_feature, p_model, p_rate_id, p_margin_id, metadata, now_at,
+     now_at + make_interval(secs => coalesce(p_ttl_seconds, settings.reservation_ttl_seconds)))
+  returning * into reservation;
   account.reserved := account.reserved + reservation.reserved;
   account.open_reservations := account.open_reservations + 1;
   account.next_due_at := least(account.next_due_at, reservation.expires_at);
   -- After the clock was set back: the next look for overdue reservations must find this one.
-  account.expired_until := least(account.expired_until, reservation.created_at);
+  account.expired_until := least(account.expired_until, now_at);
   perform credits_private.save_account(account);
   return credits_private.reservation_answer(reservation, account, false);
 end;
@@ -4543,7 +4535,7 @@ declare
   account public.credit_balances;
   checked bigint := 0;
   last_account uuid;
-  faults jsonb := '[]';
+  faults jsonb := '[]'::jsonb;
 begin
   for account in
     select balance.* from public.credit_balances balance
@@ -4617,7 +4609,7 @@ declare
   previous public.credit_transactions;
   entry public.credit_transactions;
   checked bigint := 0;
-  faults jsonb := '[]';
+  faults jsonb := '[]'::jsonb;
 begin
   -- One row more than asked for: the first of the page is checked against the one before it.
   select array_agg(page.entry) into entries from (

@@ -38,9 +38,9 @@ export const FLOOR: Script = {
 export const PAIR: Script = {
   name: 'pair',
   statements: [
-    `select public.credits_reserve(${ID}, ${ACCOUNT}, 0.01, null, 300, 'chat', 'openai/gpt-4o-mini')`,
+    `select public.credits_reserve(${ACCOUNT}, ${ID}, 0.01, null, 300, 'chat', 'openai/gpt-4o-mini')`,
     // No colon may stand before a letter: pgbench would take it for a variable.
-    `select public.credits_settle(${ID}, '${CHARGE.replaceAll(':', ': ')}')`,
+    `select public.credits_settle(${ACCOUNT}, ${ID}, '${CHARGE.replaceAll(':', ': ')}')`,
   ],
 }
 
@@ -91,7 +91,7 @@ export async function makeLedger(
     update public.credit_settings set signup_credits = 0, max_open_reservations = 10000;
     insert into auth.users (id, email, email_confirmed_at)
       select ${account('n')}, n || '@example.com', now() from generate_series(1, ${ACCOUNTS}) n;
-    select count(public.credits_grant(gen_random_uuid(), account_id, 1000000000, 'purchase', 'add-on')) from public.credit_balances`)
+    select count(public.credits_grant(account_id, gen_random_uuid(), 1000000000, 'purchase', 'add-on')) from public.credit_balances`)
   await fill(client, Math.ceil(transactions / ACCOUNTS), account)
   await client.query('vacuum (analyze) public.credit_balances, public.credit_transactions, public.credit_reservations')
   await client.query('checkpoint')
@@ -107,10 +107,10 @@ async function fill(client: pg.Client, perAccount: number, account: (n: string) 
   await client.query(`
     set session_replication_role = replica;
     insert into public.credit_transactions
-      (account_id, version, id, user_id, type, amount, balance_after, reservation_id, feature, model, input_tokens, output_tokens, created_at, hash)
-      select ${account('n')}, v, ${id}, ${account('n')}, 'usage', -0.005, 1000000000, ${id}, 'chat', 'openai/gpt-4o-mini', 100, 20,
+      (account_id, version, id, user_id, type, amount, balance_after, reservation_id, feature, model, input_tokens, output_tokens, text_hash, created_at, hash)
+      select ${account('n')}, v, ${id}, ${account('n')}, 'usage', -0.005, 1000000000, ${id}, 'chat', 'openai/gpt-4o-mini', 100, 20, sha256(''),
         now() - interval '1 year' + v * interval '1 minute', sha256(int8send(v)) ${all};
-    insert into public.credit_reservations (id, account_id, user_id, state, held, captured, requested, minimum, created_at, expires_at, closed_at)
+    insert into public.credit_reservations (id, account_id, user_id, state, reserved, captured, requested, minimum, created_at, expires_at, closed_at)
       select ${id}, ${account('n')}, ${account('n')}, 'settled', 0.005, 0.005, 0.01, 0.01, now() - interval '1 year' + v * interval '1 minute',
         now() - interval '1 year' + v * interval '6 minutes' / 6 + interval '5 minutes', now() ${all};
     update public.credit_balances set version = ${perAccount + 1};

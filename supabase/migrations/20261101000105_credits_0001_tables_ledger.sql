@@ -117,8 +117,8 @@ comment on table public.credit_lots is
   'What is left of each grant. Order of use: plan before add-on, lower priority, earliest expiry, '
   'oldest.';
 comment on column public.credit_lots.used_up is
-  'Nothing remains. A column of its own for the index below: were remaining in it, no update would '
-  'be HOT.';
+  'Nothing remains. A column of its own for the index below: were remaining in it, no update '
+  'would be HOT.';
 comment on column public.credit_lots.expires_at is 'infinity: never.';
 comment on column public.credit_lots.transaction_id is 'The transaction that made the lot.';
 comment on column public.credit_lots.version is
@@ -167,8 +167,7 @@ create table if not exists public.credit_reservations (
 );
 comment on table public.credit_reservations is
   'Credits kept back for a model call. The caller makes the id, which is the idempotency key. No '
-  'foreign keys: '
-  'one costs an INSERT about 40 %, and credits verify proves the same.';
+  'foreign keys: one costs an INSERT about 40 %, and credits verify proves the same.';
 comment on column public.credit_reservations.user_id is 'Whose call it is.';
 comment on column public.credit_reservations.reserved is
   'Credits kept back; they count only while the state is active.';
@@ -227,8 +226,7 @@ create table if not exists public.credit_transactions (
 );
 comment on table public.credit_transactions is
   'The ledger: append-only, numbered per account without gaps, chained by hash. No foreign keys: '
-  'the '
-  'history outlives the user.';
+  'the history outlives the user.';
 comment on column public.credit_transactions.version is '1, 2, 3 ... per account.';
 comment on column public.credit_transactions.id is
   'The caller''s idempotency key; the last charge of a reservation has the reservation''s id.';
@@ -243,12 +241,11 @@ comment on column public.credit_transactions.reverses_id is
   'The transaction that this refund or reversal takes back.';
 comment on column public.credit_transactions.text_hash is
   'sha256 of the free text: metadata here, reason in the cost row. The chain covers this hash, so '
-  'that '
-  'erasing the text leaves the chain valid.';
+  'that erasing the text leaves the chain valid.';
 comment on column public.credit_transactions.erased_at is 'When the free text was removed.';
 comment on column public.credit_transactions.hash is
-  'sha256 over the hash of the row before, every field of this row but its free text, and the cost '
-  'row.';
+  'sha256 over the hash of the row before, every field of this row but its free text, and the '
+  'cost row.';
 -- Only refunds and reversals are in it: no model call pays for it.
 create index if not exists credit_transactions_account_id_reverses_id_idx
   on public.credit_transactions (account_id, reverses_id) where reverses_id is not null;
@@ -292,11 +289,11 @@ create table if not exists public.credit_transaction_costs (
 );
 comment on table public.credit_transaction_costs is
   'What only admins may see of a transaction. Same key as its ledger row, covered by the same '
-  'hash. The '
-  'view credit_charges shows the charge in columns.';
+  'hash. The view credit_charges shows the charge in columns.';
 comment on column public.credit_transaction_costs.charge is
-  'The charge as it was sent, without its metadata (that is on the ledger row): amounts as decimal '
-  'strings, and everything that recomputes the amount from the usage. Null for what is no charge.';
+  'The charge as it was sent, without its metadata (that is on the ledger row): amounts as '
+  'decimal strings, and everything that recomputes the amount from the usage. Null for what is no '
+  'charge.';
 comment on column public.credit_transaction_costs.actor_id is
   'The admin behind a manual operation.';
 comment on column public.credit_transaction_costs.reason is 'Why the admin did it. Free text.';

@@ -91,8 +91,7 @@ create table if not exists public.margin_config (
 );
 comment on table public.margin_config is
   'Margins on provider cost: one default and overrides. The highest version whose effective_from '
-  'has come '
-  'is in force.';
+  'has come is in force.';
 comment on column public.margin_config.target is
   'Which provider, model, feature or plan; empty for the default.';
 comment on column public.margin_config.margin_percent is
@@ -166,8 +165,7 @@ create table if not exists public.credit_audit_log (
 );
 comment on table public.credit_audit_log is
   'Admin acts other than margins: admins, freezes, plans of accounts, settings, plan data, '
-  'erasures. Who, '
-  'when, why, from, to. Append-only; holds ids, never names or addresses.';
+  'erasures. Who, when, why, from, to. Append-only; holds ids, never names or addresses.';
 comment on column public.credit_audit_log.subject is 'The user, plan or setting that was changed.';
 create or replace trigger credit_audit_log_append_only
   before update or delete on public.credit_audit_log
@@ -194,8 +192,7 @@ create table if not exists credits_private.signup_claims (
 );
 comment on table credits_private.signup_claims is
   'Who has had the signup grant: a keyed hash of the normalised e-mail or phone, never the '
-  'address. '
-  'Outlives the user.';
+  'address. Outlives the user.';
 comment on column credits_private.signup_claims.account_id is
   'The account that has the free allowance of the person now.';
 -- Counts the grants of the last 24 hours.

@@ -267,6 +267,5 @@ $$;
 revoke execute on function credits_private.erase_text from public;
 comment on function credits_private.erase_text(uuid) is
   'Removes the free text of an account: metadata of transactions and reservations, reasons of '
-  'operators. The '
-  'chain stays valid, because it covers the hash of the text. Answers how many transactions it '
-  'changed.';
+  'operators. The chain stays valid, because it covers the hash of the text. Answers how many '
+  'transactions it changed.';

@@ -44,8 +44,7 @@ revoke execute on function credits_private.take_from_lots from public;
 comment on function credits_private.take_from_lots(
   credits_private.account_change, numeric, timestamptz) is
   'Takes credits from the lots in burn-down order, the rest as debt. The caller has checked the '
-  'limits. Lots '
-  'that expired before p_since (default: now) come last.';
+  'limits. Lots that expired before p_since (default: now) come last.';
 
 create or replace function credits_private.change_lot(
   change credits_private.account_change, p_lot_id uuid, p_amount numeric)
@@ -131,11 +130,11 @@ begin
   lot.id := gen_random_uuid();
   lot.expires_at := coalesce(p_expires_at, 'infinity');
   insert into public.credit_lots
-    (account_id, id, bucket, source, priority, amount, remaining, expires_at, transaction_id,
-     version)
+    (account_id, id, bucket, source, priority, amount, remaining, used_up, expires_at,
+     transaction_id, version)
   values
     ((change.account).account_id, lot.id, p_bucket, p_source, p_priority, p_amount, p_amount,
-     lot.expires_at, (change.entry).id, (change.account).version + 1);
+     p_amount = 0, lot.expires_at, (change.entry).id, (change.account).version + 1);
   change.account.next_due_at := least((change.account).next_due_at, lot.expires_at);
   return credits_private.note_lot(change, lot.id, p_bucket, p_amount);
 end;
@@ -186,8 +185,7 @@ revoke execute on function credits_private.return_to_lots from public;
 comment on function credits_private.return_to_lots(
   credits_private.account_change, public.credit_transactions, numeric) is
   'Returns credits of a charge: debt is paid first, then the lots they came from get them back. '
-  'What came from '
-  'a lot that has expired since becomes an add-on lot.';
+  'What came from a lot that has expired since becomes an add-on lot.';
 
 create or replace function credits_private.owed_to_lots(p_original public.credit_transactions)
 returns table (id uuid, amount numeric, place bigint)

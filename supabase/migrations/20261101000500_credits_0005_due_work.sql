@@ -27,8 +27,7 @@ $$;
 revoke execute on function credits_private.apply_due from public;
 comment on function credits_private.apply_due(public.credit_balances) is
   'Applies and saves everything that time has made due on a locked account: reservations past '
-  'their time, the '
-  'end of periods, expired lots.';
+  'their time, the end of periods, expired lots.';
 
 create or replace function credits_private.expire_reservations(
   account public.credit_balances, p_now timestamptz)
@@ -69,8 +68,7 @@ $$;
 revoke execute on function credits_private.expire_reservations from public;
 comment on function credits_private.expire_reservations(public.credit_balances, timestamptz) is
   'Frees what reservations past their time keep back, except those that are locked. Reads only '
-  'those that '
-  'expired since the last time, whatever the history.';
+  'those that expired since the last time, whatever the history.';
 
 create or replace function credits_private.start_next_period(account public.credit_balances)
 returns public.credit_balances
@@ -96,8 +94,7 @@ $$;
 revoke execute on function credits_private.start_next_period from public;
 comment on function credits_private.start_next_period(public.credit_balances) is
   'Ends the current period of an account and starts the next: rollover, expiry, a pending plan '
-  'change, plan '
-  'credits.';
+  'change, plan credits.';
 
 create or replace function credits_private.roll_over(
   account public.credit_balances, p_limit numeric, p_ended_at timestamptz)
@@ -139,8 +136,7 @@ $$;
 revoke execute on function credits_private.roll_over from public;
 comment on function credits_private.roll_over(public.credit_balances, numeric, timestamptz) is
   'Moves unused plan credits, up to the limit of the plan, into a lot of the next period. The '
-  'balance stays; '
-  'the move is a transaction of 0.';
+  'balance stays; the move is a transaction of 0.';
 
 create or replace function credits_private.grant_plan_credits(account public.credit_balances)
 returns public.credit_balances
@@ -214,8 +210,7 @@ $$;
 revoke execute on function credits_private.expire_lots from public;
 comment on function credits_private.expire_lots(public.credit_balances, timestamptz) is
   'Takes what is left of lots past their time, except what reservations made before their expiry '
-  'still cover. '
-  'One transaction per lot.';
+  'still cover. One transaction per lot.';
 
 create or replace function credits_private.reserved_before(
   account public.credit_balances, p_time timestamptz)
@@ -271,8 +266,7 @@ $$;
 revoke execute on function credits_private.next_due from public;
 comment on function credits_private.next_due(public.credit_balances) is
   'When something is due next. In the past while a reservation covers an expired lot, or while an '
-  'overdue one '
-  'is locked: then every operation looks again.';
+  'overdue one is locked: then every operation looks again.';
 
 create or replace function credits_private.period_end(p_anchor timestamptz, p_period integer)
 returns timestamptz

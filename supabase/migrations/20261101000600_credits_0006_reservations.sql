@@ -98,11 +98,9 @@ grant execute on function public.credits_reserve to service_role;
 comment on function public.credits_reserve(
   uuid, uuid, numeric, numeric, integer, text, text, uuid, uuid, jsonb) is
   'Keeps credits back before a model call. With a minimum, takes what is available down to it. An '
-  'amount of 0 '
-  'reserves nothing, but status, freeze and limits hold. Errors: INSUFFICIENT_CREDITS, '
-  'LIMIT_EXCEEDED, '
-  'ACCOUNT_NOT_FOUND, ACCOUNT_FROZEN, SPENDING_FROZEN, RESERVATION_CLOSED, IDEMPOTENCY_MISMATCH, '
-  'INVALID_INPUT.';
+  'amount of 0 reserves nothing, but status, freeze and limits hold. Returns ReservationResult of '
+  'store/port.ts. Errors: INSUFFICIENT_CREDITS, LIMIT_EXCEEDED, ACCOUNT_NOT_FOUND, '
+  'ACCOUNT_FROZEN, SPENDING_FROZEN, RESERVATION_CLOSED, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
 
 create or replace function credits_private.check_reservation_input(
   p_account_id uuid, p_reservation_id uuid, p_amount numeric, p_minimum numeric,

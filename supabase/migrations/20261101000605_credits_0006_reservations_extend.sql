@@ -51,10 +51,8 @@ revoke execute on function public.credits_extend from public, anon, authenticate
 grant execute on function public.credits_extend to service_role;
 comment on function public.credits_extend(uuid, uuid, uuid, numeric, numeric, integer) is
   'Adds to an active reservation and prolongs it. Too few credits is an answer (granted: false), '
-  'not an error. '
-  'Errors: RESERVATION_NOT_FOUND, RESERVATION_CLOSED, ACCOUNT_FROZEN, SPENDING_FROZEN, '
-  'IDEMPOTENCY_MISMATCH, '
-  'INVALID_INPUT.';
+  'not an error. Returns ExtendResult of store/port.ts. Errors: RESERVATION_NOT_FOUND, '
+  'RESERVATION_CLOSED, ACCOUNT_FROZEN, SPENDING_FROZEN, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
 
 create or replace function credits_private.extension_request(
   p_prefix text, p_amount numeric, p_minimum numeric, p_ttl_seconds integer)
@@ -108,8 +106,7 @@ $$;
 revoke execute on function credits_private.lock_reservation from public;
 comment on function credits_private.lock_reservation(uuid, uuid) is
   'A reservation and its account, locked in this order, with due work applied. '
-  'RESERVATION_NOT_FOUND for an '
-  'unknown one and for that of another account.';
+  'RESERVATION_NOT_FOUND for an unknown one and for that of another account.';
 
 create or replace function credits_private.extend_reservation(
   locked credits_private.locked_reservation, p_extension_id uuid, p_asked jsonb,
@@ -145,8 +142,8 @@ $$;
 revoke execute on function credits_private.extend_reservation from public;
 comment on function credits_private.extend_reservation(
   credits_private.locked_reservation, uuid, jsonb, public.credit_settings) is
-  'Adds to an active reservation and prolongs it, or leaves it as it is when less than the minimum '
-  'is available.';
+  'Adds to an active reservation and prolongs it, or leaves it as it is when less than the '
+  'minimum is available.';
 
 create or replace function credits_private.save_reservation(
   reservation public.credit_reservations)
@@ -220,8 +217,8 @@ $$;
 revoke execute on function public.credits_release from public, anon, authenticated;
 grant execute on function public.credits_release to service_role;
 comment on function public.credits_release(uuid, uuid) is
-  'Returns everything that a reservation keeps back. A closed one stays as it is. Errors: '
-  'RESERVATION_NOT_FOUND.';
+  'Returns everything that a reservation keeps back. A closed one stays as it is. Returns '
+  'ReservationResult of store/port.ts. Errors: RESERVATION_NOT_FOUND.';
 
 create or replace function credits_private.return_reserved(
   account public.credit_balances, reservation public.credit_reservations)
@@ -266,4 +263,5 @@ $$;
 revoke execute on function public.credits_get_reservation from public, anon, authenticated;
 grant execute on function public.credits_get_reservation to service_role;
 comment on function public.credits_get_reservation(uuid, uuid) is
-  'A reservation as it is now. Errors: RESERVATION_NOT_FOUND.';
+  'A reservation as it is now. Returns Reservation of store/port.ts. Errors: '
+  'RESERVATION_NOT_FOUND.';

@@ -75,12 +75,10 @@ revoke execute on function public.credits_settle from public, anon, authenticate
 grant execute on function public.credits_settle to service_role;
 comment on function public.credits_settle(uuid, uuid, jsonb, boolean) is
   'Takes the last charge and returns the rest of the reservation. Again: the first result. After '
-  'its expiry: '
-  'charged late, from what is available. p_create_missing: a reservation that is not there '
-  '(promised while the '
-  'database was away, or lost with it) or was released is charged late too. Errors: '
-  'RESERVATION_NOT_FOUND, '
-  'RESERVATION_CLOSED, ACCOUNT_NOT_FOUND, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
+  'its expiry: charged late, from what is available. p_create_missing: a reservation that is not '
+  'there (promised while the database was away, or lost with it) or was released is charged late '
+  'too. Returns SettleResult of store/port.ts. Errors: RESERVATION_NOT_FOUND, RESERVATION_CLOSED, '
+  'ACCOUNT_NOT_FOUND, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
 
 create or replace function credits_private.create_missing(
   p_account_id uuid, p_reservation_id uuid, p_input credits_private.charge_input)
@@ -116,8 +114,7 @@ $$;
 revoke execute on function credits_private.create_missing from public;
 comment on function credits_private.create_missing(uuid, uuid, credits_private.charge_input) is
   'Makes the row of a reservation that never reached the database, or was lost with an '
-  'asynchronous commit, so '
-  'that its cost is recorded.';
+  'asynchronous commit, so that its cost is recorded.';
 
 create or replace function credits_private.check_same_amount(
   entry public.credit_transactions, reservation public.credit_reservations,
@@ -229,9 +226,9 @@ revoke execute on function public.credits_capture from public, anon, authenticat
 grant execute on function public.credits_capture to service_role;
 comment on function public.credits_capture(
   uuid, uuid, uuid, jsonb, numeric, numeric, integer) is
-  'Charges one provider call, keeps the reservation open and can reserve more for the next call in '
-  'the same round '
-  'trip. Errors: RESERVATION_NOT_FOUND, RESERVATION_CLOSED, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
+  'Charges one provider call, keeps the reservation open and can reserve more for the next call '
+  'in the same round trip. Returns CaptureResult of store/port.ts. Errors: RESERVATION_NOT_FOUND, '
+  'RESERVATION_CLOSED, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
 
 create or replace function credits_private.check_same_capture(
   entry public.credit_transactions, reservation public.credit_reservations, p_charge jsonb,

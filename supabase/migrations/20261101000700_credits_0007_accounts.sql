@@ -335,8 +335,8 @@ end;
 $$;
 revoke execute on function credits_private.signup_ceiling_reached from public;
 comment on function credits_private.signup_ceiling_reached(bytea) is
-  'Whether the ceiling of the settings keeps a new person waiting: until it is raised, or 24 hours '
-  'have passed.';
+  'Whether the ceiling of the settings keeps a new person waiting: until it is raised, or 24 '
+  'hours have passed.';
 
 create or replace function credits_private.person_of(owner auth.users)
 returns bytea

@@ -31,8 +31,8 @@ $$;
 revoke execute on function public.credits_set_admin from public, anon, authenticated;
 grant execute on function public.credits_set_admin to service_role;
 comment on function public.credits_set_admin(uuid, boolean, uuid, text) is
-  'Makes a user an admin of the ledger, or takes it back. Audited. '
-  'Returns {"userId", "isAdmin", "actorId"}. Errors: ACCOUNT_NOT_FOUND, INVALID_INPUT.';
+  'Makes a user an admin of the ledger, or takes it back. Audited. Returns {"userId", "isAdmin", '
+  '"actorId"}. Errors: ACCOUNT_NOT_FOUND, INVALID_INPUT.';
 
 create or replace function public.credits_freeze_account(
   p_account_id uuid, p_frozen boolean, p_actor_id uuid default null, p_reason text default null)
@@ -64,8 +64,8 @@ $$;
 revoke execute on function public.credits_freeze_account from public, anon, authenticated;
 grant execute on function public.credits_freeze_account to service_role;
 comment on function public.credits_freeze_account(uuid, boolean, uuid, text) is
-  'Stops or allows new spending of one account. What is reserved still settles. '
-  'Returns Balance of store/port.ts. Errors: ACCOUNT_NOT_FOUND, INVALID_INPUT.';
+  'Stops or allows new spending of one account. What is reserved still settles. Returns Balance '
+  'of store/port.ts. Errors: ACCOUNT_NOT_FOUND, INVALID_INPUT.';
 
 create or replace function public.credits_freeze_spending(
   p_frozen boolean, p_actor_id uuid default null, p_reason text default null)
@@ -90,8 +90,8 @@ $$;
 revoke execute on function public.credits_freeze_spending from public, anon, authenticated;
 grant execute on function public.credits_freeze_spending to service_role;
 comment on function public.credits_freeze_spending(boolean, uuid, text) is
-  'Stops or allows all new spending. What is reserved still settles. '
-  'Returns {"spendingFrozen"}. Errors: INVALID_INPUT.';
+  'Stops or allows all new spending. What is reserved still settles. Returns {"spendingFrozen"}. '
+  'Errors: INVALID_INPUT.';
 
 create or replace function public.credits_erase(p_account_id uuid, p_actor_id uuid default null)
 returns jsonb
@@ -130,8 +130,8 @@ revoke execute on function public.credits_erase from public, anon, authenticated
 grant execute on function public.credits_erase to service_role;
 comment on function public.credits_erase(uuid, uuid) is
   'Removes the free text of an account, also of a closed one, and says what stays. The hash chain '
-  'stays valid. A second call erases what was written since. '
-  'Returns {"userId", "erased", "stays"}. Errors: ACCOUNT_NOT_FOUND.';
+  'stays valid. A second call erases what was written since. Returns {"userId", "erased", '
+  '"stays"}. Errors: ACCOUNT_NOT_FOUND.';
 
 -- ----------------------------------------------------------------------------------------- Audit
 
@@ -239,8 +239,8 @@ end;
 $$;
 revoke execute on function credits_private.audit_row from public;
 comment on function credits_private.audit_row() is
-  'Audits the changed columns of a row, also of a change made in the SQL editor. '
-  'Arguments: action, key column.';
+  'Audits the changed columns of a row, also of a change made in the SQL editor. Arguments: '
+  'action, key column.';
 
 create or replace trigger credit_admins_audit
   after insert or update or delete on public.credit_admins

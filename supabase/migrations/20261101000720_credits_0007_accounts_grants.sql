@@ -62,9 +62,8 @@ revoke execute on function public.credits_grant from public, anon, authenticated
 grant execute on function public.credits_grant to service_role;
 comment on function public.credits_grant(
   uuid, uuid, numeric, text, text, integer, bigint, text, uuid, jsonb) is
-  'Gives credits as a lot of a bucket; debt is paid first. '
-  'Returns TransactionResult of store/port.ts. '
-  'Errors: ACCOUNT_NOT_FOUND, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
+  'Gives credits as a lot of a bucket; debt is paid first. Returns TransactionResult of '
+  'store/port.ts. Errors: ACCOUNT_NOT_FOUND, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
 
 create or replace function credits_private.check_grant(
   p_source text, p_bucket text, p_priority integer, p_expires_in_seconds bigint)
@@ -183,8 +182,8 @@ comment on function public.credits_reverse(uuid, uuid, uuid, text, numeric, uuid
   'Takes back a grant whose payment was refunded or disputed, wholly or in part: what is left of '
   'its lot. The rest becomes debt, or is recorded as uncollected where the plan of the account '
   'says so (credit_plans.reversal_debt). What has expired is uncollected too. All reversals '
-  'together never exceed the grant. Returns TransactionResult of store/port.ts. '
-  'Errors: TRANSACTION_NOT_FOUND, REFUND_EXCEEDS_ORIGINAL, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
+  'together never exceed the grant. Returns TransactionResult of store/port.ts. Errors: '
+  'TRANSACTION_NOT_FOUND, REFUND_EXCEEDS_ORIGINAL, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
 
 create or replace function credits_private.reverse_grant(
   change credits_private.account_change, p_original public.credit_transactions, p_amount numeric)

@@ -51,8 +51,8 @@ revoke execute on function public.credits_refund from public, anon, authenticate
 grant execute on function public.credits_refund to service_role;
 comment on function public.credits_refund(uuid, uuid, uuid, text, numeric, uuid) is
   'Gives back a usage transaction, wholly or in part, by a linked one. All refunds together never '
-  'exceed it. Returns TransactionResult of store/port.ts. '
-  'Errors: TRANSACTION_NOT_FOUND, REFUND_EXCEEDS_ORIGINAL, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
+  'exceed it. Returns TransactionResult of store/port.ts. Errors: TRANSACTION_NOT_FOUND, '
+  'REFUND_EXCEEDS_ORIGINAL, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
 
 create or replace function credits_private.refund_usage(
   change credits_private.account_change, p_original public.credit_transactions, p_amount numeric)
@@ -144,8 +144,8 @@ revoke execute on function public.credits_adjust from public, anon, authenticate
 grant execute on function public.credits_adjust to service_role;
 comment on function public.credits_adjust(uuid, uuid, numeric, text, uuid) is
   'Gives or takes credits by hand, with a reason. Takes only what is available without overage. '
-  'Returns TransactionResult of store/port.ts. '
-  'Errors: ACCOUNT_NOT_FOUND, INSUFFICIENT_CREDITS, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
+  'Returns TransactionResult of store/port.ts. Errors: ACCOUNT_NOT_FOUND, INSUFFICIENT_CREDITS, '
+  'IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
 
 -- ----------------------------------------------------------------------------------- Estimates
 
@@ -196,10 +196,10 @@ revoke execute on function public.credits_correct from public, anon, authenticat
 grant execute on function public.credits_correct to service_role;
 comment on function public.credits_correct(uuid, uuid, uuid, jsonb) is
   'Replaces an estimate by what the call really cost, once. More: a usage transaction for the '
-  'difference; what is not available is uncollected. Less: a refund. The same: a usage transaction '
-  'of 0. Each carries the charge and the id of the estimate in reverses_id. '
-  'Returns TransactionResult of store/port.ts. '
-  'Errors: TRANSACTION_NOT_FOUND, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
+  'difference; what is not available is uncollected. Less: a refund. The same: a usage '
+  'transaction of 0. Each carries the charge and the id of the estimate in reverses_id. Returns '
+  'TransactionResult of store/port.ts. Errors: TRANSACTION_NOT_FOUND, IDEMPOTENCY_MISMATCH, '
+  'INVALID_INPUT.';
 
 create or replace function credits_private.correct_charge(
   change credits_private.account_change,

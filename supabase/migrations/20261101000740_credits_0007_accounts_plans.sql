@@ -50,8 +50,8 @@ grant execute on function public.credits_set_plan to service_role;
 comment on function public.credits_set_plan(uuid, text, uuid, text) is
   'Changes the plan of an account. To more credits: at once, from a free plan with a whole new '
   'period, else with the difference prorated by the second. To fewer: at the end of the period. '
-  'The plan it has already: cancels a pending downgrade. '
-  'Returns {"planId", "nextPlanId", "balance"}. Errors: ACCOUNT_NOT_FOUND, INVALID_INPUT.';
+  'The plan it has already: cancels a pending downgrade. Returns {"planId", "nextPlanId", '
+  '"balance"}. Errors: ACCOUNT_NOT_FOUND, INVALID_INPUT.';
 
 create or replace function credits_private.plans_json(account public.credit_balances)
 returns jsonb

@@ -74,8 +74,8 @@ grant execute on function public.credits_get_history to service_role;
 comment on function public.credits_get_history(
   uuid, integer, bigint, text, timestamptz, timestamptz) is
   'A page of the transactions of an account, newest first, by version: no row twice and none '
-  'skipped while others write. p_from is inclusive, p_to exclusive. '
-  'Returns HistoryPage of store/port.ts. Errors: ACCOUNT_NOT_FOUND, INVALID_INPUT.';
+  'skipped while others write. p_from is inclusive, p_to exclusive. Returns HistoryPage of '
+  'store/port.ts. Errors: ACCOUNT_NOT_FOUND, INVALID_INPUT.';
 
 create or replace function credits_private.history_page(
   p_account_id uuid,

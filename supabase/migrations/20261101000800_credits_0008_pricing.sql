@@ -52,8 +52,8 @@ $$;
 revoke execute on function public.credits_get_rate_history from public, anon, authenticated;
 grant execute on function public.credits_get_rate_history to service_role;
 comment on function public.credits_get_rate_history(text, integer) is
-  'The rates a model has had and will have, newest first: RateRow[] of store/port.ts. '
-  'Errors: INVALID_INPUT.';
+  'The rates a model has had and will have, newest first: RateRow[] of store/port.ts. Errors: '
+  'INVALID_INPUT.';
 
 create or replace function public.credits_get_margin_audit(
   p_limit integer, p_before bigint default null)
@@ -86,8 +86,8 @@ $$;
 revoke execute on function public.credits_get_margin_audit from public, anon, authenticated;
 grant execute on function public.credits_get_margin_audit to service_role;
 comment on function public.credits_get_margin_audit(integer, bigint) is
-  'A page of the margin audit, newest first: MarginAuditPage of store/port.ts. '
-  'Errors: INVALID_INPUT.';
+  'A page of the margin audit, newest first: MarginAuditPage of store/port.ts. Errors: '
+  'INVALID_INPUT.';
 
 create or replace function credits_private.rates_in_force(p_ids uuid[])
 returns jsonb
@@ -262,8 +262,8 @@ revoke execute on function public.credits_set_margin from public, anon, authenti
 grant execute on function public.credits_set_margin to service_role;
 comment on function public.credits_set_margin(
   text, text, numeric, integer, timestamptz, uuid, text) is
-  'Adds the next version of a margin; null removes an override. Audited. '
-  'Returns MarginRow of store/port.ts. Errors: VERSION_CONFLICT, INVALID_INPUT.';
+  'Adds the next version of a margin; null removes an override. Audited. Returns MarginRow of '
+  'store/port.ts. Errors: VERSION_CONFLICT, INVALID_INPUT.';
 
 create or replace function credits_private.check_margin(
   p_scope text, p_target text, p_margin_percent numeric, p_effective_from timestamptz)

@@ -54,8 +54,8 @@ $$;
 revoke execute on function public.credits_expire_due from public, anon, authenticated;
 grant execute on function public.credits_expire_due to service_role;
 comment on function public.credits_expire_due(integer) is
-  'Applies what is due to accounts without traffic. Only tidies: every operation does the same for '
-  'its account. Returns {"reservationsExpired", "accountsTouched", "accountsFailed"}.';
+  'Applies what is due to accounts without traffic. Only tidies: every operation does the same '
+  'for its account. Returns {"reservationsExpired", "accountsTouched", "accountsFailed"}.';
 
 create or replace function credits_private.expire_account(p_account_id uuid, p_now timestamptz)
 returns integer

@@ -255,6 +255,6 @@ $$;
 revoke execute on function public.credits_verify_heads from public, anon, authenticated;
 grant execute on function public.credits_verify_heads to service_role;
 comment on function public.credits_verify_heads(jsonb) is
-  'Compares heads that credits_get_heads gave earlier with the ledger of today: an account that is '
-  'gone, a version that went back, a hash that changed. Returns {"heads", "faults": [{"accountId", '
-  '"fault", "expected", "actual"}]}. Errors: INVALID_INPUT.';
+  'Compares heads that credits_get_heads gave earlier with the ledger of today: an account that '
+  'is gone, a version that went back, a hash that changed. Returns {"heads", "faults": '
+  '[{"accountId", "fault", "expected", "actual"}]}. Errors: INVALID_INPUT.';

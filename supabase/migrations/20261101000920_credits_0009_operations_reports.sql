@@ -95,8 +95,8 @@ comment on function public.credits_get_charges(
   timestamptz, timestamptz, integer, jsonb, boolean) is
   'A page of charges with what they cost, oldest first: p_from inclusive, p_to exclusive, p_after '
   '= next of the page before; p_details adds the price snapshots. An estimate that was corrected '
-  'has the figures of its correction. Returns ChargesPage of store/port-charges.ts. '
-  'Errors: INVALID_INPUT.';
+  'has the figures of its correction. Returns ChargesPage of store/port-charges.ts. Errors: '
+  'INVALID_INPUT.';
 
 create or replace function credits_private.charge_json(
   charge public.credit_charges, p_details boolean)
@@ -249,8 +249,8 @@ grant execute on function public.credits_get_estimates to service_role;
 comment on function public.credits_get_estimates(integer, jsonb) is
   'A page of estimated charges that the gateway has a record of and that have no correction yet. '
   'Returns {"data": [{"transactionId", "accountId", "userId", "version", "amount", '
-  '"marginPercent", "generationId", "model", "feature", "createdAt"}], "next": p_after of the next '
-  'page or null}; amount is the whole charge. Errors: INVALID_INPUT.';
+  '"marginPercent", "generationId", "model", "feature", "createdAt"}], "next": p_after of the '
+  'next page or null}; amount is the whole charge. Errors: INVALID_INPUT.';
 
 create or replace function credits_private.estimate_json(
   entry public.credit_transactions, p_charge jsonb)
@@ -334,10 +334,10 @@ revoke execute on function public.credits_get_expired_reservations
 grant execute on function public.credits_get_expired_reservations to service_role;
 comment on function public.credits_get_expired_reservations(
   timestamptz, timestamptz, integer, jsonb) is
-  'A page of reservations that expired without a settle, oldest first: made from p_from on, before '
-  'p_to. What their calls cost is unknown. Returns {"data": [Reservation of store/port.ts with '
-  '"accountId" and "reserved": what it kept back when it expired, the most that was allowed], '
-  '"next": p_after of the next page or null}. Errors: INVALID_INPUT.';
+  'A page of reservations that expired without a settle, oldest first: made from p_from on, '
+  'before p_to. What their calls cost is unknown. Returns {"data": [Reservation of store/port.ts '
+  'with "accountId" and "reserved": what it kept back when it expired, the most that was '
+  'allowed], "next": p_after of the next page or null}. Errors: INVALID_INPUT.';
 
 create or replace function credits_private.expired_reservation_json(
   reservation public.credit_reservations)

@@ -62,8 +62,9 @@ $$;
 revoke execute on function credits_private.credits_now from public;
 grant execute on function credits_private.credits_now to authenticated, service_role;
 comment on function credits_private.credits_now(public.credit_balances) is
-  'The credits of an account as of now, without writing: reservations past their time keep nothing '
-  'back, and lots past their time are gone but for what reservations cover (see expire_lots).';
+  'The credits of an account as of now, without writing: reservations past their time keep '
+  'nothing back, and lots past their time are gone but for what reservations cover (see '
+  'expire_lots).';
 
 create or replace view public.credit_balances_text
 with (security_invoker = true) as

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import {
   advance,
@@ -11,6 +12,7 @@ import {
   reserve,
   type TestDatabase,
   userWith,
+  whileLocked,
 } from './database.ts'
 import { assertInvariants } from './invariants.ts'
 
@@ -117,11 +119,17 @@ describe('a margin', () => {
     ])
   })
 
-  it('has two versions when two admins set it at once, one of them refused', async () => {
+  it('that several admins set at once is set by one; the others get VERSION_CONFLICT', async () => {
     const set = () =>
       run('set_margin', { p_scope: 'model', p_target: 'race/b', p_margin_percent: 20, p_expected_version: 0 })
-    const results = await Promise.allSettled(Array.from({ length: 8 }, set))
+    const results = await whileLocked(database, 'lock table public.margin_config in exclusive mode', () => {
+      const calls = Promise.allSettled(Array.from({ length: 8 }, set))
+      return setTimeout(200).then(() => ({ calls }))
+    }).then(({ calls }) => calls)
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    for (const result of results) {
+      if (result.status === 'rejected') await refusal(Promise.reject(result.reason), 'VERSION_CONFLICT')
+    }
   })
 
   it('out of bounds is refused by the function and by the table', async () => {
@@ -138,6 +146,40 @@ describe('a margin', () => {
         ),
       ).rejects.toThrow(/check constraint/)
     }
+  })
+})
+
+describe('a rate', () => {
+  it('that several callers add at once is added once', async () => {
+    const rates = [{ modelId: 'race/rate', type: 'language', pricing: { input: '0.1' }, source: 'test' }]
+    const add = () => run<{ inserted: number }>('set_rates', { p_rates: JSON.stringify(rates) })
+    const results = await whileLocked(database, 'lock table public.credit_rates in exclusive mode', () => {
+      const calls = Promise.all(Array.from({ length: 10 }, add))
+      return setTimeout(200).then(() => ({ calls }))
+    }).then(({ calls }) => calls)
+    expect(results.reduce((sum, { inserted }) => sum + inserted, 0)).toBe(1)
+  })
+
+  it('of the past, or without its fields, is refused with the path of the field', async () => {
+    const rate = { modelId: 'past/rate', type: 'language', pricing: { input: '0.1' }, source: 'test' }
+    const bad: [Json, string][] = [
+      [{ effectiveFrom: '2020-01-01T00:00:00Z' }, 'rates.effectiveFrom'],
+      [{ effectiveFrom: 'no time' }, 'rates.effectiveFrom'],
+      [{ modelId: '' }, 'rates.modelId'],
+      [{ type: null }, 'rates.type'],
+      [{ known: false }, 'rates.known'],
+      [{ maxOutputTokens: -1 }, 'rates.maxOutputTokens'],
+    ]
+    for (const [field, path] of bad) {
+      const add = run('set_rates', { p_rates: JSON.stringify([{ ...rate, ...field }]) })
+      expect(await invalidPaths(add), path).toEqual([path])
+    }
+    expect(await run('set_rates', { p_rates: JSON.stringify([rate, { ...rate, source: 'other' }]) })).toEqual({
+      inserted: 1,
+      unchanged: 1,
+    })
+    const history = await run<Json[]>('get_rate_history', { p_model_id: 'past/rate' })
+    expect(history).toMatchObject([{ modelId: 'past/rate', pricing: { input: '0.1' }, known: true }])
   })
 })
 

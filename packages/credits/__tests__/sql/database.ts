@@ -86,6 +86,22 @@ export async function signUp(database: TestDatabase, user: NewUser = {}): Promis
   return id
 }
 
+/** Runs something while another session has taken locks. They are given back even if it fails. */
+export async function whileLocked<Result>(
+  database: TestDatabase,
+  statement: string,
+  run: () => Promise<Result>,
+): Promise<Result> {
+  const session = await database.admin.connect()
+  try {
+    await session.query(`begin; ${statement}`)
+    return await run()
+  } finally {
+    await session.query('rollback')
+    session.release()
+  }
+}
+
 /** A user with exactly these credits. */
 export async function userWith(database: TestDatabase, credits: number): Promise<string> {
   const userId = await signUp(database)

@@ -25,7 +25,7 @@ afterAll(async () => {
 
 const LEVELS = ['serializable', 'repeatable read'] as const
 
-/** The only refusal that a conflict may end in, with nothing done: then again, under the same id. */
+/** Repeats a call under the same id after STORE_BUSY: the only refusal that a conflict may end in, with nothing done. */
 async function unlessBusy<Result>(run: () => Promise<Result>): Promise<Result> {
   for (;;) {
     try {
@@ -36,17 +36,16 @@ async function unlessBusy<Result>(run: () => Promise<Result>): Promise<Result> {
   }
 }
 
-/** Twelve reservations of one account, opened and settled side by side: every call gets an answer. */
-async function spendSideBySide(level: string) {
+/** Reserves and settles twelve times at once on one account: every call gets an answer. */
+async function spendAtOnce(level: string) {
   const store = supabaseStore(serviceClient(stack))
   const userId = await signUp(admin)
   const ids = Array.from({ length: 12 }, () => crypto.randomUUID())
   const reserve = (reservationId: string) =>
     unlessBusy(() => store.reserve({ reservationId, userId, amount: '2', ttlSeconds: 60 }))
   await Promise.all(ids.map(reserve))
-  // Each twice, so that equals meet as well.
-  const settle = (reservationId: string) =>
-    unlessBusy(() => store.settle({ userId, reservationId, charge: chargeOf('1.5') }))
+  // Each twice, so that repeats of one call meet as well.
+  const settle = (reservationId: string) => unlessBusy(() => store.settle({ userId, reservationId, charge: chargeOf('1.5') }))
   const settled = await Promise.all([...ids, ...ids].map(settle))
   expect(
     settled.filter((one) => !one.replayed),
@@ -55,42 +54,42 @@ async function spendSideBySide(level: string) {
   expect(await store.getBalance({ userId }), level).toMatchObject({ available: '32', reserved: '0', version: 13 })
 }
 
-it.each(LEVELS)('with %s as the default of the database PostgREST works as ever', async (level) => {
+it.each(LEVELS)('with %s as the default of the database, every call through PostgREST gets an answer', async (level) => {
   await admin.query(`alter database postgres set default_transaction_isolation = '${level}'`)
   try {
     await admin.query(
       `select pg_terminate_backend(pid) from pg_stat_activity where application_name ilike '%postgrest%'`,
     )
     await untilPostgrestAnswers()
-    await spendSideBySide(level)
+    await spendAtOnce(level)
   } finally {
     await admin.query('alter database postgres reset default_transaction_isolation')
   }
-  await untilBooksAreQuiet()
+  await untilInvariantsHold()
 })
 
-it.each(LEVELS)('with %s as the default of the role, which PostgREST follows, every call ends', async (level) => {
+it.each(LEVELS)('with %s as the default of the role, which PostgREST follows, every call gets an answer', async (level) => {
   await admin.query(`alter role service_role set default_transaction_isolation = '${level}'`)
   try {
     await admin.query(`notify pgrst, 'reload config'`)
     await expect.poll(async () => levelOfCalls(), { timeout: 10_000 }).toBe(level)
-    await spendSideBySide(level)
+    await spendAtOnce(level)
   } finally {
     await admin.query('alter role service_role reset default_transaction_isolation')
     await admin.query(`notify pgrst, 'reload config'`)
   }
-  await untilBooksAreQuiet()
+  await untilInvariantsHold()
 })
 
-/** It lost its connections and makes new ones, several times when the machine is busy. */
+/** PostgREST lost its connections and makes new ones, several times when the machine is busy. */
 async function untilPostgrestAnswers() {
   const answers = async () => (await serviceClient(stack).rpc('credits_schema_version')).status
   let inARow = 0
   await expect.poll(async () => (inARow = (await answers()) === 200 ? inARow + 1 : 0), { timeout: 20_000 }).toBe(10)
 }
 
-/** PostgREST may still be reading the schema anew, in a transaction of its own. */
-const untilBooksAreQuiet = () => vi.waitFor(() => assertInvariants(admin), { timeout: 10_000 })
+/** PostgREST may still read the schema, in a transaction of its own. */
+const untilInvariantsHold = () => vi.waitFor(() => assertInvariants(admin), { timeout: 10_000 })
 
 async function levelOfCalls(): Promise<unknown> {
   await admin.query(

@@ -14,6 +14,7 @@ import {
   spend,
   type TestDatabase,
   userWith,
+  whileLocked,
 } from './database.ts'
 import { assertInvariants } from './invariants.ts'
 
@@ -110,6 +111,17 @@ describe('due work', () => {
       'drop trigger refuse_poisoned on public.credit_balances; drop function public.refuse_poisoned',
     )
     expect(await run('expire_due')).toMatchObject({ accountsFailed: 0 })
+  })
+
+  it('is left to the scheduler that runs already', async () => {
+    const userId = await userWith(database, 50)
+    await reserve(database, userId, 10)
+    await advance(database, userId, '1 hour')
+    await whileLocked(database, `select pg_advisory_xact_lock(hashtextextended('credits.expire_due', 0))`, async () => {
+      const nothing = { reservationsExpired: 0, accountsTouched: 0, accountsFailed: 0 }
+      expect(await run('expire_due')).toEqual(nothing)
+    })
+    expect(await run('expire_due')).toMatchObject({ reservationsExpired: 1 })
   })
 
   it('is found by an index, not by reading all accounts', async () => {

@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import pg from 'pg'
 import { afterAll, describe, expect, it } from 'vitest'
-import { closeStack, type Ground, openGround } from './ground.ts'
+import { closeStack, openDatabase, type TestDatabase } from './database.ts'
 
 const FILES = globSync(join(import.meta.dirname, '../../../../supabase/tests/*.test.sql')).sort()
 /** pgTAP is SQL alone: Debian's `postgresql-<major>-pgtap` serves every server, also one it was not installed for. */
@@ -13,10 +13,10 @@ const [PGTAP] = globSync('/usr/share/postgresql/*/extension/pgtap--*.sql').filte
 afterAll(closeStack)
 
 /** A database with pgTAP in it, as `create extension` would put it there. */
-async function withPgtap(): Promise<Ground> {
-  const ground = await openGround()
+async function withPgtap(): Promise<TestDatabase> {
+  const database = await openDatabase()
   const commands = /^\\.*$/gm
-  const client = await ground.admin.connect()
+  const client = await database.admin.connect()
   await client.query('set search_path = extensions')
   await client.query(
     readFileSync(PGTAP as string, 'utf8')
@@ -24,12 +24,12 @@ async function withPgtap(): Promise<Ground> {
       .replaceAll('@extschema@', 'extensions'),
   )
   client.release(true)
-  return ground
+  return database
 }
 
 /** The lines that a file of tests prints, run by the role that runs migrations. */
-async function run(ground: Ground, file: string): Promise<string[]> {
-  const client = new pg.Client({ connectionString: ground.dbUrl })
+async function run(database: TestDatabase, file: string): Promise<string[]> {
+  const client = new pg.Client({ connectionString: database.dbUrl })
   await client.connect()
   try {
     const answers = (await client.query(readFileSync(file, 'utf8'))) as unknown as pg.QueryResult[]
@@ -43,25 +43,25 @@ const failures = (lines: string[]) => lines.filter((line) => line.startsWith('no
 
 describe.skipIf(PGTAP === undefined)('the pgTAP tests', () => {
   it.each(FILES.map((file) => [basename(file), file]))('of %s pass, as many as planned', async (_name, file) => {
-    const ground = await withPgtap()
+    const database = await withPgtap()
     try {
-      const lines = await run(ground, file)
+      const lines = await run(database, file)
       expect(failures(lines)).toEqual([])
       const planned = lines.find((line) => /^1\.\.\d+$/.test(line))?.slice(3)
       expect(lines.filter((line) => line.startsWith('ok'))).toHaveLength(Number(planned))
     } finally {
-      await ground.close()
+      await database.close()
     }
   })
 
   it('fail on a schema whose users may write their balance', async () => {
-    const ground = await withPgtap()
+    const database = await withPgtap()
     try {
-      await ground.admin.query('grant delete on public.credit_balances to authenticated')
+      await database.admin.query('grant delete on public.credit_balances to authenticated')
       const file = FILES.find((name) => name.includes('02_access')) as string
-      expect(failures(await run(ground, file)).join('\n')).toContain('cannot delete from credit_balances')
+      expect(failures(await run(database, file)).join('\n')).toContain('cannot delete from credit_balances')
     } finally {
-      await ground.close()
+      await database.close()
     }
   })
 })

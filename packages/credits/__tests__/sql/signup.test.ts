@@ -11,6 +11,7 @@ import {
   signUp,
   spend,
   type TestDatabase,
+  whileLocked,
 } from './database.ts'
 import { assertInvariants } from './invariants.ts'
 
@@ -182,13 +183,15 @@ describe('a debt', () => {
 
   it('moves once, and waits for an account that is locked', async () => {
     const first = await closedWithDebt('locked.debtor@example.org')
-    const blocker = await database.admin.connect()
-    await blocker.query('begin')
-    await blocker.query('select from public.credit_balances where account_id = $1 for update', [first])
-    const second = await signUp(database, { email: 'locked.debtor+2@example.org' })
-    expect(await accounts(second)).toMatchObject([{ debt: '0.000000', signup_decided_at: null }])
-    await blocker.query('rollback')
-    blocker.release()
+    const second = await whileLocked(
+      database,
+      `select from public.credit_balances where account_id = '${first}' for update`,
+      async () => {
+        const userId = await signUp(database, { email: 'locked.debtor+2@example.org' })
+        expect(await accounts(userId)).toMatchObject([{ debt: '0.000000', signup_decided_at: null }])
+        return userId
+      },
+    )
     expect(await balanceOf(database, second)).toMatchObject({ debt: '20' })
     await deleteUser(second)
     const third = await signUp(database, { email: 'locked.debtor+3@example.org' })

@@ -183,7 +183,7 @@ export type Database = {
           remaining: number
           source: string
           transaction_id: string
-          used_up?: never
+          used_up?: boolean
           version: number
         }
         Update: {
@@ -197,7 +197,7 @@ export type Database = {
           remaining?: number
           source?: string
           transaction_id?: string
-          used_up?: never
+          used_up?: boolean
           version?: number
         }
         Relationships: [
