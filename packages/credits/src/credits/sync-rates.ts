@@ -44,7 +44,8 @@ export interface SyncRatesResult {
 /**
  * Brings the rates up to date with a price list. New prices become new rows in force from now, old rows stay as they
  * are. What looks like a mistake waits for a person: a price more than 3x higher or lower, to or from 0, a price that
- * vanished, a partial list against a fuller one, a change next to a scheduled one, and everything when more than a tenth of the priced models are missing. A malformed list changes nothing at all.
+ * vanished, a partial list against a fuller one, a change next to a scheduled one, and everything when more than a tenth
+ * of the priced models are missing. A malformed list changes nothing at all.
  *
  * @throws CreditError `INVALID_INPUT` with the path of the fault (`data[12].pricing.input`), `PROVIDER_UNAVAILABLE`
  * when the list cannot be had, `STORE_UNAVAILABLE`
