@@ -10,7 +10,7 @@ import type { ChargeRecord } from '../store/types.ts'
 const MAX_TTL_SECONDS = 86_400
 const METADATA_BYTES = 4096
 const PROVIDER_BYTES = 65_536
-const MOST_FLAGS = 50
+const MOST_FLAGS = 100
 
 const positive = creditsSchema.refine((amount) => !isZero(amount), { error: 'must be above zero' })
 const nonZero = signedCreditsSchema.refine((amount) => !isZero(amount), { error: 'must not be zero' })
