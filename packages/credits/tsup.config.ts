@@ -18,6 +18,7 @@ export default defineConfig([
       'testing/index': 'src/testing/index.ts',
       'ai/index': 'src/ai/index.ts',
       'http/index': 'src/http/index.ts',
+      'store/index': 'src/store/index.ts',
       'store/postgres': 'src/store/postgres.ts',
       'store/supabase': 'src/store/supabase.ts',
     },

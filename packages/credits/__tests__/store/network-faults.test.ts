@@ -192,6 +192,24 @@ describe.each(['app to PostgREST', 'app to Postgres'] as const)('the hop from %s
   })
 })
 
+describe('a reserve whose answer is lost for longer than its life', () => {
+  it('is made again by the use case, and the user is not refused', async () => {
+    const { proxy } = routeOf('app to Postgres')
+    const pool = poolAt(throughProxy(stack.dbUrl, proxy))
+    const credits = createCredits({ store: postgresStore(pool, { timeoutMs: 1_200, retries: 2 }) })
+    const userId = await signUp(admin)
+    await credits.getBalance({ userId })
+    const reserve = () => credits.reserve({ userId, amount: '10', ttlSeconds: 1 })
+    const reserved = await withFirstAttempt(proxy, 'stall', reserve)
+    expect(reserved).toMatchObject({ state: 'active', amount: '10', replayed: false })
+    const { rows } = await admin.query(
+      'select state from public.credit_reservations where account_id = $1 order by created_at',
+      [userId],
+    )
+    expect(rows.map(({ state }) => state)).toEqual(['expired', 'active'])
+  })
+})
+
 describe('a connection of PostgREST that dies at COMMIT', () => {
   /** The raw answer of PostgREST to a reserve whose COMMIT meets a fault. */
   async function rawAnswer(fault: Fault) {

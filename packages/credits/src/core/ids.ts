@@ -6,7 +6,7 @@ const SLOT_BITS = 12
 
 /**
  * The first 12 bits of sha256 of an account id in lower case. Every id that this package makes carries them after the
- * version digit, so that a router can tell from an id where its account lives.
+ * version digit, so that a router can read from an id where its account lives.
  *
  * @example await accountSlot('00000000-0000-4000-8000-000000000000') // a number from 0 to 4095
  */

@@ -43,7 +43,6 @@ const ROUNDING = {
   down: Decimal.ROUND_FLOOR,
 } as const satisfies Record<RoundingMode, Decimal.Rounding>
 
-
 /**
  * Reads a plain decimal string.
  * @throws CreditError `INVALID_INPUT` when the text is not one
@@ -154,7 +153,9 @@ export const percentSchema = decimalSchema(PERCENT, 'must be a plain decimal wit
 export function parseOrThrow<Output>(schema: z.ZodType<Output>, value: unknown, path = ''): Output {
   const result = schema.safeParse(value)
   if (result.success) return result.data
-  throw invalidIssues(result.error.issues.map((issue) => ({ path: joinPath(path, issue.path), message: issue.message })))
+  throw invalidIssues(
+    result.error.issues.map((issue) => ({ path: joinPath(path, issue.path), message: issue.message })),
+  )
 }
 
 /** `joinPath('pricing', ['input_tiers', 0, 'cost'])` -> `pricing.input_tiers[0].cost`. */

@@ -23,7 +23,7 @@ export function chargeRecord(call: PricedCall, pricing: CallPricing): ChargeReco
   const computed = rate === null ? null : computeCharge(call, rate, pricing)
   // With the counts that were estimated for it, so that the charge can be computed again from its own row.
   const usage = computed?.usage ?? readUsage(call.usage).usage
-  const flags = [...new Set([...(computed?.flags ?? []), ...(call.flags ?? [])])]
+  const flags = [...new Set([...(computed?.flags ?? []), ...(call.reported?.flags ?? []), ...(call.flags ?? [])])]
   return {
     ...amountsOf(call, computed, pricing),
     marginPercent,

@@ -6,12 +6,6 @@ export function withDetails(error: CreditError, facts: Readonly<Record<string, u
   return new CreditError({ code, message, details: { ...facts, ...error.details }, cause: cause ?? error })
 }
 
-/** Any thrown value as a CreditError. */
-export function asCreditError(error: unknown): CreditError {
-  if (CreditError.isInstance(error)) return error
-  return new CreditError({ code: 'INTERNAL', cause: error })
-}
-
 /**
  * Runs a write. Its ids go into the details of an unknown outcome, because they make it known: the same ids again take
  * effect at most once.

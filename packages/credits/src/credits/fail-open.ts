@@ -21,8 +21,8 @@ export interface FailOpen {
    * @returns false when the account has nothing to reserve for it; it then stays provisional
    */
   record(key: ReservationKey): Promise<boolean>
-  /** Forgets a provisional reservation that was charged: it no longer counts against the cap. */
-  forget(key: ReservationKey): void
+  /** Removes a provisional reservation that was charged: it no longer counts against the cap. */
+  remove(key: ReservationKey): void
   /** Releases a provisional reservation; undefined when there was none. */
   release(key: ReservationKey): ReservationResult | undefined
 }
@@ -42,7 +42,7 @@ export function failOpen(storeOf: () => CreditStore, { maxCredits }: FailOpenOpt
     return request?.userId === userId ? request : undefined
   }
 
-  function forget(key: ReservationKey): StoreReserveInput | undefined {
+  function remove(key: ReservationKey): StoreReserveInput | undefined {
     const request = find(key)
     if (request === undefined) return undefined
     provisional.delete(request.reservationId)
@@ -53,7 +53,7 @@ export function failOpen(storeOf: () => CreditStore, { maxCredits }: FailOpenOpt
   return {
     reserve(request) {
       const now = Date.now()
-      for (const entry of provisional.values()) if (entry.expiresAt <= now) forget(entry.request)
+      for (const entry of provisional.values()) if (entry.expiresAt <= now) remove(entry.request)
       if (find(request) === undefined) {
         if (compare(add(outstanding, request.amount), maxCredits) > 0) return undefined
         outstanding = add(outstanding, request.amount)
@@ -74,12 +74,12 @@ export function failOpen(storeOf: () => CreditStore, { maxCredits }: FailOpenOpt
         // The lost reserve may have arrived after all; then the reservation is there with its own minimum.
         if (!isCode(error, 'IDEMPOTENCY_MISMATCH', 'RESERVATION_CLOSED')) throw error
       }
-      forget(key)
+      remove(key)
       return true
     },
-    forget,
+    remove,
     release(key) {
-      const request = forget(key)
+      const request = remove(key)
       return request && { ...provisionalResult(request, Date.now()), state: 'released', amount: '0' }
     },
   }

@@ -10,7 +10,7 @@ import type { ChargeRecord } from '../store/types.ts'
 const MAX_TTL_SECONDS = 86_400
 const METADATA_BYTES = 4096
 const PROVIDER_BYTES = 65_536
-const MOST_FLAGS = 50
+const MOST_FLAGS = 100
 
 const positive = creditsSchema.refine((amount) => !isZero(amount), { error: 'must be above zero' })
 const nonZero = signedCreditsSchema.refine((amount) => !isZero(amount), { error: 'must not be zero' })
@@ -20,7 +20,7 @@ const text = (longest: number) =>
     .string({ error: 'must be a string' })
     .min(1)
     .max(longest)
-    .refine(isStorableText, { error: 'holds characters that cannot be stored' })
+    .refine(isStorableText, { error: 'contains characters that cannot be stored' })
 const label = text(255).optional()
 const reason = text(1000)
 const ttlSeconds = z.int().min(1).max(MAX_TTL_SECONDS).optional()
@@ -33,6 +33,7 @@ const metadataObject = json(METADATA_BYTES)
 const metadata = metadataObject.optional()
 // Usage comes in several shapes; core reads it and names what is wrong.
 const usage = z.looseObject({})
+const flags = z.array(text(64)).max(MOST_FLAGS).optional()
 
 const charge = z.strictObject({
   amount: creditsSchema,
@@ -172,11 +173,13 @@ export const inputs = {
       ...frozenFields,
       usage,
       servedModel: label,
-      reported: z.strictObject({ costUsd: usdSchema, source: z.enum(['market-cost', 'gateway-cost']) }).optional(),
+      reported: z
+        .strictObject({ costUsd: usdSchema, source: z.enum(['market-cost', 'gateway-cost']), flags })
+        .optional(),
       estimated: z.boolean().optional(),
       generationId: label,
       provider: json(PROVIDER_BYTES).optional(),
-      flags: z.array(text(64)).max(MOST_FLAGS).optional(),
+      flags,
       rawUsage: z.unknown().optional(),
       metadata,
     })

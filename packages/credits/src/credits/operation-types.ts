@@ -215,13 +215,21 @@ export interface EstimateResult {
   marginPercent: string
 }
 
+/** A cost that the gateway reported. */
+export interface ReportedCostInput {
+  costUsd: string
+  source: Extract<CostSource, 'market-cost' | 'gateway-cost'>
+  /** What had to be assumed about it; added to the flags of the charge. */
+  flags?: readonly string[] | undefined
+}
+
 /** Arguments of `price`. */
 export interface PriceInput extends FindPricingInput, WithMetadata {
   usage: UsageInput
   /** The model that answered, when it is not the one that was asked. */
   servedModel?: string | undefined
   /** Cost that the gateway reported, in USD; it wins over the cost computed from the rate, and both are stored. */
-  reported?: { costUsd: string; source: Extract<CostSource, 'market-cost' | 'gateway-cost'> } | undefined
+  reported?: ReportedCostInput | undefined
   /** The usage is an estimate (an aborted stream), to be corrected by `reconcileEstimates` from `generationId`. */
   estimated?: boolean | undefined
   generationId?: string | undefined

@@ -70,8 +70,9 @@ describe('price', () => {
   it('keeps what was reported with the flags of a usage that was not fully understood', async () => {
     const { credits } = setup()
     const usage = { ...USAGE, cacheReadTokens: 3000 }
-    const charge = await credits.price({ model: SONNET, usage, flags: ['output_estimated'] })
-    expect(charge.flags).toEqual(expect.arrayContaining(['usage_inconsistent', 'output_estimated']))
+    const reported = { costUsd: '0.02', source: 'market-cost', flags: ['reported_capped'] } as const
+    const charge = await credits.price({ model: SONNET, usage, reported, flags: ['output_estimated'] })
+    expect(charge.flags).toEqual(expect.arrayContaining(['usage_inconsistent', 'reported_capped', 'output_estimated']))
     expect(charge.rawUsage).toEqual(usage)
   })
 
@@ -82,7 +83,7 @@ describe('price', () => {
     expect(JSON.stringify(charge.rawUsage).length).toBeLessThanOrEqual(4096)
   })
 
-  it('makes a charge that settle accepts and stores, flags and raw usage included', async () => {
+  it('makes a charge that settle accepts, flags and raw usage included', async () => {
     const { credits, userId } = setup()
     const usage = { ...USAGE, cacheReadTokens: 3000 }
     const charge = await credits.price({ model: SONNET, usage, userId })

@@ -27,7 +27,7 @@ export interface PricingLookup {
   chargeFor(key: ReservationKey, choice: ChargeChoice): Promise<ChargeRecord | undefined>
   /** Keeps what prices the charges of this reservation, so that they need no round trip of their own. */
   remember(reservation: ReservationResult): void
-  forget(reservationId: string): void
+  remove(reservationId: string): void
 }
 
 /** A charge as `capture` and `settle` are given it. */
@@ -117,7 +117,7 @@ export function pricingLookup({ storeOf, cache, ceilingCredits }: LookupOptions)
       rememberPlan(userId, balance.planId)
       if (state === 'active') setBounded(reservations, reservationId, { userId, feature, model, rateId, marginId })
     },
-    forget(reservationId) {
+    remove(reservationId) {
       reservations.delete(reservationId)
     },
   }
@@ -144,7 +144,7 @@ function percentOf(margin: MarginRow | null): string {
   return margin.marginPercent
 }
 
-/** The oldest entry leaves first: a forgotten one costs a round trip, never a wrong price. */
+/** The oldest entry leaves first: without it a charge costs a round trip, never a wrong price. */
 function setBounded<Value>(map: Map<string, Value>, key: string, value: Value): void {
   map.set(key, value)
   const [oldest] = map.keys()

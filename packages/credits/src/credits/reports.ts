@@ -92,7 +92,7 @@ async function* chargesOf(
     const position = after && positionOf(after)
     const page = await context.store.getCharges({ from, to, limit: PAGE, details, after: position })
     left -= page.data.length
-    if (left < 0) throw invalidInput('from', `the period holds more than ${maxCharges} charges: ask for a shorter one`)
+    if (left < 0) throw invalidInput('from', `the period has more than ${maxCharges} charges: ask for a shorter one`)
     yield* page.data
     after = page.data.at(-1)
     if (page.next === null) return
@@ -132,7 +132,7 @@ function always({
   return { scope, target, marginPercent, version: 1, effectiveFrom: ALWAYS }
 }
 
-/** Per key the row in force: a snapshot holds scheduled rows too. */
+/** Per key the row in force: a snapshot has scheduled rows too. */
 export function inForce<Row extends { effectiveFrom: string; version?: number }>(
   { asOf }: PricingSnapshot,
   rows: readonly Row[],

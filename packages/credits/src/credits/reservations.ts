@@ -177,15 +177,15 @@ async function settle(context: UseCaseContext, input: SettleInput): Promise<Sett
   const charge = await context.pricing.chargeFor(key, choice)
   const createMissing = context.failOpen?.has(key) ? true : undefined
   const result = await withIds({ reservationId }, () => context.store.settle({ ...key, charge, createMissing }))
-  context.failOpen?.forget(key)
-  context.pricing.forget(reservationId)
+  context.failOpen?.remove(key)
+  context.pricing.remove(reservationId)
   return result
 }
 
 async function release(context: UseCaseContext, input: ReleaseInput): Promise<ReservationResult> {
   const key = parseOrThrow(inputs.reservation, input)
   const { reservationId } = key
-  context.pricing.forget(reservationId)
+  context.pricing.remove(reservationId)
   const provisional = context.failOpen?.release(key)
   if (provisional === undefined) return withIds({ reservationId }, () => context.store.release(key))
   try {

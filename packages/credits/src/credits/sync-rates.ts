@@ -11,9 +11,9 @@ export interface SyncRatesInput {
   store: Pick<CreditStore, 'getPricing' | 'addRates'>
   /** Default: the AI Gateway's public list. */
   source?: RateSource | undefined
-  /** Models whose held change somebody has looked at, or all of them. */
+  /** Models whose `held` change a person has approved, or all of them. */
   accept?: 'all' | readonly string[] | undefined
-  /** Only tell what would happen. */
+  /** Report what would happen and write nothing. */
   dryRun?: boolean | undefined
   guardRails?: GuardRails | undefined
 }
@@ -30,7 +30,7 @@ export interface SyncRatesResult {
   changed: RateChange[]
   /** Not applied: a person has to look first. */
   held: HeldChange[]
-  /** Held changes that `accept` let through. */
+  /** Changes of `held` that `accept` let through. */
   accepted: HeldChange[]
   /** Models of ours that the list does not have; their rows stay. */
   gone: string[]
@@ -43,9 +43,9 @@ export interface SyncRatesResult {
 
 /**
  * Brings the rates up to date with a price list. New prices become new rows in force from now, old rows stay as they
- * are. What looks like a mistake is held back for a person: a price more than 3x dearer or cheaper, to or from 0, a
- * price that vanished, a partial list against a fuller one, a change beside a scheduled one, and everything when more
- * than a tenth of the priced models are missing. A malformed list changes nothing at all.
+ * are. What looks like a mistake waits for a person: a price more than 3x higher or lower, to or from 0, a price that
+ * vanished, a partial list against a fuller one, a change next to a scheduled one, and everything when more than a tenth
+ * of the priced models are missing. A malformed list changes nothing at all.
  *
  * @throws CreditError `INVALID_INPUT` with the path of the fault (`data[12].pricing.input`), `PROVIDER_UNAVAILABLE`
  * when the list cannot be had, `STORE_UNAVAILABLE`
@@ -95,7 +95,7 @@ function scheduledIn({ rates, asOf }: PricingSnapshot): ReadonlyMap<string, stri
   return new Map(rates.filter((row) => row.effectiveFrom > asOf).map((row) => [row.modelId, row.effectiveFrom]))
 }
 
-/** A row from now on would come before the scheduled one, which somebody decided on: neither may win in silence. */
+/** A new row would come before the scheduled one, which a person decided on: neither may win in silence. */
 function holdScheduled(diff: RateDiff, scheduled: ReadonlyMap<string, string>): RateDiff {
   if (scheduled.size === 0) return diff
   const reasonFor = (modelId: string) => `another change is scheduled for ${scheduled.get(modelId)}`
@@ -116,8 +116,7 @@ function holdScheduled(diff: RateDiff, scheduled: ReadonlyMap<string, string>): 
 /** A mistyped model must not pass for an accepted one. */
 function refuseUnheld(accept: readonly string[], accepted: readonly HeldChange[]): void {
   const modelId = accept.find((id) => !accepted.some((change) => change.modelId === id))
-  if (modelId !== undefined)
-    throw invalidInput('accept', `there is no held change of ${modelId} that could be accepted`)
+  if (modelId !== undefined) throw invalidInput('accept', `no change of ${modelId} waits to be accepted`)
 }
 
 function rowsOf(

@@ -60,7 +60,7 @@ export function applyDue(account: Account, now: number): void {
   for (const reservation of activeReservations(account)) {
     if (reservation.expiresAt <= now) closeReservation(reservation, 'expired', now)
   }
-  // Every missed period in turn, so that an account nobody used ends up as one that was.
+  // Every missed period in turn, so that an unused account ends up like a used one.
   while (account.periodEndsAt <= now) {
     const ended = account.periodEndsAt
     account.period += 1
