@@ -1,4 +1,5 @@
 import { compare, isZero, mul } from '../money.ts'
+import { parseModelKey } from '../pricing/model-ids.ts'
 import type { RateCandidate } from './parse.ts'
 
 /** The row of a model that is in force now. */
@@ -135,8 +136,12 @@ export function diffRates(
   guardRails: GuardRails = {},
 ): RateDiff {
   const { maxFactor = '3', maxGoneShare = 0.1 } = guardRails
-  const rows = new Map(current.map((row) => [row.modelId, row]))
   const listed = new Set(next.map((row) => row.modelId))
+  // The gateway's list says nothing about prices of providers, nor the other way round.
+  const kinds = new Set(next.map(({ modelId }) => parseModelKey(modelId).provider))
+  const rows = new Map(
+    current.filter(({ modelId }) => kinds.has(parseModelKey(modelId).provider)).map((row) => [row.modelId, row]),
+  )
   const gone = [...rows.keys()].filter((modelId) => !listed.has(modelId))
   // A model whose price nobody knew is no loss.
   const priced = [...rows.values()].filter((row) => row.known)

@@ -11,6 +11,8 @@ export type RateInput =
       readonly type?: string
       readonly pricing: Readonly<Record<string, unknown>> | null
       readonly known?: boolean
+      /** Flags of every charge at this rate, see `selectRate`. */
+      readonly flags?: readonly ChargeFlag[]
     }
   | Readonly<Record<string, unknown>>
 
@@ -36,7 +38,8 @@ const COMPILED = new WeakMap<object, CompiledRate>()
 
 /** Refusal: what has no price is never free. */
 export function unknownModel(modelId: string | null, reason: string): CreditError {
-  return new CreditError({ code: 'UNKNOWN_MODEL', details: { model: modelId, reason } })
+  const message = `No price for ${modelId ?? 'this model'}: ${reason}. Set one with \`credits rates set\`.`
+  return new CreditError({ code: 'UNKNOWN_MODEL', message, details: { model: modelId, reason } })
 }
 
 function kindOf(pricing: GatewayPricing): CompiledRate['kind'] {
@@ -88,6 +91,7 @@ export function compileRate(rate: RateInput): CompiledRate {
     unknownKeys,
     kind,
     flags: [
+      ...(whole && Array.isArray(row.flags) ? (row.flags as ChargeFlag[]) : []),
       ...(pricing.varies_by_provider === true ? (['provider_price_varies'] as const) : []),
       ...(unknownKeys.length > 0 ? (['price_dimension_unknown'] as const) : []),
     ],

@@ -35,6 +35,13 @@ describe('selectMargin', () => {
     expect(selectMargin({ margins: [], asOf }, query)).toBeNull()
   })
 
+  it('takes the margin of the rate that was found, where the model was called by another id', () => {
+    const called = { modelId: 'amazon-bedrock:us.anthropic.claude-x', rateModelId: 'anthropic/claude-sonnet-4.5' }
+    expect(percent(scopes, called)).toBe('20')
+    expect(percent(scopes.slice(0, 4), called)).toBe('30')
+    expect(percent([...scopes, margin('provider', 'amazon-bedrock', '10')].slice(-1), called)).toBe('10')
+  })
+
   it('ignores overrides that are for something else', () => {
     expect(percent(scopes, { modelId: 'openai/gpt-5' })).toBe('60')
     expect(percent(scopes, { modelId: 'anthropic-x/y', feature: 'chats', planId: null })).toBe('60')
