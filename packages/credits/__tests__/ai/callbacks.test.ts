@@ -69,19 +69,19 @@ describe('the callbacks of the app', () => {
 
 describe('the settlement', () => {
   it('is no part of the times that the SDK measures for a step', async () => {
-    const result = await withCredits(streamText, slowContext(300))({ model: provider([answer]).model, prompt: 'x' })
+    const result = await withCredits(streamText, slowContext(2_000))({ model: provider([answer]).model, prompt: 'x' })
     await result.consumeStream()
     const [step] = await result.steps
-    expect(step?.performance.stepTimeMs).toBeLessThan(250)
-    const whole = await withCredits(generateText, slowContext(300))({ model: provider([answer]).model, prompt: 'x' })
-    expect(whole.steps[0]?.performance.stepTimeMs).toBeLessThan(250)
+    expect(step?.performance.stepTimeMs).toBeLessThan(1_500)
+    const whole = await withCredits(generateText, slowContext(2_000))({ model: provider([answer]).model, prompt: 'x' })
+    expect(whole.steps[0]?.performance.stepTimeMs).toBeLessThan(1_500)
   })
 
   it('does not hold back the end of a stream', async () => {
-    const result = await withCredits(streamText, slowContext(500))({ model: provider([answer]).model, prompt: 'x' })
+    const result = await withCredits(streamText, slowContext(2_000))({ model: provider([answer]).model, prompt: 'x' })
     const startedAt = Date.now()
     for await (const _ of result.stream);
-    expect(Date.now() - startedAt).toBeLessThan(400)
+    expect(Date.now() - startedAt).toBeLessThan(1_500)
     expect(await settledReceipt(result)).toMatchObject({ booked: true, charged: '0.176' })
   })
 })

@@ -11,6 +11,8 @@ const SEARCHES_PER_TOOL = 5
 const LIKELY_MARGIN = 1.15
 /** The budget that Anthropic's package sets where the app sets none. */
 const DEFAULT_THINKING_TOKENS = 1_024
+/** The chat template around a short prompt. */
+const LIKELY_OVERHEAD = 16
 /** What files probably come to, of the bound of their tokens. */
 const LIKELY_FILE_SHARE = 0.5
 /** A file of unknown size, when its call was lost: about ten pages. */
@@ -32,7 +34,9 @@ export function languageBound({ params, context, model, pricing }: BoundInput): 
     inputTokens,
     // A file of unknown size may fill the whole context window, so such a call must be able to pay for that.
     leastInputTokens:
-      files === undefined ? inputTokens : Math.min(inputTokens, Math.ceil(text * LIKELY_MARGIN + files)),
+      files === undefined
+        ? inputTokens
+        : Math.min(inputTokens, Math.ceil(text * LIKELY_MARGIN + files) + LIKELY_OVERHEAD),
     maxOutputTokens: typeof maxOutputTokens === 'number' ? maxOutputTokens : undefined,
     thinkingTokens: thinkingTokens(params),
     takesLimit: true,
