@@ -1,3 +1,4 @@
+export { type ProblemBody, parseProblem, problemOf, problemResponse } from '../core/problem.ts'
 export {
   type CorrectionTransaction,
   collectedEstimates,
@@ -12,7 +13,6 @@ export {
 export type { AbandonedPolicy, CallErrorContext, CreditsContext, CreditsScope, OnCreditsError } from './context.ts'
 export type { CutOffMetadata } from './meter/stream-parts.ts'
 export type { CreditsTelemetry } from './observability.ts'
-export { type ProblemBody, problemOf, problemResponse } from './problem.ts'
 export { type CreditsReceipt, type CreditsReceiptSnapshot, creditsReceipt, type StopReason } from './receipt.ts'
 export { creditsScope } from './scope.ts'
 export type { CountTokens } from './types.ts'

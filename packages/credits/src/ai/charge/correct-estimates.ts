@@ -150,6 +150,8 @@ function chargeOf(
     pricing: null,
     generationId,
     provider: null,
+    flags: [],
+    rawUsage: null,
     metadata: {},
   }
 }
@@ -188,7 +190,7 @@ export function collectedEstimates(
       const reason = `Corrected by the gateway's record ${charge.generationId}`
       if (isZero(difference)) return { transaction: null }
       if (compare(difference, '0') > 0) return take(credits, { userId, amount: difference, reason, idempotencyKey })
-      return credits.refund({ transactionId, amount: sub('0', difference), reason, idempotencyKey })
+      return credits.refund({ userId, transactionId, amount: sub('0', difference), reason, idempotencyKey })
     },
   }
 }
