@@ -138,7 +138,7 @@ describe('the edge runtime', () => {
          const credits = createCredits({ store })
          const { reservationId } = await credits.reserve({ userId, amount: '10', model: 'a/b', idempotencyKey: 'k' })
          const usage = { inputTokens: 2000, outputTokens: 1000 }
-         return (await credits.settle({ reservationId, usage })).captured
+         return (await credits.settle({ userId, reservationId, usage })).captured
        }`,
     )
     const [code] = await bundle(entry)
