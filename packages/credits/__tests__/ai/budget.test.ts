@@ -52,7 +52,7 @@ describe('a loop ends gracefully when the next step cannot be paid', () => {
   })
 
   it('streamText: no error reaches the reader', async () => {
-    const { context, charges } = books({ available: '0.6' })
+    const { context, charges } = books({ available: '0.5' })
     const { model, journal } = provider(endless)
     const errors: unknown[] = []
     const result = await withCredits(

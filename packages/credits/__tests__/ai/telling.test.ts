@@ -74,7 +74,7 @@ describe('what the client of a chat sees', () => {
   })
 
   it('why a loop ended early, with the numbers', async () => {
-    const { context } = books({ available: '0.6' })
+    const { context } = books({ available: '0.5' })
     const look = tool({ inputSchema: z.object({}), execute: async () => 'seen' })
     const result = await withCredits(
       streamText,

@@ -59,7 +59,7 @@ async function failure(promise: Promise<unknown>): Promise<{ code: string; path:
     (thrown: unknown) => thrown,
   )
   if (!CreditError.isInstance(error)) throw error
-  return { code: error.code, path: (error.details.issues as { path: string }[])[0]?.path }
+  return { code: error.code, path: (error.details.issues as { path: string }[] | undefined)?.[0]?.path }
 }
 
 describe('syncRates', () => {
