@@ -70,7 +70,16 @@ describe('the tarball', () => {
   it('holds the build, the migrations, the map for agents, the error docs, the command, and nothing else', () => {
     const files = globSync('**/*', { cwd: installed }).filter((file) => statSync(join(installed, file)).isFile())
     const tops = new Set(files.map((file) => file.split('/')[0]))
-    expect([...tops].sort()).toEqual(['AGENTS.md', 'LICENSE', 'bin', 'dist', 'docs', 'migrations', 'package.json'])
+    expect([...tops].sort()).toEqual([
+      'AGENTS.md',
+      'LICENSE',
+      'bin',
+      'dist',
+      'docs',
+      'migrations',
+      'package.json',
+      'rates',
+    ])
     const ours = globSync('*.sql', { cwd: join(source, '../../supabase/migrations') })
     expect(globSync('*.sql', { cwd: join(installed, 'migrations') }).sort()).toEqual(ours.sort())
     expect(files.filter((file) => /\.test\.|__fixtures__/.test(file))).toEqual([])

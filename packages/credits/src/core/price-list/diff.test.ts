@@ -162,3 +162,32 @@ describe('diffRates', () => {
     ])
   })
 })
+
+describe('prices of batches and of providers', () => {
+  it('gives a model the batch prices that the list has under another id, tiers included', () => {
+    const tiers = [
+      { cost: '0.0000005', min: 0, max: 1000 },
+      { cost: '0.000001', min: 1000 },
+    ]
+    const batch = { input: '0.0000005', output: '0.000001', input_tiers: tiers, web_search: '10' }
+    const [model, own] = feed(['a/b', text('0.000001')], ['a/b-batch', batch])
+    expect(model?.pricing).toMatchObject({
+      input: '0.000001',
+      batch: { input: '0.0000005', output: '0.000001', input_tiers: tiers },
+    })
+    expect(model?.pricing?.batch).not.toHaveProperty('web_search')
+    expect(own?.pricing).toEqual(batch)
+    expect(model?.unknownKeys).toEqual([])
+  })
+
+  it("does not miss prices of providers in the gateway's list, nor the gateway's in a list of theirs", () => {
+    const current = [
+      ...feed(['a/b', text('0.000001')]),
+      ...feed(['groq:a/b', text('0.000002')], ['groq:c', text('0.1')]),
+    ]
+    const sameList = diffRates(current, feed(['a/b', text('0.000001')]))
+    expect(sameList).toMatchObject({ gone: [], held: [], unchanged: 1 })
+    const providers = diffRates(current, feed(['groq:a/b', text('0.0000021')], ['groq:c', text('0.1')]))
+    expect(providers).toMatchObject({ gone: [], held: [], changed: [{ modelId: 'groq:a/b' }] })
+  })
+})

@@ -54,7 +54,7 @@ export interface GuardRails {
 
 const PRICE = /^[0-9]+(?:\.[0-9]+)?$/
 
-/** Every leaf of a price object by its path; table rows are named by their dimensions, so that order does not matter. */
+/** Every leaf of a price object by its path. Table rows are named by their dimensions, so order does not matter. */
 function leaves(value: unknown, path: string, found: Map<string, string>): Map<string, string> {
   if (Array.isArray(value)) {
     value.forEach((entry, index) => {
@@ -143,7 +143,7 @@ export function diffRates(
     current.filter(({ modelId }) => kinds.has(parseModelKey(modelId).provider)).map((row) => [row.modelId, row]),
   )
   const gone = [...rows.keys()].filter((modelId) => !listed.has(modelId))
-  // A model whose price nobody knew is no loss.
+  // A model without a known price is no loss.
   const priced = [...rows.values()].filter((row) => row.known)
   const lost = priced.filter((row) => !listed.has(row.modelId)).length
   const many = lost > priced.length * maxGoneShare
