@@ -3,7 +3,7 @@ import { calculateCredits } from '../../../packages/credits/src/core/pricing/cal
 import { estimateCharge } from '../../../packages/credits/src/core/pricing/estimate.ts'
 import type { Credits } from '../../../packages/credits/src/credits/types.ts'
 import { createCredits } from '../../../packages/credits/src/credits.ts'
-import { createCreditsHandlers } from '../../../packages/credits/src/http/handlers.ts'
+import { createCreditsHandlers } from '../../../packages/credits/src/http/router.ts'
 import { memoryStore } from '../../../packages/credits/src/store/memory.ts'
 import type { Arena } from '../harness/attack.ts'
 import { ask, codeOf, sleep } from '../harness/operations.ts'
