@@ -10,13 +10,15 @@ const migrations = globSync('supabase/migrations/*.sql', { cwd: root }).sort()
 const LIBRARY = ['pnpm', '--dir', 'packages/credits', 'exec'] as const
 
 const steps: [name: string, command: string, ...args: string[]][] = [
-  ['format, lint and walls', 'biome', 'ci', '.'],
+  ['format, lint and import rules', 'biome', 'ci', '.'],
+  ['words, columns and lengths', 'node', 'scripts/tidy/main.ts'],
   ['types of the library', 'tsc', '-p', 'packages/credits'],
   ['types of the local stack', 'tsc', '-p', 'packages/local-stack'],
   ['types of the web app', 'tsc', '-p', 'apps/web'],
   ['types of the benchmarks', 'tsc', '-p', 'bench'],
   ['types of the scripts', 'tsc', '-p', 'scripts'],
   ['dead code', 'knip'],
+  ['exports that only tests use', 'knip', '--production'],
   ['package manifest', ...LIBRARY, 'publint', '--strict'],
   ['package types', ...LIBRARY, 'attw', '--profile', 'esm-only', '--pack', '.'],
   ['migrations', 'squawk', '--config', 'supabase/.squawk.toml', ...migrations],
