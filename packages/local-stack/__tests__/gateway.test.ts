@@ -255,9 +255,9 @@ describe('the other kinds of models', () => {
     const flux = await generateImage({ model: gateway.imageModel('bfl/flux-kontext-pro'), prompt: 'a cat', n: 2 })
     expect(flux.images.map((image) => image.mediaType)).toEqual(['image/png', 'image/png'])
     expect(metadata(flux).cost).toBe('0.08')
-    const gpt = await generateImage({ model: gateway.imageModel('openai/gpt-image-1'), prompt: 'a cat' })
+    const gpt = await generateImage({ model: gateway.imageModel('openai/gpt-image-2'), prompt: 'a cat' })
     expect(gpt.usage).toMatchObject({ inputTokens: 2, outputTokens: 1056 })
-    expect(metadata(gpt).cost).toBe('0.04225')
+    expect(metadata(gpt).cost).toBe('0.03169')
   })
 
   it('rank documents by the query', async () => {
