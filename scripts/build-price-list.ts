@@ -28,7 +28,10 @@ export function priceList(): string {
 
 function main(): void {
   const list = priceList()
-  if (!process.argv.includes('--check')) return writeFileSync(FILE, list)
+  if (!process.argv.includes('--check')) {
+    writeFileSync(FILE, list)
+    return
+  }
   if (readFileSync(FILE, 'utf8') === list) return
   process.stderr.write('supabase/rates/models.json is out of date: run node scripts/build-price-list.ts\n')
   process.exitCode = 1

@@ -1,4 +1,7 @@
-/** Builds the library and the web app, each only when one of its inputs changed since its last build. */
+/**
+ * Builds the library and the web app, each only when one of its inputs changed since its last build.
+ * With the argument `library`, the library alone.
+ */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, globSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -54,4 +57,4 @@ function build({ name, inputs, stamp }: Target): void {
 }
 
 build(library)
-build(web)
+if (process.argv[2] !== 'library') build(web)

@@ -19,6 +19,7 @@ const steps: [name: string, command: string, ...args: string[]][] = [
   ['types of the scripts', 'tsc', '-p', 'scripts'],
   ['dead code', 'knip'],
   ['exports that only tests use', 'knip', '--production'],
+  ['code in the docs', 'node', 'scripts/check-docs.ts'],
   ['package manifest', ...LIBRARY, 'publint', '--strict'],
   ['package types', ...LIBRARY, 'attw', '--profile', 'esm-only', '--pack', '.'],
   ['migrations', 'squawk', '--config', 'supabase/.squawk.toml', ...migrations],
