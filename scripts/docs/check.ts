@@ -28,8 +28,8 @@ export function pages(): string[] {
 export function createApp(): string {
   const app = realpathSync(mkdtempSync(join(tmpdir(), 'credits-docs-')))
   const modules = join(app, 'node_modules')
-  for (const folder of [join(LIBRARY, 'node_modules'), APP]) linkAll(folder, modules)
   link(LIBRARY, join(modules, '@layers/credits'))
+  for (const folder of [join(LIBRARY, 'node_modules'), APP, join(root, 'node_modules')]) linkAll(folder, modules)
   writeFileSync(join(app, 'package.json'), '{ "name": "app", "private": true, "type": "module" }')
   return app
 }
