@@ -47,7 +47,10 @@ export const BANNED: readonly Banned[] = [
 export const ALLOWED_PHRASES: readonly { phrase: RegExp; reason: string }[] = [
   { phrase: /\bas soon as\b/gi, reason: 'a conjunction' },
   { phrase: /\bof course\b/gi, reason: 'an adverb' },
-  { phrase: /\baccount slots?\b|\baccountSlot\w*|\baccount_slot\w*/gi, reason: 'the 12 bits of an id (docs/scale.md)' },
+  {
+    phrase: /\baccount slots?\b|\bfrom the slot\b|\b4,096 slots\b|\baccountSlot\w*|\baccount_slot\w*/gi,
+    reason: 'the 12 bits of an id (docs/scale.md)',
+  },
   { phrase: /`booked`|\bbooked(?=\??\s*[:,}])|\.booked\b|['"]booked['"]|\{ booked\b/g, reason: 'field of a receipt' },
   { phrase: /\bquote_(ident|literal|nullable)\b|\bquote mark\b|\b(single|double)[ -]quote\b/gi, reason: 'punctuation' },
   { phrase: /\bquoteStyle\b|\bsingleQuote\b/g, reason: 'options of formatters' },
@@ -57,6 +60,7 @@ export const ALLOWED_PHRASES: readonly { phrase: RegExp; reason: string }[] = [
     reason: 'a lock',
   },
   { phrase: /\b(?:hello|real|Hello),? world\b/gi, reason: 'sample text' },
+  { phrase: /\{ held\b|\bof held\)|\bheld\.(map|length)\b/g, reason: 'field of a rate sync: changes that wait' },
   { phrase: /['"`]nobody['"`]/g, reason: 'the Unix user, or sample text' },
   { phrase: /\bon[ -]demand\b/gi, reason: 'a fixed expression' },
 ]
