@@ -8,7 +8,7 @@ import { calculateCredits } from '../packages/credits/src/core/pricing/calculate
 import { selectRate } from '../packages/credits/src/core/pricing/rates.ts'
 import { type BenchReport, median } from './report.ts'
 
-const TARGET = 500_000
+const TARGET = 20_000
 const ROUNDS = 9
 const CALLS = 100_000
 const MODEL = 'anthropic/claude-sonnet-4.5'

@@ -25,6 +25,7 @@ const steps: [name: string, command: string, ...args: string[]][] = [
   ['migrations', 'squawk', '--config', 'supabase/.squawk.toml', ...migrations],
   ['seeded rates are built from their sources', 'node', 'scripts/build-rates.ts', '--check'],
   ['the price list is built from its sources', 'node', 'scripts/build-price-list.ts', '--check'],
+  ['error docs are built from the table', 'node', 'scripts/build-error-docs.ts', '--check'],
   ['schema snapshot and SQL docs', 'node', 'scripts/schema/main.ts', '--check'],
   ['database types', 'node', 'scripts/db-types.ts', '--check'],
   ['database advisors', 'node', 'scripts/check-advisors.ts'],

@@ -170,7 +170,7 @@ describe('errors', () => {
   ])('bad input is refused with its path: %s', async (path, call) => {
     const { credits, userId } = setup()
     const { code, details } = await errorOf(call(credits, userId))
-    expect({ code, path: details.path }).toEqual({ code: 'INVALID_INPUT', path })
+    expect({ code, details }).toMatchObject({ code: 'INVALID_INPUT', details: { issues: [{ path }] } })
     expect(await credits.getBalance({ userId })).toMatchObject({ reserved: '0', version: 1 })
   })
 

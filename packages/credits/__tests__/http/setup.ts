@@ -1,10 +1,12 @@
 import { type CreditsHandlers, type CreditsHandlersOptions, createCreditsHandlers } from '../../src/http/index.ts'
+import type { Route } from '../../src/http/route.ts'
+import { routes } from '../../src/http/routes.ts'
 import { createCredits, type MemoryStore, memoryStore } from '../../src/index.ts'
 
 export const ORIGIN = 'https://app.example'
 export const SONNET = 'anthropic/claude-sonnet-4.5'
 
-/** The API over a memory store, with three people who are told apart by a cookie or a bearer token. */
+/** The API over a memory store, with three people, each known by a cookie or a bearer token. */
 export interface Api {
   handlers: CreditsHandlers
   store: MemoryStore
@@ -12,7 +14,7 @@ export interface Api {
   userId: string
   otherId: string
   adminId: string
-  /** Every error the handlers met. */
+  /** Every error that the handlers gave to `onError`. */
   errors: unknown[]
   /** Sends a request the way a page of the app does. */
   send(path: string, init?: SendInit): Promise<Response>
@@ -72,6 +74,24 @@ export function makeApi(options: Partial<CreditsHandlersOptions> = {}): Api {
     adminId: people.admin.userId,
   }
 }
+
+/** A request that each row of the route table accepts from an admin. */
+export interface Call {
+  name: string
+  path: string
+  init: SendInit
+  route: Route
+}
+
+const TARGETS: Record<string, string> = { model: SONNET, code: 'insufficient_credits' }
+const BODIES: Record<string, unknown> = { PUT: { marginPercent: '1' } }
+
+/** The route table as requests: a row that is added to it is part of every test that runs over these. */
+export const calls: Call[] = routes.map((route) => {
+  const path = route.path.replace(/\{(\w+)\}/, (_, name: string) => TARGETS[name] ?? '')
+  const init: SendInit = { method: route.method, ...(route.body && { body: BODIES[route.method] }) }
+  return { name: `${route.method} ${route.path}`, path, init, route }
+})
 
 /** Status and code of a problem answer, after checking that it is one. */
 export async function problemOf(

@@ -59,7 +59,7 @@ async function failure(promise: Promise<unknown>): Promise<{ code: string; path:
     (thrown: unknown) => thrown,
   )
   if (!CreditError.isInstance(error)) throw error
-  return { code: error.code, path: error.details.path }
+  return { code: error.code, path: error.code === 'INVALID_INPUT' && error.details.issues?.[0]?.path }
 }
 
 describe('syncRates', () => {

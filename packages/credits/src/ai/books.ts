@@ -110,7 +110,8 @@ export class Books {
   extend(more: More): Promise<boolean> {
     const { reservationId } = this
     const { credits, ttlSeconds } = this.#payer.context
-    const order = { reservationId, idempotencyKey: crypto.randomUUID(), ttlSeconds, ...amounts(more) }
+    const { userId } = this.#payer.context
+    const order = { userId, reservationId, idempotencyKey: crypto.randomUUID(), ttlSeconds, ...amounts(more) }
     return this.#write(
       'extend',
       async () => credits.extend(order),
@@ -123,7 +124,8 @@ export class Books {
     const { reservationId } = this
     const { credits, ttlSeconds } = this.#payer.context
     const extend = more && { ...amounts(more), ttlSeconds }
-    const order = { reservationId, charge, idempotencyKey: `call-${attempt}`, extend }
+    const { userId } = this.#payer.context
+    const order = { userId, reservationId, charge, idempotencyKey: `call-${attempt}`, extend }
     const done = (result: CaptureResult | undefined) => {
       if (result !== undefined) this.#estimated(charge, result.transaction)
       return this.#grown(result, result?.extension?.granted)
@@ -143,18 +145,18 @@ export class Books {
       if (charge !== undefined && result?.transaction) this.#estimated(charge, result.transaction)
       closed()
     }
-    return this.#write('settle', () => this.#payer.desk.settle(reservationId, charge), done, charge)
+    return this.#write('settle', () => this.#payer.desk.settle(this.#payer.context.userId, reservationId, charge), done, charge)
   }
 
   /** The end without a charge. @param closed as for {@link settle} */
   release(closed: () => void): Promise<void> {
     const { reservationId } = this
-    const { credits } = this.#payer.context
+    const { credits, userId } = this.#payer.context
     const done = (result: ReservationResult | undefined) => {
       if (result !== undefined) this.#learn(result)
       closed()
     }
-    return this.#write('release', async () => credits.release({ reservationId }), done)
+    return this.#write('release', async () => credits.release({ userId, reservationId }), done)
   }
 
   /** What `reconcileEstimates` will need, for those who keep it. */

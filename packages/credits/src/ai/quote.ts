@@ -1,4 +1,4 @@
-import { fromUnits, toUnits } from '../core/money.ts'
+import { mul, round } from '../core/money.ts'
 import { type Soon, soon } from '../core/soon.ts'
 import type { Desk, DeskRows } from '../credits/desk.ts'
 import type { EstimateUsage } from '../credits/types.ts'
@@ -10,12 +10,12 @@ export type Micros = bigint
 
 /** Reads a decimal string of credits. */
 export function micros(credits: string): Micros {
-  return toUnits(credits, 6)
+  return BigInt(mul(credits, '1000000'))
 }
 
 /** Writes a decimal string of credits. */
 export function creditsOf(amount: Micros): string {
-  return fromUnits(amount, 6)
+  return round(mul(String(amount), '0.000001'), 6)
 }
 
 /** The larger of two amounts. */

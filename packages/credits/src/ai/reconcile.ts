@@ -74,7 +74,7 @@ async function correct(
   const reason = `Corrected by the gateway's record ${generationId}`
   const { transaction } =
     difference < 0n
-      ? await credits.refund({ transactionId, amount: creditsOf(-difference), reason, idempotencyKey })
+      ? await credits.refund({ userId, transactionId, amount: creditsOf(-difference), reason, idempotencyKey })
       : await credits.adjust({ userId, amount: creditsOf(-difference), reason, idempotencyKey })
   return { transactionId, outcome: 'corrected', difference: creditsOf(difference), correctionId: transaction.id }
 }

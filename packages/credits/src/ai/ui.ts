@@ -1,5 +1,5 @@
 import { CreditError } from '../core/errors.ts'
-import { type ProblemFace, problemFace } from '../core/problem.ts'
+import { type ProblemBody, problemOf } from '../core/problem.ts'
 import { type CreditsReceipt, creditsReceipt } from './receipt.ts'
 
 /** What a message's metadata and the data part say about credits. Amounts are decimal strings. */
@@ -80,18 +80,16 @@ export function withCreditsPart<Chunk extends { type: string }>(
 }
 
 /** An error as clients get it: RFC 9457 with our `code`, and on a 402 the numbers. */
-export interface CreditProblem extends ProblemFace {
+export interface CreditProblem extends ProblemBody {
   available?: string
   balance?: string
   required?: string
   upgradeUrl?: string
 }
 
-const NUMBERS = ['available', 'balance', 'required', 'upgradeUrl'] as const
-
 /** The public face of a credits error; undefined for every other one. A failure of the server says no more than its code. */
 export function creditProblem(error: unknown): CreditProblem | undefined {
-  return CreditError.isInstance(error) ? problemFace(error, NUMBERS) : undefined
+  return CreditError.isInstance(error) ? problemOf(error) : undefined
 }
 
 /**

@@ -4,8 +4,8 @@ import type pg from 'pg'
 import { CreditError } from '../core/errors.ts'
 import type { Credits } from '../credits/types.ts'
 import { createCredits } from '../credits.ts'
-import { failureOf } from '../store/failures.ts'
 import { postgresStore } from '../store/postgres.ts'
+import { classifyDatabaseError } from '../store/sql/database-errors.ts'
 
 /** Reads `.env.local` and `.env` of the folder one stands in; what is set already stays. */
 export function loadEnvironment(): void {
@@ -65,9 +65,7 @@ async function loadDriver(): Promise<{ default: typeof pg }> {
 /** Only what comes from the database is translated; a mistake of ours stays what it is. */
 function asDatabaseError(error: unknown): unknown {
   if (CreditError.isInstance(error) || !(error instanceof Error) || !('code' in error)) return error
-  const failure = failureOf(error)
-  if (failure.kind === 'refused') return failure.error
-  return new CreditError({ code: 'STORE_UNAVAILABLE', message: 'The database cannot be reached', cause: error })
+  return classifyDatabaseError(error).error
 }
 
 /** One moment of the database for everything inside: no write of others is seen, and none is made. */

@@ -35,9 +35,10 @@ const show = command({
   description: 'One model: its prices, its margin, what it has been renamed to',
   args: { ...databaseArgs, model: { type: 'positional', description: 'provider/model', required: true } },
   async run(args, output) {
-    const pricing = await withCreditsOf(args['database-url'], (credits) => credits.pricing())
-    const rate = requireRate(pricing.snapshot, { modelId: args.model })
-    const { margin, marginPercent } = pricing.find({ model: args.model })
+    const [{ snapshot }, { margin, marginPercent }] = await withCreditsOf(args['database-url'], (credits) =>
+      Promise.all([credits.pricing(), credits.findPricing({ model: args.model })]),
+    )
+    const rate = requireRate(snapshot, { modelId: args.model })
     const { unknownKeys } = parsePricing(rate.pricing)
     output.say(`${rate.modelId} (${rate.type}), in force since ${rate.effectiveFrom}, from ${rate.source}`)
     for (const [key, price] of Object.entries(rate.pricing ?? {})) output.say(`  ${key}: ${JSON.stringify(price)}`)

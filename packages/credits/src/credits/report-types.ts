@@ -2,9 +2,9 @@ import type { Drift, Reconciliation, ReportedCall } from '../core/reports/cost-c
 import type { ProfitReport } from '../core/reports/profit.ts'
 import type { SpendReconciliation } from '../core/reports/spend-comparison.ts'
 import type { WhatIfReport } from '../core/reports/what-if.ts'
-import type { MarginScope, StoredCharge } from '../store/port.ts'
+import type { MarginScope, StoredCharge } from '../store/types.ts'
 
-/** What an operator asks of the ledger: the part of `Credits` that shows cost, margin and provider ids. */
+/** The part of `Credits` that shows cost, margin and provider ids: for operators. */
 export interface CreditsReports {
   /**
    * Every charge of a period with what it cost, oldest first, read page by page. For operators: it shows cost, margin

@@ -1,7 +1,8 @@
 import { invalidInput } from '../core/money.ts'
 import { diffRates, type GuardRails, type HeldChange, type RateChange, type RateDiff } from '../core/price-list/diff.ts'
 import { parseModelList, type RateCandidate } from '../core/price-list/parse.ts'
-import type { CreditStore, NewRateRow, PricingSnapshot, RateRow } from '../store/port.ts'
+import type { CreditStore } from '../store/port.ts'
+import type { NewRateRow, PricingSnapshot, RateRow } from '../store/types.ts'
 import { type RateSource, readRateSource } from './rate-source.ts'
 import { inForce } from './reports.ts'
 

@@ -9,12 +9,12 @@ export interface SupabaseUserClient {
       error: { status?: number | undefined; name: string } | null
     }>
   }
-  // The builders of supabase-js are too deep a type to be compared member by member: see RoleQuery.
+  // The builders of supabase-js are too deep a type to be compared member by member: see AdminQuery.
   from(table: string): { select(columns: string): unknown }
 }
 
-/** What `from('profiles').select('role')` gives. */
-interface RoleQuery {
+/** What `from('credit_admins').select('user_id')` gives. */
+interface AdminQuery {
   eq(
     column: string,
     value: string,
@@ -22,42 +22,55 @@ interface RoleQuery {
 }
 
 /** How {@link supabaseUser} gets a client that acts as the sender of a request. */
-export interface SupabaseUserOptions {
+export interface SupabaseUserOptions<Client extends SupabaseUserClient = SupabaseUserClient> {
   /** With a token: a client that sends it as its Authorization header. With null: one bound to the request's cookies. */
-  createClient: (token: string | null, request: Request) => SupabaseUserClient | Promise<SupabaseUserClient>
+  createClient: (token: string | null, request: Request) => Client | Promise<Client>
+  /**
+   * Whether the user is an admin, asked with the client of the user. Default: the user has a row in
+   * `public.credit_admins`. Give one where the app answers that itself, by the same rule as the function that it
+   * named in `credit_settings.admin_function`.
+   */
+  isAdmin?: ((input: { client: Client; userId: string }) => boolean | Promise<boolean>) | undefined
 }
 
 /**
- * A `getUser` for Supabase sessions, in cookies or as `Authorization: Bearer`. The auth server is asked each
- * time, so a forged token, a signed-out session and a deleted user are all refused, and the right of an
- * admin is read from `profiles.role` when a route needs it, so taking it away works at once.
+ * A `getUser` for Supabase sessions, in cookies or as `Authorization: Bearer`. The auth server is asked each time, so
+ * a forged token, a signed-out session and a deleted user are all refused. Whether the user is an admin is read from
+ * the database when a route needs it, so taking the right away works at once.
  *
+ * @throws CreditError `STORE_UNAVAILABLE` when the auth server or the database does not answer
  * @example
  * ```ts
- * const getUser = supabaseUser({ createClient: (token) => token ? clientWithToken(token) : clientWithCookies() })
+ * const getUser = supabaseUser({ createClient: (token) => (token ? clientWithToken(token) : clientWithCookies()) })
  * ```
  */
-export function supabaseUser({ createClient }: SupabaseUserOptions): GetUser {
+export function supabaseUser<Client extends SupabaseUserClient>({
+  createClient,
+  isAdmin = isListedAdmin,
+}: SupabaseUserOptions<Client>): GetUser {
   return async (request) => {
     const token = bearerToken(request)
-    // A malformed header is a failed attempt to sign in, not a reason to fall back to the cookies beside it.
+    // A malformed header is a failed attempt to sign in, not a reason to use the cookies instead.
     if (token === null && request.headers.has('authorization')) return null
     const client = await createClient(token, request)
     const { data, error } = token === null ? await client.auth.getUser() : await client.auth.getUser(token)
-    // Nobody may be told to sign in again only because the auth server is away.
+    // An outage of the auth server must not look like a session that has ended.
     const status = error?.status ?? 0
     if (error && (error.name === 'AuthRetryableFetchError' || status === 429 || status >= 500)) {
       throw new CreditError({ code: 'STORE_UNAVAILABLE', message: 'The auth server cannot be reached', cause: error })
     }
     if (error || !data.user) return null
     const { id, email } = data.user
-    return { id, email, isAdmin: () => isAdmin(client, id) }
+    return { id, email, isAdmin: () => isAdmin({ client, userId: id }) }
   }
 }
 
-async function isAdmin(client: SupabaseUserClient, userId: string): Promise<boolean> {
-  const roles = client.from('profiles').select('role') as RoleQuery
-  const { data, error } = await roles.eq('user_id', userId).maybeSingle()
-  if (error) throw new CreditError({ code: 'STORE_UNAVAILABLE', message: 'The role cannot be read', cause: error })
-  return typeof data === 'object' && data !== null && 'role' in data && data.role === 'admin'
+/** Row-level security shows users their own row of `credit_admins` and no other. */
+async function isListedAdmin({ client, userId }: { client: SupabaseUserClient; userId: string }): Promise<boolean> {
+  const admins = client.from('credit_admins').select('user_id') as AdminQuery
+  const { data, error } = await admins.eq('user_id', userId).maybeSingle()
+  if (error) {
+    throw new CreditError({ code: 'STORE_UNAVAILABLE', message: 'The list of admins cannot be read', cause: error })
+  }
+  return typeof data === 'object' && data !== null && 'user_id' in data && data.user_id === userId
 }

@@ -65,7 +65,9 @@ describe('what a database failure means', () => {
       message: 'INVALID_INPUT',
       details: '{"field":"amount","expected":"a number"}',
     })
-    expect(bad.kind === 'refused' && bad.error.details).toEqual({ path: 'amount', issue: 'expected a number' })
+    expect(bad.kind === 'refused' && bad.error.details).toEqual({
+      issues: [{ path: 'amount', message: 'expected a number' }],
+    })
   })
 
   it('the text of a foreign error stays in the cause: it may quote data', () => {

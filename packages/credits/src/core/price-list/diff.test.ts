@@ -78,7 +78,9 @@ describe('parseModelList', () => {
     try {
       parseModelList(raw)
     } catch (error) {
-      expect(CreditError.isInstance(error) && error.details.path).toBe(path)
+      expect(CreditError.isInstance(error) && error.code === 'INVALID_INPUT' && error.details.issues?.[0]?.path).toBe(
+        path,
+      )
     }
   })
 })

@@ -77,15 +77,20 @@ describe('estimateCharge', () => {
       costUsd: '0.027',
       inputTokens: 2000,
       maxOutputTokens: 1000,
+      maxOutputTokensFrom: 'call',
     })
   })
 
   it('takes the clamp from the rate, else the default, and says which', () => {
     const rate = { ...model('openai/gpt-5'), maxOutputTokens: 500 }
-    expect(estimateCharge({ rate, marginPercent: '0' }).maxOutputTokens).toBe(500)
-    expect(estimateCharge({ rate: model('openai/gpt-5'), marginPercent: '0' }).maxOutputTokens).toBe(
-      DEFAULT_MAX_OUTPUT_TOKENS,
-    )
+    expect(estimateCharge({ rate, marginPercent: '0' })).toMatchObject({
+      maxOutputTokens: 500,
+      maxOutputTokensFrom: 'model',
+    })
+    expect(estimateCharge({ rate: model('openai/gpt-5'), marginPercent: '0' })).toMatchObject({
+      maxOutputTokens: DEFAULT_MAX_OUTPUT_TOKENS,
+      maxOutputTokensFrom: 'default',
+    })
   })
 
   it('holds the standard price for a tier that is only asked for, and the peak for an hour that may come', () => {

@@ -1,4 +1,4 @@
-import { canonical, compare, isZero, MAX_PLACES, powerOfTen, round, USD_PLACES } from '../money.ts'
+import { compare, Exact, isZero, MAX_PLACES, round, USD_PLACES, writeDecimal } from '../money.ts'
 
 /** What the gateway said about a call, with costs as exact decimal strings of USD. */
 export interface GatewayCosts {
@@ -19,7 +19,8 @@ export interface GatewayCosts {
   invalid: string[]
 }
 
-const EXPONENT = /^([+-]?)([0-9]{1,28})(?:\.([0-9]{0,40}))?(?:e([+-]?[0-9]{1,3}))?$/i
+const EXPONENT = /^[+-]?[0-9]{1,28}(?:\.[0-9]{0,40})?(?:e[+-]?[0-9]{1,3})?$/i
+const MAX_COST = new Exact(10).pow(12)
 
 /**
  * Reads an amount as programs print it, exponents included (`"1e-7"`, `1.2E-5`), exactly.
@@ -29,20 +30,12 @@ const EXPONENT = /^([+-]?)([0-9]{1,28})(?:\.([0-9]{0,40}))?(?:e([+-]?[0-9]{1,3})
 export function exactAmount(value: unknown): string | null {
   if (typeof value !== 'string' && typeof value !== 'number') return null
   // The shortest text that reads back as the number: what the JSON said.
-  const match = EXPONENT.exec(String(value))
-  if (match === null) return null
-  const [, sign, whole = '0', fraction = '', exponent = '0'] = match
-  const shift = Number(exponent) - fraction.length
-  const digits = BigInt(whole + fraction)
-  if (digits === 0n) return '0'
-  if (sign === '-' || shift < -MAX_PLACES || shift > 12) return null
-  if (shift >= 0) return bounded((digits * powerOfTen(shift)).toString())
-  const padded = digits.toString().padStart(-shift + 1, '0')
-  return bounded(canonical(`${padded.slice(0, shift)}.${padded.slice(shift)}`))
-}
-
-function bounded(text: string): string | null {
-  return (text.split('.')[0] ?? '').length <= 12 ? text : null
+  const text = String(value)
+  if (!EXPONENT.test(text)) return null
+  const amount = new Exact(text)
+  if (amount.isZero()) return '0'
+  if (amount.isNegative() || amount.gte(MAX_COST) || amount.decimalPlaces() > MAX_PLACES) return null
+  return writeDecimal(amount)
 }
 
 function record(value: unknown): Readonly<Record<string, unknown>> | undefined {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { boundInputTokens, cacheWriteOf, utf8Bytes } from './input-bound.ts'
+import { boundInputTokens, utf8Bytes } from './input-bound.ts'
 
 const user = (...content: unknown[]) => ({ prompt: [{ role: 'user', content }] })
 const bare = { perCall: 0, perMessage: 0, perCallWithTools: 0 }
@@ -61,25 +61,5 @@ describe('boundInputTokens', () => {
     const config = { countText: (text: string) => text.length / 4, files: { image: { base: 85, perKilobyte: 0 } } }
     const image = { type: 'file', mediaType: 'image/png', data: 'AAAA' }
     expect(boundInputTokens(user({ type: 'text', text: 'abcdefghi' }, image), config)).toBe(64 + 16 + 3 + 85)
-  })
-})
-
-describe('cacheWriteOf', () => {
-  const hour = { anthropic: { cacheControl: { type: 'ephemeral', ttl: '1h' } } }
-  const text = { type: 'text', text: 'ttl: 1h' }
-
-  it.each([
-    ['a message', { prompt: [{ role: 'system', content: 'x', providerOptions: hour }] }],
-    ['a part', { prompt: [{ role: 'user', content: [text, { ...text, providerOptions: hour }] }] }],
-    ['a tool', { prompt: [], tools: [{ name: 't', providerOptions: hour }] }],
-    ['the call', { prompt: 'x', providerOptions: hour }],
-  ])('finds the hour that %s asks for', (_, input) => {
-    expect(cacheWriteOf(input)).toBe('1h')
-  })
-
-  it('is five minutes otherwise, whatever the text says', () => {
-    const short = { anthropic: { cacheControl: { type: 'ephemeral', ttl: '5m' } } }
-    expect(cacheWriteOf({ prompt: [{ role: 'user', content: [{ ...text, providerOptions: short }] }] })).toBe('5m')
-    expect(cacheWriteOf({ prompt: 'ttl 1h' })).toBe('5m')
   })
 })

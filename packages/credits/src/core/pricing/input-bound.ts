@@ -153,27 +153,3 @@ export function boundInputTokens(input: InputToBound, config: InputBoundConfig =
 function messageTokens(message: unknown, rules: Rules): number {
   return rules.perMessage + contentTokens(bag(message)?.content ?? message, rules)
 }
-
-function asksForAnHour(value: unknown, depth = 0): boolean {
-  if (depth > 6 || typeof value !== 'object' || value === null) return false
-  return Object.entries(value).some(
-    ([key, entry]) => (key === 'ttl' && entry === '1h') || asksForAnHour(entry, depth + 1),
-  )
-}
-
-/**
- * The dearest cache write that a call asks for, for `estimateCharge({ cacheWrite })`: an hour where some message,
- * part, tool or the call itself says `ttl: '1h'` in its provider options, else five minutes, which providers may do
- * without being asked.
- * @example estimateCharge({ ..., cacheWrite: cacheWriteOf(callOptions) })
- */
-export function cacheWriteOf(input: InputToBound & { providerOptions?: unknown }): '5m' | '1h' {
-  const messages = Array.isArray(input.prompt) ? input.prompt : []
-  const tools = Array.isArray(input.tools) ? input.tools : []
-  const parts = messages.flatMap((message) => {
-    const content = bag(message)?.content
-    return Array.isArray(content) ? content : []
-  })
-  const options = [input, ...messages, ...parts, ...tools].map((entry) => bag(entry)?.providerOptions)
-  return options.some((entry) => asksForAnHour(entry)) ? '1h' : '5m'
-}

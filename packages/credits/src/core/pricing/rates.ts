@@ -1,5 +1,5 @@
 import { toMicros } from '../time.ts'
-import { unknownModel } from './compile-rate.ts'
+import { unknownModel } from './compile.ts'
 import { inForce } from './in-force.ts'
 
 /** The parts of a rate row that choosing one reads. */

@@ -7,7 +7,7 @@ const pathOf = (raw: unknown) => {
   try {
     parsePricing(raw)
   } catch (error) {
-    if (CreditError.isInstance(error)) return error.details.path
+    if (CreditError.isInstance(error) && error.code === 'INVALID_INPUT') return error.details.issues?.[0]?.path
   }
   return 'accepted'
 }

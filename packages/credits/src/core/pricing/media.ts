@@ -1,0 +1,165 @@
+import { compare, mul } from '../money.ts'
+import type { PriceLine } from './charge.ts'
+import { type CompiledRate, unknownModel } from './compile.ts'
+import type { ChargeFlag } from './flags.ts'
+import type { GatewayPricing, VideoTokenPrice } from './schema.ts'
+import type { ChargeUnit } from './units.ts'
+import type { Usage } from './usage.ts'
+
+type Value = string | boolean
+
+/** A row of a price table: the dimensions it is for, and its price. */
+interface Row {
+  dimensions: ReadonlyMap<string, Value>
+  cost: string
+}
+
+const LONG_SIDE = new Map([
+  ['512', '512'],
+  ['1024', '1k'],
+  ['2048', '2k'],
+  ['4096', '4k'],
+])
+const SHORT_SIDE = new Map([
+  ['1440', '2k'],
+  ['2160', '4k'],
+])
+
+/** The ways to name a size or resolution: "1920x1080" is also "1080p", "2048x2048" is also "2k". */
+function namesOf(value: Value): readonly Value[] {
+  if (typeof value === 'boolean') return [value]
+  const name = value.toLowerCase()
+  const names = [name]
+  const match = /^([0-9]{2,5})[x*]([0-9]{2,5})$/.exec(name)
+  if (match) {
+    const sides = [Number(match[1]), Number(match[2])]
+    const short = String(Math.min(...sides))
+    names.push(`${short}p`)
+    const alias = LONG_SIDE.get(String(Math.max(...sides))) ?? SHORT_SIDE.get(short)
+    if (alias !== undefined) names.push(alias)
+  }
+  if (name === '2160p') names.push('4k')
+  if (name === '4k') names.push('2160p')
+  return names
+}
+
+function rowsOf<Entry extends object>(entries: readonly Entry[], keys: readonly string[], cost: keyof Entry): Row[] {
+  return entries.map((entry) => {
+    const dimensions = new Map<string, Value>()
+    for (const key of keys) {
+      const value = (entry as Record<string, Value | undefined>)[key]
+      // "default" is the feed's word for a row that is for any size.
+      if (value !== undefined && value !== 'default') dimensions.set(key, value)
+    }
+    return { dimensions, cost: entry[cost] as string }
+  })
+}
+
+function highest(rows: readonly Row[]): string | undefined {
+  return rows.map((row) => row.cost).reduce<string | undefined>((a, b) => (a && compare(a, b) >= 0 ? a : b), undefined)
+}
+
+/**
+ * The most specific row that fits what is known; else the default; else, when the usage leaves a dimension open, the
+ * dearest row that it may have been, flagged. A usage that contradicts every row has no price.
+ */
+function match(
+  rows: readonly Row[],
+  usage: ReadonlyMap<string, Value>,
+  fallback: string | undefined,
+  flags: ChargeFlag[],
+) {
+  const fits = (row: Row, open: boolean) =>
+    [...row.dimensions].every(([key, wanted]) => {
+      const actual = usage.get(key)
+      if (actual === undefined) return open
+      const names = namesOf(actual)
+      return namesOf(wanted).some((name) => names.includes(name))
+    })
+  const exact = rows.filter((row) => fits(row, false))
+  const specificity = Math.max(0, ...exact.map((row) => row.dimensions.size))
+  if (exact.length > 0 && (specificity > 0 || fallback === undefined)) {
+    const best = exact.filter((row) => row.dimensions.size === specificity)
+    const cost = highest(best)
+    if (best.some((row) => row.cost !== cost)) flags.push('highest_price_assumed')
+    return cost
+  }
+  if (fallback !== undefined) return fallback
+  const cost = highest(rows.filter((row) => fits(row, true)))
+  if (cost !== undefined) flags.push('highest_price_assumed')
+  return cost
+}
+
+function dimensionsOf(entries: Readonly<Record<string, Value | undefined>>): ReadonlyMap<string, Value> {
+  return new Map(Object.entries(entries).filter((entry): entry is [string, Value] => entry[1] !== undefined))
+}
+
+/** Price of one image of this size, quality, style and operation; undefined when the model has none. */
+export function imagePrice(pricing: GatewayPricing, usage: Usage, flags: ChargeFlag[]): string | undefined {
+  const rows = rowsOf(pricing.image_dimension_quality_pricing ?? [], ['size', 'quality', 'style', 'operation'], 'cost')
+  const { size, quality, style, operation } = usage
+  return match(rows, dimensionsOf({ size, quality, style, operation }), pricing.image, flags)
+}
+
+function secondPrice(pricing: GatewayPricing, usage: Usage, flags: ChargeFlag[]): string | undefined {
+  const rows = rowsOf(
+    pricing.video_duration_pricing ?? [],
+    ['resolution', 'mode', 'audio', 'voice_control'],
+    'cost_per_second',
+  )
+  const { resolution, mode, audio, voiceControl } = usage
+  return match(rows, dimensionsOf({ resolution, mode, audio, voice_control: voiceControl }), undefined, flags)
+}
+
+function videoTokenPrice(pricing: GatewayPricing, usage: Usage, flags: ChargeFlag[]): string | undefined {
+  const table = pricing.video_token_pricing
+  const entries: readonly VideoTokenPrice[] = table === undefined ? [] : (table.tiers ?? [table])
+  const rows = entries.flatMap((entry) =>
+    [
+      { video_input: false, cost: entry.no_video_input?.cost_per_million_tokens },
+      { video_input: true, cost: entry.with_video_input?.cost_per_million_tokens },
+    ].flatMap(({ video_input, cost }) =>
+      cost === undefined
+        ? []
+        : rowsOf([{ resolution: entry.resolution, video_input, cost }], ['resolution', 'video_input'], 'cost'),
+    ),
+  )
+  const { resolution, videoInput } = usage
+  const cost = match(rows, dimensionsOf({ resolution, video_input: videoInput }), undefined, flags)
+  return cost === undefined ? undefined : mul(cost, '0.000001')
+}
+
+function videoLine(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): PriceLine[] {
+  const { pricing, modelId } = rate
+  const byToken = usage.videoTokens !== undefined && pricing.video_token_pricing !== undefined
+  const bySecond = usage.seconds !== undefined && pricing.video_duration_pricing !== undefined
+  if (!byToken && !bySecond) return []
+  const unit = byToken ? 'video_token' : 'video_second'
+  const price = byToken ? videoTokenPrice(pricing, usage, flags) : secondPrice(pricing, usage, flags)
+  if (price === undefined) throw unknownModel(modelId, 'no price for this resolution and mode')
+  return [[unit, price]]
+}
+
+/** The lines of a model that is billed by something else than tokens; none when the usage does not say how much. */
+export function mediaLines(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): PriceLine[] {
+  const { pricing } = rate
+  const lines: PriceLine[] = []
+  const put = (unit: ChargeUnit, price: string | undefined, quantity: number | undefined) => {
+    if (price !== undefined && quantity !== undefined) lines.push([unit, price])
+  }
+  if (rate.kind === 'characters') put('character', pricing.speech_input_character_cost, usage.characters)
+  if (rate.kind === 'transcription') {
+    put('transcription_second', pricing.transcription_duration_cost_per_second, usage.seconds)
+  }
+  if (rate.kind === 'session') {
+    put('session_second', pricing.realtime_session_duration_cost_per_second, usage.seconds)
+    put('message', pricing.realtime_client_message_cost, usage.messages)
+  }
+  if (rate.kind === 'video') lines.push(...videoLine(rate, usage, flags))
+  if (rate.kind === 'image' && usage.images !== undefined) {
+    const price = imagePrice(pricing, usage, flags)
+    if (price === undefined) throw unknownModel(rate.modelId, 'no price for this size and quality')
+    lines.push(['image', price])
+  }
+  return lines
+}
