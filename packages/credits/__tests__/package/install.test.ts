@@ -1,4 +1,7 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -99,7 +102,11 @@ describe('credits doctor', () => {
     expect(await note({ SUPABASE_SECRET_KEY: publishableKey })).toContain('key')
     expect(await note({ SUPABASE_SECRET_KEY: 'sb_secret_of_another_project' })).toContain('refused')
     expect(await note({ NEXT_PUBLIC_SUPABASE_URL: 'http://127.0.0.1:1' })).toContain('cannot be reached')
-    expect(await note({ NEXT_PUBLIC_SUPABASE_URL: `${url}/_dev/mail/` })).toBeTruthy()
+    const website = createServer((_, response) => response.end('<html>')).listen(0, '127.0.0.1')
+    await once(website, 'listening')
+    const { port } = website.address() as AddressInfo
+    expect(await note({ NEXT_PUBLIC_SUPABASE_URL: `http://127.0.0.1:${port}` })).toContain('no Supabase project?')
+    website.close()
   })
 
   it('doctor gives the cause when the database cannot be reached', async () => {
@@ -111,15 +118,15 @@ describe('credits doctor', () => {
 /** Names of everything in the schemas that an app may use, and who may do what with it. */
 async function describeDatabase(pool: pg.Pool): Promise<string[]> {
   const { rows } = await pool.query<{ line: string }>(`
-    select 'relation ' || c.oid::regclass || ' ' || c.relkind || ' ' || coalesce(c.relacl::text, '') as line
+    select 'relation ' || c.oid::regclass::text || ' ' || c.relkind::text || ' ' || coalesce(c.relacl::text, '') as line
       from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname in ('public', 'credits_private')
-    union all select 'function ' || p.oid::regprocedure || ' ' || coalesce(p.proacl::text, '')
+    union all select 'function ' || p.oid::regprocedure::text || ' ' || coalesce(p.proacl::text, '')
       from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname in ('public', 'credits_private')
-    union all select 'trigger ' || t.tgname || ' ' || t.tgrelid::regclass from pg_trigger t where not t.tgisinternal
-    union all select 'policy ' || p.polname || ' ' || p.polrelid::regclass from pg_policy p
-    union all select 'type ' || t.oid::regtype from pg_type t join pg_namespace n on n.oid = t.typnamespace
+    union all select 'trigger ' || t.tgname::text || ' ' || t.tgrelid::regclass::text from pg_trigger t where not t.tgisinternal
+    union all select 'policy ' || p.polname::text || ' ' || p.polrelid::regclass::text from pg_policy p
+    union all select 'type ' || t.oid::regtype::text from pg_type t join pg_namespace n on n.oid = t.typnamespace
       where n.nspname in ('public', 'credits_private')
-    union all select 'schema ' || n.nspname from pg_namespace n where n.nspname !~ '^pg_(temp|toast)'
+    union all select 'schema ' || n.nspname::text from pg_namespace n where n.nspname !~ '^pg_(temp|toast)'
     order by 1`)
   return rows.map(({ line }) => line)
 }
@@ -128,16 +135,13 @@ describe('an app with a database of its own', () => {
   /** A project without the library: the state before the first install, made by uninstalling it. */
   async function removeAll(): Promise<void> {
     const { stdout } = await cli.run('uninstall', '--dry-run')
-    await cli.admin.query('drop trigger if exists profiles_audit_role on public.profiles')
-    const sql = stdout.split('\n').filter((line) => !line.includes('profiles_audit_role')).join('\n') // biome-ignore format: one line
-    await cli.admin.query(sql)
+    await cli.admin.query(stdout)
   }
 
   async function applyMigrations(): Promise<void> {
     for (const file of readdirSync(MIGRATIONS).filter((name) => /_credits_/.test(name)).sort()) // biome-ignore format: one line
-      await cli.admin.query(await sqlOf(file))
+      await cli.admin.query(readFileSync(join(MIGRATIONS, file), 'utf8'))
   }
-  const sqlOf = async (file: string) => (await import('node:fs')).readFileSync(join(MIGRATIONS, file), 'utf8')
 
   it('uninstall prints SQL that removes everything of the library and nothing of the app', async () => {
     await removeAll()

@@ -30,21 +30,21 @@ const QUERY = `
   select case relation.relkind when 'v' then 'view' when 'm' then 'materialized view' else 'table' end
       || ' public.' || relation.relname as collision
     from pg_catalog.pg_class relation
-    where relation.relnamespace = 'public'::regnamespace and relation.relname = any ($1)
+    where relation.relnamespace = 'public'::regnamespace and relation.relname = any ($1::text[])
       and relation.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'i')
   union all
   select 'type public.' || type.typname from pg_catalog.pg_type type
-    where type.typnamespace = 'public'::regnamespace and type.typname = any ($1)
+    where type.typnamespace = 'public'::regnamespace and type.typname = any ($1::text[])
       and type.typrelid = 0 and type.typcategory <> 'A'
   union all
   select 'function public.' || function.proname || '(' || pg_get_function_identity_arguments(function.oid) || ')'
     from pg_catalog.pg_proc function
-    where function.pronamespace = 'public'::regnamespace and function.proname = any ($2)
+    where function.pronamespace = 'public'::regnamespace and function.proname = any ($2::text[])
   union all
   select 'trigger ' || installed.name from (
       select trigger.tgname || ' on ' || trigger.tgrelid::regclass::text as name
       from pg_catalog.pg_trigger trigger where not trigger.tgisinternal) installed
-    where installed.name = any ($3)
+    where installed.name = any ($3::text[])
   union all
   select 'schema credits_private' from pg_catalog.pg_namespace namespace where namespace.nspname = 'credits_private'
   union all

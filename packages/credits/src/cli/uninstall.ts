@@ -47,21 +47,24 @@ async function cronJobs(client: pg.Client): Promise<string[]> {
   return jobs.rows.map(({ statement }) => statement)
 }
 
-// Policies and triggers use functions, functions have tables and types in their arguments, tables have types in their
-// columns. So nothing here needs CASCADE, which would take objects of the app along.
+// Policies, triggers and views use functions, functions have tables and types in their arguments (a few have a view),
+// composite types have tables, tables have domains. So nothing here needs CASCADE, which would take objects of the app along.
 const QUERY = `
   with relations as (
-    select relation.oid, relation.relname, relation.relkind, relation.relnamespace = 'public'::regnamespace as open
-    from pg_catalog.pg_class relation
-    where relation.relnamespace = 'public'::regnamespace and relation.relname = any ($1 || $2)
+    select relation.oid, relation.relname, relation.relkind from pg_catalog.pg_class relation
+    where relation.relnamespace = 'public'::regnamespace and relation.relname = any ($1::text[] || $2::text[])
       or relation.relnamespace = to_regnamespace('credits_private')
   ), functions as (
-    select function.oid, function.pronamespace = 'public'::regnamespace as open from pg_catalog.pg_proc function
-    where function.pronamespace = 'public'::regnamespace and function.proname = any ($3)
+    select function.oid, exists (
+        select from pg_catalog.pg_type type join relations on relations.oid = type.typrelid
+        where relations.relkind = 'v' and type.oid = any (function.proargtypes::oid[] || function.prorettype)
+      ) as takes_view
+    from pg_catalog.pg_proc function
+    where function.pronamespace = 'public'::regnamespace and function.proname = any ($3::text[])
       or function.pronamespace = to_regnamespace('credits_private')
   )
   select statement from (
-    select 1 as step, format('drop trigger %I on %s;', trigger.tgname, trigger.tgrelid::regclass) as statement
+    select 1.0 as step, format('drop trigger %I on %s;', trigger.tgname, trigger.tgrelid::regclass) as statement
       from pg_catalog.pg_trigger trigger join functions on functions.oid = trigger.tgfoid
       where not trigger.tgisinternal
     union all
@@ -70,17 +73,19 @@ const QUERY = `
     select 3, format('drop policy %I on %s;', policy.polname, relations.oid::regclass)
       from pg_catalog.pg_policy policy join relations on relations.oid = policy.polrelid
     union all
-    select 4, format('drop function %s;', functions.oid::regprocedure) from functions
+    select case when functions.takes_view then 1.5 else 4 end,
+        format('drop function %s;', functions.oid::regprocedure) from functions
     union all
-    select 5, 'drop table ' || string_agg(relations.oid::regclass::text, ', ' order by relations.relname) || ';'
+    select 5, 'drop type ' || string_agg(relations.oid::regclass::text, ', ' order by relations.relname) || ';'
+      from relations where relations.relkind = 'c' having count(*) > 0
+    union all
+    select 6, 'drop table ' || string_agg(relations.oid::regclass::text, ', ' order by relations.relname) || ';'
       from relations where relations.relkind in ('r', 'p') having count(*) > 0
     union all
-    select 6, format('drop %s credits_private.%I;', case type.typtype when 'd' then 'domain' else 'type' end, type.typname)
+    select 7, format('drop %s %s;', case type.typtype when 'd' then 'domain' else 'type' end, type.oid::regtype)
       from pg_catalog.pg_type type
-      left join pg_catalog.pg_class relation on relation.oid = type.typrelid
-      where type.typnamespace = to_regnamespace('credits_private') and type.typcategory <> 'A'
-        and (type.typtype in ('d', 'e') or relation.relkind = 'c')
+      where type.typnamespace = to_regnamespace('credits_private') and type.typtype in ('d', 'e')
     union all
-    select 7, 'drop schema credits_private;' where to_regnamespace('credits_private') is not null
+    select 8, 'drop schema credits_private;' where to_regnamespace('credits_private') is not null
   ) removal
   order by step, statement`
