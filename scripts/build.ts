@@ -16,13 +16,7 @@ interface Target {
 
 const library: Target = {
   name: '@layers/credits',
-  inputs: [
-    'pnpm-lock.yaml',
-    'tsconfig.base.json',
-    'packages/credits/src/**',
-    'packages/credits/*.{json,ts}',
-    'supabase/migrations/**',
-  ],
+  inputs: ['pnpm-lock.yaml', 'tsconfig.base.json', 'packages/credits/src/**', 'packages/credits/*.{json,ts}'],
   stamp: 'packages/credits/dist/.inputs',
 }
 const web: Target = {
