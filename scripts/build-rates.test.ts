@@ -68,9 +68,12 @@ describe('the seed of rates', () => {
     expect(calculateCredits(usage, { rate, marginPercent: '60' }).credits).toBe('3.36')
   })
 
-  it('holds only rates that calculateCredits accepts', () => {
+  it('consists of rates that calculateCredits accepts', () => {
+    // One of everything that a model may be billed by.
+    const usage = { inputTokens: 1, outputTokens: 1, images: 1, seconds: 1, characters: 1, videoTokens: 1 }
     for (const rate of rates.filter((row) => row.known)) {
-      expect(() => calculateCredits({ inputTokens: 0, outputTokens: 0 }, { rate, marginPercent: '60' })).not.toThrow()
+      const counted = rate.pricing?.output === undefined ? { ...usage, outputTokens: 0 } : usage
+      expect(() => calculateCredits(counted, { rate, marginPercent: '60' })).not.toThrow()
     }
   })
 })

@@ -19,16 +19,17 @@ interface Lint {
 }
 
 function accepted({ name, detail }: Pick<Finding, 'name' | 'detail'>): boolean {
-  // A plan is retired, never deleted, so nothing looks an account up by its plan; an index on a column of
-  // credit_balances would be paid for by every charge.
+  // A plan is retired, never deleted, so nothing looks an account up by its plan. Every charge would pay for an index
+  // on such a column of credit_balances.
   if (name === 'unindexed_foreign_keys' && /plan_id_fkey/.test(detail)) return true
-  // Statistics of a database that nobody has used yet.
+  // Statistics of a database that has not been used yet.
   return name === 'unused_index'
 }
 
 /**
- * The dashboard's lints 0028 and 0029, which the CLI does not carry: functions that run with their owner's rights
- * and that everybody on the internet, or every signed-in user, may call.
+ * The lints 0028 and 0029 of the dashboard, which the CLI does not have: functions that run with the rights of their
+ * owner and that every visitor, or every signed-in user, may call. The app's own is_admin only says whether its caller
+ * is an admin.
  */
 const CALLABLE_DEFINERS = `
   select format('%s may call %I.%I(%s)', role, n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as detail
@@ -36,6 +37,7 @@ const CALLABLE_DEFINERS = `
   join pg_namespace n on n.oid = p.pronamespace
   cross join unnest(array['anon', 'authenticated']) as role
   where n.nspname in ('public', 'graphql_public') and p.prosecdef and has_function_privilege(role, p.oid, 'execute')
+    and p.oid <> 'public.is_admin()'::regprocedure
   order by 1`
 
 /** Checks the bodies of our functions where the server has plpgsql_check; Debian's has (POSTGRES_BIN), npm's has not. */

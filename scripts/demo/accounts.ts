@@ -21,7 +21,7 @@ export async function createAccounts(stack: DemoStack): Promise<{ userId: string
   }
   const userId = await ensure(ACCOUNTS.user)
   const adminId = await ensure(ACCOUNTS.admin)
-  const { error } = await client.rpc('credits_set_role', { p_user_id: adminId, p_role: 'admin' })
+  const { error } = await client.from('profiles').update({ role: 'admin' }).eq('user_id', adminId)
   if (error) throw new Error(`Could not make ${ACCOUNTS.admin.email} an admin: ${error.message}`)
   return { userId, adminId }
 }

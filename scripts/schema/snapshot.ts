@@ -1,6 +1,6 @@
 import type pg from 'pg'
 
-/** Each query gives lines of one section, in an order that does not depend on when an object was made. */
+/** Each query gives the lines of one section, in an order that does not depend on when an object was made. */
 const SECTIONS: [title: string, query: string][] = [
   [
     'tables and views',

@@ -30,6 +30,8 @@ begin
     check (value in ('grant', 'usage', 'refund', 'reversal', 'adjustment', 'expiry'));
   create domain credits_private.item_count as integer check (value >= 0);
   create domain credits_private.token_count as bigint check (value >= 0);
+  create domain credits_private.bucket as text check (value in ('plan', 'add-on'));
+  create domain credits_private.priority as integer check (value between 0 and 1000);
 exception when duplicate_object then null;
 end;
 $$;
@@ -41,6 +43,8 @@ comment on domain credits_private.reservation_state is 'Life of a reservation.';
 comment on domain credits_private.transaction_type is 'What a transaction does.';
 comment on domain credits_private.item_count is 'How many.';
 comment on domain credits_private.token_count is 'Tokens of a model call.';
+comment on domain credits_private.bucket is 'Plan credits are used before add-on credits.';
+comment on domain credits_private.priority is 'Lower is used first within a bucket.';
 
 create or replace function credits_private.refuse_change()
 returns trigger

@@ -198,10 +198,28 @@ comment on table credits_private.signup_claims is
   'Outlives the user.';
 comment on column credits_private.signup_claims.account_id is
   'The account that has the free allowance of the person now.';
+-- Counts the grants of the last 24 hours.
+create index if not exists signup_claims_claimed_at_idx
+  on credits_private.signup_claims (claimed_at);
 alter table credits_private.signup_claims enable row level security;
 drop policy if exists signup_claims_no_access on credits_private.signup_claims;
 create policy signup_claims_no_access on credits_private.signup_claims using (false);
 revoke all on credits_private.signup_claims from public, anon, authenticated, service_role;
+
+create table if not exists credits_private.person_accounts (
+  account_id uuid not null,
+  person_hash bytea not null,
+  constraint person_accounts_pkey primary key (account_id, person_hash)
+);
+comment on table credits_private.person_accounts is
+  'Which accounts a person has had, by the keyed hash of signup_claims: a debt outlives the '
+  'account that made it.';
+create index if not exists person_accounts_person_hash_idx
+  on credits_private.person_accounts (person_hash);
+alter table credits_private.person_accounts enable row level security;
+drop policy if exists person_accounts_no_access on credits_private.person_accounts;
+create policy person_accounts_no_access on credits_private.person_accounts using (false);
+revoke all on credits_private.person_accounts from public, anon, authenticated, service_role;
 
 create table if not exists credits_private.secrets (
   name text not null,

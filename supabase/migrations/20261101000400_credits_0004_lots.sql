@@ -15,6 +15,7 @@ as $$
 declare
   since constant timestamptz := coalesce(p_since, clock_timestamp());
   missing numeric := p_amount;
+  taken numeric;
   lot record;
 begin
   if missing > 0 then
@@ -26,13 +27,16 @@ begin
       order by candidate.expires_at <= since,
         candidate.bucket desc, candidate.priority, candidate.expires_at, candidate.version
     loop
-      change := credits_private.change_lot(change, lot.id, -least(lot.remaining, missing));
-      missing := missing - least(lot.remaining, missing);
+      taken := least(lot.remaining, missing);
+      change := credits_private.change_lot(change, lot.id, -taken);
+      missing := missing - taken;
       exit when missing = 0;
     end loop;
   end if;
-  -- What no lot covers was allowed by the overage limit: a recorded debt.
-  change.account.debt := (change.account).debt + missing;
+  if missing > 0 then
+    -- What no lot covers was allowed by the overage limit: a recorded debt.
+    change.account.debt := (change.account).debt + missing;
+  end if;
   return change;
 end;
 $$;
@@ -53,7 +57,8 @@ declare
   changed_bucket text;
 begin
   update public.credit_lots lot
-  set remaining = lot.remaining + p_amount
+  set remaining = lot.remaining + p_amount,
+      used_up = lot.remaining + p_amount = 0
   where lot.account_id = (change.account).account_id and lot.id = p_lot_id
   returning lot.bucket into strict changed_bucket;
   return credits_private.note_lot(change, p_lot_id, changed_bucket, p_amount);
@@ -62,7 +67,7 @@ $$;
 revoke execute on function credits_private.change_lot from public;
 comment on function credits_private.change_lot(
   credits_private.account_change, uuid, numeric) is
-  'Adds a signed amount to what remains of one lot.';
+  'Adds a signed amount to what remains of one lot. The only writer of credit_lots.remaining.';
 
 create or replace function credits_private.note_lot(
   change credits_private.account_change, p_lot_id uuid, p_bucket text, p_amount numeric)
@@ -84,7 +89,7 @@ $$;
 revoke execute on function credits_private.note_lot from public;
 comment on function credits_private.note_lot(
   credits_private.account_change, uuid, text, numeric) is
-  'Changes the bucket of the account by what a lot gained or lost, and records it on the '
+  'Changes the bucket of the account by what a lot gained or lost, and notes it on the '
   'transaction.';
 
 create or replace function credits_private.add_lot(

@@ -44,40 +44,51 @@ set search_path = ''
 set lock_timeout = '450ms'
 as $$
 declare
+  minimum constant numeric := coalesce(p_minimum_amount, p_amount);
+  metadata constant jsonb := coalesce(p_metadata, '{}');
+  settings public.credit_settings;
   account public.credit_balances;
-  existing public.credit_reservations;
-  -- What is asked for.
   reservation public.credit_reservations;
+  now_at timestamptz;
 begin
-  reservation.account_id := p_account_id;
-  reservation.id := p_reservation_id;
-  reservation.requested := p_amount;
-  reservation.minimum := coalesce(p_minimum_amount, p_amount);
-  reservation.ttl_seconds := p_ttl_seconds;
-  reservation.feature := p_feature;
-  reservation.model := p_model;
-  reservation.rate_id := p_rate_id;
-  reservation.margin_id := p_margin_id;
-  reservation.metadata := coalesce(p_metadata, '{}');
-  perform credits_private.check_reservation(reservation, p_amount, p_minimum_amount);
-
+  perform credits_private.check_reservation_input(p_account_id, p_reservation_id, p_amount,
+    p_minimum_amount, p_ttl_seconds, p_feature, p_model, p_metadata);
   account := credits_private.open_account(p_account_id);
-  existing := credits_private.find_reservation(p_account_id, p_reservation_id);
-  if existing.id is not null then
-    perform credits_private.check_same_reservation(existing, reservation);
-    return credits_private.reservation_answer(existing, account, true);
+  reservation := credits_private.find_reservation(p_account_id, p_reservation_id);
+  if reservation.id is not null then
+    perform credits_private.check_open(reservation);
+    -- guard same-parameters {
+    if (reservation.requested, reservation.minimum, reservation.ttl_seconds, reservation.feature,
+        reservation.model, reservation.rate_id, reservation.margin_id, reservation.metadata)
+      is distinct from (p_amount, minimum, p_ttl_seconds, p_feature,
+        p_model, p_rate_id, p_margin_id, metadata)
+    then
+      perform credits_private.raise_error(
+        409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', p_reservation_id));
+    end if;
+    -- } same-parameters
+    return credits_private.reservation_answer(reservation, account, true);
   end if;
 
   if account.next_due_at <= clock_timestamp() then
     account := credits_private.apply_due(account);
   end if;
-  reservation := credits_private.allow_reservation(account, reservation);
-  insert into public.credit_reservations values (reservation.*);
+  select stored.* into strict settings from public.credit_settings stored;
+  now_at := clock_timestamp();
+  insert into public.credit_reservations
+    (account_id, id, user_id, reserved, requested, minimum, ttl_seconds, feature, model, rate_id,
+     margin_id, metadata, created_at, expires_at)
+  values
+    (p_account_id, p_reservation_id, p_account_id,
+     credits_private.reservable(account, settings, p_amount, minimum), p_amount, minimum,
+     p_ttl_seconds, p_feature, p_model, p_rate_id, p_margin_id, metadata, now_at,
+     now_at + make_interval(secs => coalesce(p_ttl_seconds, settings.reservation_ttl_seconds)))
+  returning * into reservation;
   account.reserved := account.reserved + reservation.reserved;
   account.open_reservations := account.open_reservations + 1;
   account.next_due_at := least(account.next_due_at, reservation.expires_at);
   -- After the clock was set back: the next look for overdue reservations must find this one.
-  account.expired_until := least(account.expired_until, reservation.created_at);
+  account.expired_until := least(account.expired_until, now_at);
   perform credits_private.save_account(account);
   return credits_private.reservation_answer(reservation, account, false);
 end;
@@ -93,26 +104,27 @@ comment on function public.credits_reserve(
   'ACCOUNT_NOT_FOUND, ACCOUNT_FROZEN, SPENDING_FROZEN, RESERVATION_CLOSED, IDEMPOTENCY_MISMATCH, '
   'INVALID_INPUT.';
 
-create or replace function credits_private.check_reservation(
-  reservation public.credit_reservations, p_amount numeric, p_minimum numeric)
+create or replace function credits_private.check_reservation_input(
+  p_account_id uuid, p_reservation_id uuid, p_amount numeric, p_minimum numeric,
+  p_ttl_seconds integer, p_feature text, p_model text, p_metadata jsonb)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-  perform credits_private.check_id(reservation.account_id, 'userId');
-  perform credits_private.check_id(reservation.id, 'reservationId');
+  perform credits_private.check_id(p_account_id, 'userId');
+  perform credits_private.check_id(p_reservation_id, 'reservationId');
   perform credits_private.check_amount(p_amount, 'amount', true);
-  perform credits_private.check_limits('', p_amount, p_minimum, reservation.ttl_seconds);
-  perform credits_private.check_text(reservation.feature, 'feature', 255);
-  perform credits_private.check_text(reservation.model, 'model', 255);
-  perform credits_private.check_object(reservation.metadata, 'metadata');
+  perform credits_private.check_limits('', p_amount, p_minimum, p_ttl_seconds);
+  perform credits_private.check_text(p_feature, 'feature', 255);
+  perform credits_private.check_text(p_model, 'model', 255);
+  perform credits_private.check_object(p_metadata, 'metadata');
 end;
 $$;
-revoke execute on function credits_private.check_reservation from public;
-comment on function credits_private.check_reservation(
-  public.credit_reservations, numeric, numeric) is
-  'Refuses malformed arguments of reserve.';
+revoke execute on function credits_private.check_reservation_input from public;
+comment on function credits_private.check_reservation_input(
+  uuid, uuid, numeric, numeric, integer, text, text, jsonb) is
+  'Refuses malformed arguments of reserve before anything is locked.';
 
 create or replace function credits_private.check_limits(
   p_prefix text, p_amount numeric, p_minimum numeric, p_ttl_seconds integer)
@@ -138,35 +150,24 @@ revoke execute on function credits_private.check_limits from public;
 comment on function credits_private.check_limits(text, numeric, numeric, integer) is
   'Refuses a malformed minimum or life of a reservation; null is fine.';
 
-create or replace function credits_private.check_same_reservation(
-  existing public.credit_reservations, asked public.credit_reservations)
+create or replace function credits_private.check_open(
+  reservation public.credit_reservations)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
   -- guard open-reservation-only {
-  -- Never a go-ahead for a second call.
-  if existing.state <> 'active' or existing.expires_at <= clock_timestamp() then
-    perform credits_private.raise_closed(existing);
+  if reservation.state <> 'active' or reservation.expires_at <= clock_timestamp() then
+    perform credits_private.raise_closed(reservation);
   end if;
   -- } open-reservation-only
-  -- guard same-parameters {
-  if (existing.requested, existing.minimum, existing.ttl_seconds, existing.feature, existing.model,
-      existing.rate_id, existing.margin_id, existing.metadata)
-    is distinct from (asked.requested, asked.minimum, asked.ttl_seconds, asked.feature, asked.model,
-      asked.rate_id, asked.margin_id, asked.metadata)
-  then
-    perform credits_private.raise_error(
-      409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', existing.id));
-  end if;
-  -- } same-parameters
 end;
 $$;
-revoke execute on function credits_private.check_same_reservation from public;
-comment on function credits_private.check_same_reservation(
-  public.credit_reservations, public.credit_reservations) is
-  'Refuses a repeated reserve whose reservation is closed, or whose parameters differ.';
+revoke execute on function credits_private.check_open from public;
+comment on function credits_private.check_open(public.credit_reservations) is
+  'Refuses a repeated reserve whose reservation is closed: a second call must not go ahead under '
+  'it.';
 
 create or replace function credits_private.raise_closed(
   reservation public.credit_reservations, p_charged numeric default null)
@@ -186,22 +187,21 @@ revoke execute on function credits_private.raise_closed from public;
 comment on function credits_private.raise_closed(public.credit_reservations, numeric) is
   'RESERVATION_CLOSED with the state, and with the amount of a charge that was not recorded.';
 
-create or replace function credits_private.allow_reservation(
-  account public.credit_balances, reservation public.credit_reservations)
-returns public.credit_reservations
+create or replace function credits_private.reservable(
+  account public.credit_balances, settings public.credit_settings, p_amount numeric,
+  p_minimum numeric)
+returns numeric
 language plpgsql
 set search_path = ''
 as $$
 declare
-  settings public.credit_settings;
   available constant numeric := credits_private.available(account);
+  amount constant numeric := least(p_amount, greatest(available, 0));
 begin
-  select stored.* into strict settings from public.credit_settings stored;
   perform credits_private.check_may_spend(account, settings);
-  reservation.reserved := least(reservation.requested, greatest(available, 0));
   -- guard enough-credits {
-  if reservation.reserved < reservation.minimum then
-    perform credits_private.raise_insufficient_credits(account, available, reservation.minimum);
+  if amount < p_minimum then
+    perform credits_private.raise_insufficient_credits(account, available, p_minimum);
   end if;
   -- } enough-credits
   -- guard limit-open-reservations {
@@ -211,29 +211,19 @@ begin
   end if;
   -- } limit-open-reservations
   -- guard limit-reserved-credits {
-  if account.reserved + reservation.reserved > settings.max_reserved_credits then
+  if account.reserved + amount > settings.max_reserved_credits then
     perform credits_private.raise_error(429, 'LIMIT_EXCEEDED', jsonb_build_object(
       'limit', 'reserved_credits', 'maximum', trim_scale(settings.max_reserved_credits)::text));
   end if;
   -- } limit-reserved-credits
-
-  reservation.user_id := account.account_id;
-  reservation.state := 'active';
-  reservation.captured := 0;
-  reservation.uncollected := 0;
-  reservation.late := false;
-  reservation.created_at := clock_timestamp();
-  reservation.expires_at := reservation.created_at + make_interval(
-    secs => coalesce(reservation.ttl_seconds, settings.reservation_ttl_seconds));
-  return reservation;
+  return amount;
 end;
 $$;
-revoke execute on function credits_private.allow_reservation from public;
-comment on function credits_private.allow_reservation(
-  public.credit_balances, public.credit_reservations) is
-  'Refuses a reservation that the account cannot pay or the limits do not allow; otherwise fills '
-  'in the rest '
-  'of its row.';
+revoke execute on function credits_private.reservable from public;
+comment on function credits_private.reservable(
+  public.credit_balances, public.credit_settings, numeric, numeric) is
+  'How much of an amount may be reserved now; refuses less than the minimum and more than the '
+  'limits allow.';
 
 create or replace function credits_private.check_may_spend(
   account public.credit_balances, settings public.credit_settings)

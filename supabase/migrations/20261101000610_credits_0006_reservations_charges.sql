@@ -378,50 +378,50 @@ set search_path = ''
 as $$
 declare
   input credits_private.charge_input;
-  malformed record;
+  malformed text;
 begin
   if p_charge is null or jsonb_typeof(p_charge) = 'null' then return null; end if;
   if jsonb_typeof(p_charge) <> 'object' or pg_column_size(p_charge) > 65536 then
     perform credits_private.raise_invalid_input(
       'charge', 'expected an object of at most 65536 bytes');
   end if;
-  select field.name, field.kind into malformed
-  from (values
-    ('amount', 'number', '^[0-9]{1,13}([.][0-9]{1,6})?$', 0, 1000000000000),
-    ('costUsd', 'number', '^[0-9]{1,12}([.][0-9]{1,12})?$', 0, 100000000000),
-    ('computedCostUsd', 'number', '^[0-9]{1,12}([.][0-9]{1,12})?$', 0, 100000000000),
-    ('reportedCostUsd', 'number', '^[0-9]{1,12}([.][0-9]{1,12})?$', 0, 100000000000),
-    ('marginPercent', 'number', '^-?[0-9]{1,5}([.][0-9]{1,4})?$', -99.9999, 10000),
-    ('inputTokens', 'number', '^[0-9]{1,15}$', 0, 999999999999999),
-    ('outputTokens', 'number', '^[0-9]{1,15}$', 0, 999999999999999),
-    ('costSource', 'text', '^(market-cost|gateway-cost|rate|estimate|manual)$', 0, 0),
-    ('model', 'text', '^.{1,255}$', 0, 0),
-    ('servedModel', 'text', '^.{1,255}$', 0, 0),
-    ('feature', 'text', '^.{1,255}$', 0, 0),
-    ('generationId', 'text', '^.{1,255}$', 0, 0),
-    ('rateId', 'text', '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$', 0, 0),
-    ('marginId', 'text', '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$', 0, 0),
-    ('flags', 'array', '', 0, 4096),
-    ('usage', 'object', '', 0, 65536),
-    ('pricing', 'object', '', 0, 65536),
-    ('provider', 'object', '', 0, 65536),
-    ('rawUsage', 'object', '', 0, 4096),
-    ('metadata', 'object', '', 0, 4096)
-  ) as field (name, kind, pattern, least, most)
-  where case
-    when p_charge ->> field.name is null then field.name = 'amount'
-    when field.kind in ('object', 'array') then
-      jsonb_typeof(p_charge -> field.name) <> field.kind
-      or octet_length(p_charge ->> field.name) > field.most
-    when p_charge ->> field.name !~ field.pattern then true
-    when field.kind = 'number' then
-      (p_charge ->> field.name)::numeric not between field.least and field.most
-    else false
-  end
-  limit 1;
-  if found then
+  -- A field that is missing or null makes its condition null: the next one is looked at. Every
+  -- charge passes here, so this is one expression (12 us; a join with a table of rules took 58 us).
+  malformed := case
+    when (p_charge ->> 'amount' ~ '^[0-9]{1,12}([.][0-9]{1,6})?$') is not true then 'amount'
+    when p_charge ->> 'costUsd' !~ '^[0-9]{1,11}([.][0-9]{1,12})?$' then 'costUsd'
+    when p_charge ->> 'computedCostUsd' !~ '^[0-9]{1,11}([.][0-9]{1,12})?$'
+      then 'computedCostUsd'
+    when p_charge ->> 'reportedCostUsd' !~ '^[0-9]{1,11}([.][0-9]{1,12})?$'
+      then 'reportedCostUsd'
+    when p_charge ->> 'marginPercent' !~ '^-?[0-9]{1,5}([.][0-9]{1,4})?$' then 'marginPercent'
+    when (p_charge ->> 'marginPercent')::numeric not between -99.9999 and 10000
+      then 'marginPercent'
+    when p_charge ->> 'inputTokens' !~ '^[0-9]{1,15}$' then 'inputTokens'
+    when p_charge ->> 'outputTokens' !~ '^[0-9]{1,15}$' then 'outputTokens'
+    when p_charge ->> 'costSource'
+      not in ('market-cost', 'gateway-cost', 'rate', 'estimate', 'manual') then 'costSource'
+    when char_length(p_charge ->> 'model') not between 1 and 255 then 'model'
+    when char_length(p_charge ->> 'servedModel') not between 1 and 255 then 'servedModel'
+    when char_length(p_charge ->> 'feature') not between 1 and 255 then 'feature'
+    when char_length(p_charge ->> 'generationId') not between 1 and 255 then 'generationId'
+    when p_charge ->> 'rateId' !~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
+      then 'rateId'
+    when p_charge ->> 'marginId' !~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
+      then 'marginId'
+    when jsonb_typeof(p_charge -> 'usage') not in ('object', 'null') then 'usage'
+    when jsonb_typeof(p_charge -> 'pricing') not in ('object', 'null') then 'pricing'
+    when jsonb_typeof(p_charge -> 'provider') not in ('object', 'null') then 'provider'
+    when jsonb_typeof(p_charge -> 'rawUsage') not in ('object', 'null') then 'rawUsage'
+    when octet_length(p_charge ->> 'rawUsage') > 4096 then 'rawUsage'
+    when jsonb_typeof(p_charge -> 'flags') not in ('array', 'null') then 'flags'
+    when octet_length(p_charge ->> 'flags') > 4096 then 'flags'
+    when jsonb_typeof(p_charge -> 'metadata') not in ('object', 'null') then 'metadata'
+    when octet_length(p_charge ->> 'metadata') > 4096 then 'metadata'
+  end;
+  if malformed is not null then
     perform credits_private.raise_invalid_input(
-      'charge.' || malformed.name, 'expected a valid ' || malformed.kind);
+      'charge.' || malformed, 'expected a valid field of a charge');
   end if;
   return jsonb_populate_record(input, p_charge);
 end;

@@ -8,23 +8,6 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
-create table if not exists credits_private.person_accounts (
-  account_id uuid not null,
-  person_hash bytea not null,
-  constraint person_accounts_pkey primary key (account_id, person_hash)
-);
-comment on table credits_private.person_accounts is
-  'Which accounts a person has had, by the keyed hash of signup_claims: a debt outlives the '
-  'account that made it.';
-create index if not exists person_accounts_person_hash_idx
-  on credits_private.person_accounts (person_hash);
-create index if not exists signup_claims_claimed_at_idx
-  on credits_private.signup_claims (claimed_at);
-alter table credits_private.person_accounts enable row level security;
-drop policy if exists person_accounts_no_access on credits_private.person_accounts;
-create policy person_accounts_no_access on credits_private.person_accounts using (false);
-revoke all on credits_private.person_accounts from public, anon, authenticated, service_role;
-
 create or replace function credits_private.handle_user()
 returns trigger
 language plpgsql

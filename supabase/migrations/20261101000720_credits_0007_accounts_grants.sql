@@ -199,12 +199,11 @@ declare
 begin
   change.entry.source := p_original.source;
   change.entry.reverses_id := p_original.id;
-  change.entry.amount := 0;
   select made.* into lot from public.credit_lots made
   where made.account_id = p_original.account_id and made.transaction_id = p_original.id;
   if found then
-    change := credits_private.take_from_lot(change, lot.id, p_amount);
-    taken := -(change.entry).amount;
+    taken := least(p_amount, lot.remaining);
+    change := credits_private.take_from_lot(change, lot.id, taken);
   end if;
 
   if credits_private.has_reversal_debt(change.account) then
@@ -222,7 +221,7 @@ $$;
 revoke execute on function credits_private.reverse_grant from public;
 comment on function credits_private.reverse_grant(
   credits_private.account_change, public.credit_transactions, numeric) is
-  'Turns the change into a reversal of a grant.';
+  'Makes the change a reversal of a grant.';
 
 create or replace function credits_private.has_reversal_debt(account public.credit_balances)
 returns boolean
@@ -236,7 +235,7 @@ end;
 $$;
 revoke execute on function credits_private.has_reversal_debt from public;
 comment on function credits_private.has_reversal_debt(public.credit_balances) is
-  'Whether the plan of an account turns what a reversal finds spent into a debt.';
+  'Whether, by the plan of the account, what a reversal finds spent becomes a debt.';
 
 create or replace function credits_private.sum_reversed(original public.credit_transactions)
 returns numeric

@@ -74,7 +74,7 @@ $$;
 revoke execute on function credits_private.refund_usage from public;
 comment on function credits_private.refund_usage(
   credits_private.account_change, public.credit_transactions, numeric) is
-  'Turns the change into a refund of a usage transaction.';
+  'Makes the change a refund of a usage transaction.';
 
 create or replace function credits_private.sum_refunded(original public.credit_transactions)
 returns numeric
@@ -235,7 +235,7 @@ $$;
 revoke execute on function credits_private.correct_charge from public;
 comment on function credits_private.correct_charge(
   credits_private.account_change, public.credit_transactions, credits_private.charge_input) is
-  'Turns the change into the correction of an estimate: a refund, or a further usage.';
+  'Makes the change the correction of an estimate: a refund, or a further usage.';
 
 create or replace function credits_private.is_corrected(original public.credit_transactions)
 returns boolean

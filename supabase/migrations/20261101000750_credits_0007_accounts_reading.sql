@@ -2,11 +2,6 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
--- A history by type reads this index: all but usage is rare, and a type among it is found without
--- walking the model calls in between.
-create index if not exists credit_transactions_account_id_version_idx
-  on public.credit_transactions (account_id, version) where type <> 'usage';
-
 create or replace function public.credits_get_balance(p_account_id uuid)
 returns jsonb
 language plpgsql

@@ -5,11 +5,6 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
--- Finds the accounts with due work. The column changes a few times an hour, not with every call, so
--- nearly all updates of an account stay HOT.
-create index if not exists credit_balances_next_due_at_idx
-  on public.credit_balances (next_due_at);
-
 create or replace function public.credits_expire_due(p_limit integer default 500)
 returns jsonb
 language plpgsql
@@ -28,7 +23,7 @@ begin
   -- guard one-scheduler {
   -- A second scheduler has nothing to do.
   if not pg_try_advisory_xact_lock(hashtextextended('credits.expire_due', 0)) then
-    return '{"reservationsExpired": 0, "accountsTouched": 0, "accountsFailed": 0}';
+    return '{"reservationsExpired": 0, "accountsTouched": 0, "accountsFailed": 0}'::jsonb;
   end if;
   -- } one-scheduler
   for due_account in
@@ -47,7 +42,7 @@ begin
       accounts_failed := accounts_failed + 1;
     -- } one-account-alone
     end;
-    -- What is locked here is free again soon, whatever the limit.
+    -- What is locked here is free again within half a second, with any limit.
     exit when clock_timestamp() > now_at + interval '500 milliseconds';
   end loop;
   return jsonb_build_object(
@@ -94,7 +89,7 @@ set lock_timeout = '800ms'
 as $$
 declare
   owner auth.users;
-  accounts_to_open jsonb := '[]';
+  accounts_to_open jsonb := '[]'::jsonb;
   accounts_failed integer := 0;
   signup_grants bigint := 0;
   accounts_due bigint;

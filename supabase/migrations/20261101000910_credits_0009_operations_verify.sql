@@ -26,7 +26,7 @@ declare
   previous public.credit_transactions;
   entry public.credit_transactions;
   checked bigint := 0;
-  faults jsonb := '[]';
+  faults jsonb := '[]'::jsonb;
 begin
   -- One row more than asked for: the first of the page is checked against the one before it.
   select array_agg(page.entry) into entries from (
@@ -106,7 +106,7 @@ declare
   account public.credit_balances;
   checked bigint := 0;
   last_account uuid;
-  faults jsonb := '[]';
+  faults jsonb := '[]'::jsonb;
 begin
   for account in
     select balance.* from public.credit_balances balance

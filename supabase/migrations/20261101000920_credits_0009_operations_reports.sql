@@ -204,10 +204,6 @@ comment on function credits_private.read_position(jsonb, timestamptz) is
 
 -- ------------------------------------------------------------------------------------ Estimates
 
--- Only estimates are in it: the work list stays short however long the ledger is.
-create index if not exists credit_transactions_estimated_idx
-  on public.credit_transactions (account_id, version) where estimated;
-
 create or replace function public.credits_get_estimates(
   p_limit integer default 1000, p_after jsonb default null)
 returns jsonb
@@ -280,10 +276,6 @@ comment on function credits_private.estimate_json(public.credit_transactions, js
 
 -- ----------------------------------------------------------------------- Expired reservations
 
--- Rows come in the order of time, so the index is a few pages, and closing a reservation stays HOT.
-create index if not exists credit_reservations_created_at_idx
-  on public.credit_reservations using brin (created_at);
-
 create or replace function public.credits_get_expired_reservations(
   p_from timestamptz default null,
   p_to timestamptz default null,
@@ -299,13 +291,13 @@ declare
   now_at constant timestamptz := clock_timestamp();
   end_time constant timestamptz := coalesce(p_to, 'infinity');
   after_time timestamptz := coalesce(p_from, '-infinity');
-  after_id uuid := '00000000-0000-0000-0000-000000000000';
+  after_id uuid := '00000000-0000-0000-0000-000000000000'::uuid;
 begin
   perform credits_private.check_limit(p_limit, 5000);
   if p_after is not null then
     begin
-      after_time := p_after ->> 'createdAt';
-      after_id := p_after ->> 'reservationId';
+      after_time := (p_after ->> 'createdAt')::timestamptz;
+      after_id := (p_after ->> 'reservationId')::uuid;
     exception when others then
       after_id := null;
     end;

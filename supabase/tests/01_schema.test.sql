@@ -3,25 +3,28 @@ begin;
 do $$ begin create extension if not exists pgtap with schema extensions; exception when others then null; end $$;
 set local search_path = public, extensions;
 
-select plan(66);
+select plan(71);
 
 select has_table('public', name, name || ' exists') from unnest(array[
   'profiles', 'credit_balances', 'credit_transactions', 'credit_transaction_costs', 'credit_reservations', 'credit_lots',
   'credit_plans', 'credit_settings', 'credit_rates', 'credit_model_aliases', 'margin_config', 'margin_audit_log',
-  'credit_audit_log'
+  'credit_audit_log', 'credit_admins'
 ]) name;
 
 select has_pk('public', name, name || ' has a primary key') from unnest(array[
   'profiles', 'credit_balances', 'credit_transactions', 'credit_transaction_costs', 'credit_reservations', 'credit_lots',
   'credit_plans', 'credit_settings', 'credit_rates', 'credit_model_aliases', 'margin_config', 'margin_audit_log',
-  'credit_audit_log'
+  'credit_audit_log', 'credit_admins'
 ]) name;
 
 select has_view('public', name, name || ' exists')
-from unnest(array['credit_balances_text', 'credit_transactions_text', 'credit_lots_text', 'credit_charges']) name;
+from unnest(array[
+  'credit_balances_text', 'credit_transactions_text', 'credit_lots_text', 'credit_charges', 'credit_session'
+]) name;
 
 select fk_ok('public', 'profiles', 'user_id', 'auth', 'users', 'id');
 select fk_ok('public', 'credit_balances', 'user_id', 'auth', 'users', 'id');
+select fk_ok('public', 'credit_admins', 'user_id', 'auth', 'users', 'id');
 select fk_ok('public', 'credit_balances', 'plan_id', 'public', 'credit_plans', 'id');
 select fk_ok('public', 'credit_lots', 'account_id', 'public', 'credit_balances', 'account_id');
 select hasnt_fk('public', 'credit_transactions', 'the ledger outlives the user');
@@ -38,13 +41,14 @@ select has_trigger('public', name, name || '_append_only', name || ' refuses upd
 select has_trigger('public', name, name || '_no_truncate', name || ' refuses truncate') from unnest(array[
   'credit_transactions', 'credit_transaction_costs', 'credit_rates', 'margin_audit_log', 'credit_audit_log', 'margin_config'
 ]) name;
-select has_trigger('auth', 'users', 'credits_user_created', 'signup opens the account');
-select has_trigger('auth', 'users', 'credits_user_identified', 'an identity opens the grant');
+select has_trigger('auth', 'users', 'zz_credits_user_created', 'signup opens the account');
+select has_trigger('auth', 'users', 'zz_credits_user_identified', 'a confirmed identity opens the grant');
 select has_trigger('public', 'margin_config', 'margin_config_audit', 'margins are audited however they change');
 
 select has_index('public', 'credit_reservations', 'credit_reservations_account_id_expires_at_idx', 'overdue reservations are found');
 select has_index('public', 'credit_lots', 'credit_lots_burn_down_idx', 'lots are found in burn-down order');
-select has_index('public', 'credit_transactions', 'credit_transactions_reverses_id_idx', 'refunds are found');
+select has_index('public', 'credit_transactions', 'credit_transactions_account_id_reverses_id_idx', 'refunds are found');
+select has_index('public', 'credit_balances', 'credit_balances_next_due_at_idx', 'accounts with due work are found');
 
 select results_eq(
   'select id, price_usd::text, monthly_credits::text from public.credit_plans where id in (''free'', ''starter'', ''pro'', ''team'') order by sort_order',

@@ -3,12 +3,12 @@ begin;
 do $$ begin create extension if not exists pgtap with schema extensions; exception when others then null; end $$;
 set local search_path = public, extensions;
 
-select plan(41);
+select plan(43);
 
-insert into auth.users (id, email) values
-  ('10000000-0000-4000-8000-000000000001', 'ann@pgtap.test'),
-  ('10000000-0000-4000-8000-000000000002', 'bob@pgtap.test'),
-  ('10000000-0000-4000-8000-000000000003', 'admin@pgtap.test');
+insert into auth.users (id, email, email_confirmed_at) values
+  ('10000000-0000-4000-8000-000000000001', 'ann@pgtap.test', now()),
+  ('10000000-0000-4000-8000-000000000002', 'bob@pgtap.test', now()),
+  ('10000000-0000-4000-8000-000000000003', 'admin@pgtap.test', now());
 update public.profiles set role = 'admin' where user_id = '10000000-0000-4000-8000-000000000003';
 
 create function pg_temp.sign_in(p_user_id uuid, p_role text default 'authenticated') returns void language sql as $$
@@ -16,8 +16,8 @@ create function pg_temp.sign_in(p_user_id uuid, p_role text default 'authenticat
          set_config('role', p_role, true);
 $$;
 
-select lives_ok($$select credits_reserve('20000000-0000-7000-8000-000000000001', '10000000-0000-4000-8000-000000000001', 10)$$);
-select lives_ok($$select credits_settle('20000000-0000-7000-8000-000000000001', '{"amount": "7", "costUsd": "0.04"}')$$);
+select lives_ok($$select credits_reserve('10000000-0000-4000-8000-000000000001', '20000000-0000-7000-8000-000000000001', 10)$$);
+select lives_ok($$select credits_settle('10000000-0000-4000-8000-000000000001', '20000000-0000-7000-8000-000000000001', '{"amount": "7", "costUsd": "0.04"}')$$);
 
 -- Ann
 select pg_temp.sign_in('10000000-0000-4000-8000-000000000001');
@@ -26,8 +26,10 @@ select results_eq('select available from public.credit_balances_text', $$values 
 select results_eq('select amount from public.credit_transactions_text order by version', $$values ('50'), ('-7')$$, 'Ann sees her ledger alone');
 select results_eq('select state::text from public.credit_reservations', $$values ('settled')$$, 'Ann sees her reservations alone');
 select isnt_empty('select 1 from public.credit_plans', 'Ann sees the plans');
+select results_eq('select is_admin from public.credit_session', 'values (false)', 'Ann is no admin, although her token says so');
 select is_empty('select 1 from public.' || name, 'Ann sees no ' || name) from unnest(array[
-  'credit_transaction_costs', 'credit_charges', 'credit_rates', 'margin_config', 'margin_audit_log', 'credit_settings', 'credit_audit_log'
+  'credit_transaction_costs', 'credit_charges', 'credit_rates', 'margin_config', 'margin_audit_log', 'credit_settings', 'credit_audit_log',
+  'credit_admins'
 ]) name;
 select lives_ok($$update public.profiles set display_name = 'Ann'$$, 'Ann may rename herself');
 select throws_ok($$update public.profiles set role = 'admin'$$, '42501', null, 'Ann cannot make herself an admin');
@@ -35,14 +37,14 @@ select throws_ok($$insert into public.profiles (user_id, role) values (gen_rando
 select throws_ok(format('delete from public.%I', name), '42501', null, 'Ann cannot delete from ' || name) from unnest(array[
   'profiles', 'credit_balances', 'credit_transactions', 'credit_reservations', 'credit_lots', 'margin_config'
 ]) name;
-select throws_ok($$select credits_grant(gen_random_uuid(), '10000000-0000-4000-8000-000000000001', 1000, 'promo', 'add-on')$$, '42501', null, 'Ann cannot grant');
+select throws_ok($$select credits_grant('10000000-0000-4000-8000-000000000001', gen_random_uuid(), 1000, 'promo', 'add-on')$$, '42501', null, 'Ann cannot grant');
 select throws_ok($$select credits_get_balance('10000000-0000-4000-8000-000000000002')$$, '42501', null, 'Ann cannot ask for Bob');
-select throws_ok($$select credits_set_role('10000000-0000-4000-8000-000000000001', 'admin', null)$$, '42501', null, 'Ann cannot set a role');
+select throws_ok($$select credits_set_admin('10000000-0000-4000-8000-000000000001', true)$$, '42501', null, 'Ann cannot make an admin');
 select throws_ok($$select credits_set_margin('default', '', 0)$$, '42501', null, 'Ann cannot set a margin');
 select throws_ok($$select * from credits_private.signup_claims$$, '42501', null, 'Ann cannot see the claims');
 reset role;
 
--- nobody
+-- a visitor
 select pg_temp.sign_in(null, 'anon');
 select throws_ok(format('select 1 from public.%I', name), '42501', null, 'anon cannot read ' || name) from unnest(array[
   'profiles', 'credit_balances', 'credit_transactions', 'credit_reservations'

@@ -4,7 +4,7 @@ import { estimateCharge } from '../../../packages/credits/src/core/pricing/estim
 import type { Credits } from '../../../packages/credits/src/credits/types.ts'
 import { createCredits } from '../../../packages/credits/src/credits.ts'
 import { createCreditsHandlers } from '../../../packages/credits/src/http/handlers.ts'
-import { memoryStore } from '../../../packages/credits/src/store/memory.ts'
+import { memoryStore } from '../../../packages/credits/src/store/memory/index.ts'
 import type { Arena } from '../harness/attack.ts'
 import { ask, codeOf, sleep } from '../harness/operations.ts'
 import type { Random } from '../harness/random.ts'

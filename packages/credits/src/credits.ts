@@ -100,7 +100,10 @@ function checked(options: CreditsOptions) {
   try {
     const { store, onError, ...rest } = options
     if (onError !== undefined && typeof onError !== 'function') throw new TypeError('onError: expected a function')
-    return { store: typeof store === 'function' ? store : requireStore(store), settings: parseOrThrow(inputs.options, rest) }
+    return {
+      store: typeof store === 'function' ? store : requireStore(store),
+      settings: parseOrThrow(inputs.options, rest),
+    }
   } catch (error) {
     throw invalidOptions(error)
   }

@@ -21,7 +21,7 @@ beforeAll(async () => {
   const usage = { inputTokens: 2000, outputTokens: 1000 }
   const reported = { costUsd: '0.0231', source: 'market-cost' } as const
   const charge = await credits.price({ model: SONNET, usage, reported, generationId: 'gen-1' })
-  await credits.settle({ reservationId, charge })
+  await credits.settle({ userId, reservationId, charge })
 }, 120_000)
 afterAll(async () => {
   await ground?.close()
@@ -175,9 +175,10 @@ describe('credits verify --prices', () => {
   it('exits 1 and names the charge whose amount does not follow from its row', async () => {
     const { reservationId } = await ground.credits.reserve({ userId, amount: '5' })
     const charge = await ground.credits.price({ model: SONNET, usage: { inputTokens: 2000, outputTokens: 1000 } })
-    await ground.store.settle({ reservationId, charge: { ...charge, amount: '3.37' } })
+    await ground.store.settle({ userId, reservationId, charge: { ...charge, amount: '3.37' } })
     const manual = await ground.credits.reserve({ userId, amount: '5' })
     await ground.store.settle({
+      userId,
       reservationId: manual.reservationId,
       charge: chargeOf('1', { pricing: null, costSource: 'manual' }),
     })

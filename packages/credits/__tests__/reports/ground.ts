@@ -71,7 +71,7 @@ export async function callModel(
 ) {
   const { userId, model, feature, inputTokens = 2000, outputTokens = 1000 } = call
   const { reservationId } = await credits.reserve({ userId, model, feature, amount: '10' })
-  const { transaction } = await credits.settle({ reservationId, usage: { inputTokens, outputTokens } })
+  const { transaction } = await credits.settle({ userId, reservationId, usage: { inputTokens, outputTokens } })
   if (transaction === null) throw new Error('a settle with a usage gave no transaction')
   return transaction
 }

@@ -55,7 +55,7 @@ describe('the margin of a call', () => {
     await credits.setMargin({ scope: 'default', marginPercent: '100' })
     // Another process settles: it knows only what the reservation says.
     const usage = { inputTokens: 2000, outputTokens: 1000 }
-    const { transaction } = await ground.make().settle({ reservationId, usage })
+    const { transaction } = await ground.make().settle({ userId, reservationId, usage })
     expect(Number(transaction?.amount)).toBe(near(60))
     expect(await charged()).toBe(near(100))
   })

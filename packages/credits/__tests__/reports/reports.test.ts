@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CreditError } from '../../src/core/errors.ts'
 import { calculateCredits } from '../../src/core/pricing/calculate.ts'
-import type { ProfitReport } from '../../src/index.ts'
+import type { ProfitReport } from '../../src/core/reports/profit.ts'
 import { callModel, closeStack, type Ground, openGround, SONNET } from './ground.ts'
 
 const HAIKU = 'anthropic/claude-haiku-4.5'
@@ -19,7 +19,7 @@ beforeAll(async () => {
   await callModel(credits, { userId: free, model: SONNET, feature: 'chat' })
   await callModel(credits, { userId: pro, model: SONNET, feature: 'search' })
   const refunded = await callModel(credits, { userId: pro, model: HAIKU, feature: 'chat' })
-  await credits.refund({ transactionId: refunded.id, reason: 'wrong answer' })
+  await credits.refund({ userId: pro, transactionId: refunded.id, reason: 'wrong answer' })
   // The plan is the one of the day of the call, whatever came later.
   await ground.admin.query('select public.credits_set_plan($1, $2)', [pro, 'team'])
   await callModel(credits, { userId: pro, model: HAIKU })
@@ -144,7 +144,11 @@ describe('what the provider says', () => {
     const { credits } = ground
     const { reservationId } = await credits.reserve({ userId, model: HAIKU, amount: '1' })
     const more = { reported: { costUsd, source: 'market-cost' } as const, ...(generationId && { generationId }) }
-    await credits.settle({ reservationId, charge: await credits.price({ model: HAIKU, usage, userId, ...more }) })
+    await credits.settle({
+      userId,
+      reservationId,
+      charge: await credits.price({ model: HAIKU, usage, userId, ...more }),
+    })
   }
 
   beforeAll(async () => {

@@ -74,7 +74,7 @@ describe('a model without a known price', () => {
     })
     expect({ amount, rateId }).toEqual({ amount: '5', rateId: null })
     expect(marginId).not.toBeNull()
-    await lenient.settle({ reservationId, usage })
+    await lenient.settle({ userId, reservationId, usage })
     const [row] = await charges(lenient, userId)
     expect(row).toMatchObject({ amount: '5', costUsd: '0.03125', costSource: 'estimate', estimated: true })
     if (row) expect(verifyCharge(row)).toEqual({ verdict: 'ok' })

@@ -1,72 +1,93 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import {
+  advance,
   balanceOf,
+  call,
   closeStack,
-  type Ground,
+  invalidPaths,
   type Json,
-  letTimePass,
-  openGround,
+  openDatabase,
   refusal,
   reserve,
+  type TestDatabase,
   userWith,
-} from './ground.ts'
+} from './database.ts'
 import { assertInvariants } from './invariants.ts'
-import { operations } from './operations.ts'
 
-let ground: Ground
+let database: TestDatabase
 
 beforeAll(async () => {
-  ground = await openGround()
+  database = await openDatabase()
 })
-afterEach(() => assertInvariants(ground.admin))
+afterEach(() => assertInvariants(database.admin))
 afterAll(async () => {
-  await ground.close()
+  await database.close()
   await closeStack()
 })
 
 const uuid = () => crypto.randomUUID()
-const { capture, extend, run, settle } = operations(() => ground)
 
-describe('controls', () => {
-  it('freeze an account, or all spending, for new holds only', async () => {
-    const userId = await userWith(ground, 50)
-    const id = await reserve(ground, userId, 10)
-    await run('freeze_account', { p_user_id: userId, p_frozen: true, p_reason: 'fraud' })
-    await refusal(reserve(ground, userId, 1), 'ACCOUNT_FROZEN')
-    await refusal(extend(id, 1), 'ACCOUNT_FROZEN')
-    expect(await capture(id, '2', { p_extend_amount: 1 })).toMatchObject({
-      captured: '2',
-      extension: { granted: false },
-    })
-    await run('freeze_account', { p_user_id: userId, p_frozen: false })
-    await run('freeze_spending', { p_frozen: true, p_reason: 'incident' })
-    await refusal(reserve(ground, userId, 1), 'SPENDING_FROZEN')
-    expect(await settle(id, '3')).toMatchObject({ state: 'settled', captured: '5' })
-    await run('freeze_spending', { p_frozen: false })
-    await reserve(ground, userId, 1)
-    const { rows } = await ground.admin.query(
-      'select action, reason from public.credit_audit_log where reason is not null order by id',
-    )
-    expect(rows).toEqual([
-      { action: 'account_status', reason: 'fraud' },
-      { action: 'settings', reason: 'incident' },
-    ])
+const run = <Result = Json>(name: string, args: Json = {}) => call<Result>(database.service, `credits_${name}`, args)
+
+describe('a freeze', () => {
+  it('of an account refuses new reservations and extensions; captures and settles go on', async () => {
+    const userId = await userWith(database, 50)
+    const id = await reserve(database, userId, 10)
+    await run('freeze_account', { p_account_id: userId, p_frozen: true, p_reason: 'fraud' })
+    await refusal(reserve(database, userId, 1), 'ACCOUNT_FROZEN')
+    const extension = { p_account_id: userId, p_reservation_id: id, p_extension_id: uuid(), p_amount: 1 }
+    await refusal(run('extend', extension), 'ACCOUNT_FROZEN')
+    const capture = {
+      p_account_id: userId,
+      p_reservation_id: id,
+      p_capture_id: uuid(),
+      p_charge: { amount: '2' },
+      p_extend_amount: 1,
+    }
+    expect(await run('capture', capture)).toMatchObject({ captured: '2', extension: { granted: false } })
+    await run('freeze_account', { p_account_id: userId, p_frozen: false })
+    await reserve(database, userId, 1)
   })
 
-  it('limit the open reservations and the reserved credits of an account; time frees them', async () => {
-    await ground.admin.query('update public.credit_settings set max_open_reservations = 3, max_reserved_credits = 20')
-    const userId = await userWith(ground, 50)
-    for (let count = 0; count < 3; count += 1) await reserve(ground, userId, 1)
-    expect(await refusal(reserve(ground, userId, 1), 'LIMIT_EXCEEDED')).toMatchObject({ limit: 'open_reservations' })
-    await letTimePass(ground, userId, '6 minutes')
-    await reserve(ground, userId, 15)
-    expect(await refusal(reserve(ground, userId, 6), 'LIMIT_EXCEEDED')).toMatchObject({ limit: 'reserved_credits' })
-    await ground.admin.query(
+  it('of all spending refuses new reservations; what is reserved still settles', async () => {
+    const userId = await userWith(database, 50)
+    const id = await reserve(database, userId, 10)
+    await run('freeze_spending', { p_frozen: true, p_reason: 'incident' })
+    await refusal(reserve(database, userId, 1), 'SPENDING_FROZEN')
+    const settle = { p_account_id: userId, p_reservation_id: id, p_charge: { amount: '3' } }
+    expect(await run('settle', settle)).toMatchObject({ state: 'settled', captured: '3' })
+    await run('freeze_spending', { p_frozen: false })
+    await reserve(database, userId, 1)
+  })
+
+  it('is in the audit with its reason and only the columns that changed', async () => {
+    const { rows } = await database.admin.query(
+      'select action, old, new, reason from public.credit_audit_log where reason is not null order by id',
+    )
+    expect(rows).toEqual([
+      { action: 'account_status', old: { status: 'active' }, new: { status: 'frozen' }, reason: 'fraud' },
+      { action: 'settings', old: { spending_frozen: false }, new: { spending_frozen: true }, reason: 'incident' },
+    ])
+  })
+})
+
+describe('limits', () => {
+  it('bound the open reservations and the reserved credits of an account; time frees them', async () => {
+    await database.admin.query('update public.credit_settings set max_open_reservations = 3, max_reserved_credits = 20')
+    const userId = await userWith(database, 50)
+    for (let count = 0; count < 3; count += 1) await reserve(database, userId, 1)
+    expect(await refusal(reserve(database, userId, 1), 'LIMIT_EXCEEDED')).toMatchObject({ limit: 'open_reservations' })
+    await advance(database, userId, '6 minutes')
+    await reserve(database, userId, 15)
+    expect(await refusal(reserve(database, userId, 6), 'LIMIT_EXCEEDED')).toMatchObject({ limit: 'reserved_credits' })
+    await database.admin.query(
       'update public.credit_settings set max_open_reservations = 100, max_reserved_credits = 1000000',
     )
   })
+})
 
-  it('write down every change of a margin, whichever way it was made, with who and why', async () => {
+describe('a margin', () => {
+  it('is audited with actor and reason, also when it is changed in the SQL editor', async () => {
     const actor = uuid()
     const set = (rest: Json) => run<{ version: number }>('set_margin', { p_scope: 'model', p_target: 'a/b', ...rest })
     await set({ p_margin_percent: 20, p_expected_version: 0, p_actor_id: actor, p_reason: 'launch' })
@@ -75,7 +96,7 @@ describe('controls', () => {
       actual: 1,
     })
     await set({ p_margin_percent: null })
-    await ground.admin.query(
+    await database.admin.query(
       `set role postgres; update public.margin_config set margin_percent = 30 where target = 'a/b' and version = 1; delete from public.margin_config where target = 'a/b' and version = 1; reset role`,
     )
     const { data } = await run<{ data: Json[] }>('get_margin_audit', { p_limit: 4 })
@@ -96,17 +117,22 @@ describe('controls', () => {
     ])
   })
 
-  it('refuse nonsense as a margin, in the function and in the table', async () => {
+  it('has two versions when two admins set it at once, one of them refused', async () => {
+    const set = () =>
+      run('set_margin', { p_scope: 'model', p_target: 'race/b', p_margin_percent: 20, p_expected_version: 0 })
+    const results = await Promise.allSettled(Array.from({ length: 8 }, set))
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  })
+
+  it('out of bounds is refused by the function and by the table', async () => {
     for (const percent of ['-100', '-101', '10000.0001', '1000000000', 'NaN', 'Infinity', '60.00001']) {
-      await refusal(
-        run('set_margin', { p_scope: 'model', p_target: 'x/y', p_margin_percent: percent }),
-        'INVALID_INPUT',
-      )
+      const set = run('set_margin', { p_scope: 'model', p_target: 'x/y', p_margin_percent: percent })
+      expect(await invalidPaths(set), percent).toEqual(['marginPercent'])
     }
     await refusal(run('set_margin', { p_scope: 'default', p_target: '', p_margin_percent: null }), 'INVALID_INPUT')
     for (const percent of ['-100', '10001', 'NaN']) {
       await expect(
-        ground.admin.query(
+        database.admin.query(
           `insert into public.margin_config (scope, target, margin_percent, version) values ('model', 'x/y', $1, 1)`,
           [percent],
         ),
@@ -115,45 +141,41 @@ describe('controls', () => {
   })
 })
 
-describe('poisoned numbers', () => {
-  const POISON = ['NaN', 'Infinity', '-Infinity', '-1', '0', '-0', '0.0000001', '1e13', '1e309', '99999999999999999999']
+describe('numbers that are no amounts', () => {
+  const BAD = ['NaN', 'Infinity', '-Infinity', '-1', '0', '-0', '0.0000001', '1e13', '1e309', '99999999999999999999']
 
-  it('are refused as INVALID_INPUT by every operation and change nothing', async () => {
-    const userId = await userWith(ground, 50)
-    const id = await reserve(ground, userId, 10)
-    const before = await balanceOf(ground, userId)
-    for (const bad of POISON) {
-      await refusal(run('reserve', { p_reservation_id: uuid(), p_user_id: userId, p_amount: bad }), 'INVALID_INPUT')
-      await refusal(run('extend', { p_reservation_id: id, p_extension_id: uuid(), p_amount: bad }), 'INVALID_INPUT')
-      await refusal(
-        run('capture', { p_reservation_id: id, p_capture_id: uuid(), p_charge: { amount: '1' }, p_extend_amount: bad }),
-        'INVALID_INPUT',
-      )
-      await refusal(
-        run('grant', {
-          p_transaction_id: uuid(),
-          p_user_id: userId,
-          p_amount: bad,
-          p_source: 'promo',
-          p_bucket: 'add-on',
-        }),
-        'INVALID_INPUT',
-      )
-      if (bad !== '-1')
-        await refusal(
-          run('adjust', { p_transaction_id: uuid(), p_user_id: userId, p_amount: bad, p_reason: 'x' }),
-          'INVALID_INPUT',
-        )
-      if (!['0'].includes(bad)) {
-        const field = await refusal(settle(id, bad), 'INVALID_INPUT')
-        expect(field).toEqual({ field: 'charge.amount' })
+  it('are refused by every operation and change nothing', async () => {
+    const userId = await userWith(database, 50)
+    const id = await reserve(database, userId, 10)
+    const before = await balanceOf(database, userId)
+    const account = { p_account_id: userId }
+    const open = { ...account, p_reservation_id: id }
+    for (const bad of BAD) {
+      // A reservation of nothing is one that costs nothing.
+      if (Number(bad) !== 0) {
+        await refusal(run('reserve', { ...account, p_reservation_id: uuid(), p_amount: bad }), 'INVALID_INPUT')
+      }
+      await refusal(run('extend', { ...open, p_extension_id: uuid(), p_amount: bad }), 'INVALID_INPUT')
+      const capture = { ...open, p_capture_id: uuid(), p_charge: { amount: '1' }, p_extend_amount: bad }
+      await refusal(run('capture', capture), 'INVALID_INPUT')
+      const grant = { ...account, p_transaction_id: uuid(), p_amount: bad, p_source: 'promo', p_bucket: 'add-on' }
+      expect(await invalidPaths(run('grant', grant)), bad).toEqual(['amount'])
+      const correction = { ...account, p_transaction_id: uuid(), p_original_id: uuid(), p_reason: 'x', p_amount: bad }
+      for (const name of ['refund', 'reverse']) expect(await invalidPaths(run(name, correction))).toEqual(['amount'])
+      if (bad !== '-1') {
+        const adjust = { ...account, p_transaction_id: uuid(), p_amount: bad, p_reason: 'x' }
+        expect(await invalidPaths(run('adjust', adjust))).toEqual(['amount'])
+      }
+      if (bad !== '0') {
+        expect(await invalidPaths(run('settle', { ...open, p_charge: { amount: bad } }))).toEqual(['charge.amount'])
       }
     }
-    expect(await balanceOf(ground, userId)).toEqual(before)
+    expect(await balanceOf(database, userId)).toEqual(before)
   })
 
-  it('and malformed charges name the field', async () => {
-    const id = await reserve(ground, await userWith(ground, 50), 10)
+  it('and other malformed fields of a charge are named', async () => {
+    const userId = await userWith(database, 50)
+    const id = await reserve(database, userId, 10)
     const bad: [Json | string, string][] = [
       [{}, 'charge.amount'],
       ['"text"', 'charge'],
@@ -168,9 +190,13 @@ describe('poisoned numbers', () => {
       [{ amount: '1', costSource: 'guess' }, 'charge.costSource'],
       [{ amount: '1', metadata: { x: 'y'.repeat(5000) } }, 'charge.metadata'],
     ]
-    for (const [p_charge, field] of bad) {
-      expect(await refusal(run('settle', { p_reservation_id: id, p_charge }), 'INVALID_INPUT')).toEqual({ field })
+    for (const [p_charge, path] of bad) {
+      const settle = run('settle', { p_account_id: userId, p_reservation_id: id, p_charge })
+      expect(await invalidPaths(settle)).toEqual([path])
     }
-    expect(await run('get_reservation', { p_reservation_id: id })).toMatchObject({ state: 'active', amount: '10' })
+    expect(await run('get_reservation', { p_account_id: userId, p_reservation_id: id })).toMatchObject({
+      state: 'active',
+      amount: '10',
+    })
   })
 })

@@ -45,7 +45,8 @@ async function spendSideBySide(level: string) {
     unlessBusy(() => store.reserve({ reservationId, userId, amount: '2', ttlSeconds: 60 }))
   await Promise.all(ids.map(reserve))
   // Each twice, so that equals meet as well.
-  const settle = (reservationId: string) => unlessBusy(() => store.settle({ reservationId, charge: chargeOf('1.5') }))
+  const settle = (reservationId: string) =>
+    unlessBusy(() => store.settle({ userId, reservationId, charge: chargeOf('1.5') }))
   const settled = await Promise.all([...ids, ...ids].map(settle))
   expect(
     settled.filter((one) => !one.replayed),

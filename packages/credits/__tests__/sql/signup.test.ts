@@ -1,214 +1,249 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import {
+  advance,
   balanceOf,
   call,
   closeStack,
-  type Ground,
-  type Json,
-  letTimePass,
-  openGround,
+  ledgerOf,
+  openDatabase,
   refusal,
   reserve,
   signUp,
-} from './ground.ts'
+  spend,
+  type TestDatabase,
+} from './database.ts'
 import { assertInvariants } from './invariants.ts'
 
-let ground: Ground
+let database: TestDatabase
 
 beforeAll(async () => {
-  ground = await openGround()
+  database = await openDatabase()
 })
-afterEach(() => assertInvariants(ground.admin))
+afterEach(() => assertInvariants(database.admin))
 afterAll(async () => {
-  await ground.close()
+  await database.close()
   await closeStack()
 })
 
-const history = async (userId: string) =>
-  (await call<{ data: Json[] }>(ground.service, 'credits_get_history', { p_user_id: userId, p_limit: 50 })).data
-
 const accounts = async (userId: string) =>
-  (await ground.admin.query('select * from public.credit_balances where account_id = $1', [userId])).rows
+  (await database.admin.query('select * from public.credit_balances where account_id = $1', [userId])).rows
 
-describe('signing up', () => {
-  it('opens an account on the free plan with a profile and 50 credits, and says so in the ledger', async () => {
-    const userId = await signUp(ground)
-    expect(await balanceOf(ground, userId)).toMatchObject({
+const available = async (userId: string) => (await balanceOf(database, userId)).available
+
+const confirm = (userId: string) =>
+  database.admin.query('update auth.users set email_confirmed_at = now() where id = $1', [userId])
+
+const deleteUser = (userId: string) => database.admin.query('delete from auth.users where id = $1', [userId])
+
+const setting = (column: string, value: unknown) =>
+  database.admin.query(`update public.credit_settings set ${column} = $1`, [value])
+
+describe('a signup', () => {
+  it('opens an account on the free plan with 50 credits and a grant in the ledger', async () => {
+    const userId = await signUp(database)
+    expect(await balanceOf(database, userId)).toMatchObject({
       planId: 'free',
       available: '50',
       status: 'active',
       version: 1,
     })
-    expect(await history(userId)).toMatchObject([{ type: 'grant', source: 'signup', amount: '50', balanceAfter: '50' }])
-    const { rows } = await ground.admin.query('select role from public.profiles where user_id = $1', [userId])
+    expect(await ledgerOf(database, userId)).toMatchObject([
+      { type: 'grant', source: 'signup', amount: '50', balanceAfter: '50' },
+    ])
+  })
+
+  it('makes the profile of the app with the role user', async () => {
+    const userId = await signUp(database)
+    const { rows } = await database.admin.query('select role from public.profiles where user_id = $1', [userId])
     expect(rows).toEqual([{ role: 'user' }])
   })
 
   it('grants what the settings say', async () => {
-    await ground.admin.query('update public.credit_settings set signup_credits = 12.5')
-    expect((await balanceOf(ground, await signUp(ground))).available).toBe('12.5')
-    await ground.admin.query('update public.credit_settings set signup_credits = 50')
+    await setting('signup_credits', 12.5)
+    expect(await available(await signUp(database))).toBe('12.5')
+    await setting('signup_credits', 0)
+    expect(await balanceOf(database, await signUp(database))).toMatchObject({ available: '0', version: 0 })
+    await setting('signup_credits', 50)
   })
 
-  it('waits with the grant until an anonymous user has an identity, and grants once then', async () => {
+  it('of an anonymous user grants nothing until the user has a confirmed identity, and then once', async () => {
     const userId = crypto.randomUUID()
-    await ground.admin.query('insert into auth.users (id, is_anonymous) values ($1, true)', [userId])
-    expect((await balanceOf(ground, userId)).available).toBe('0')
+    await database.admin.query('insert into auth.users (id, is_anonymous) values ($1, true)', [userId])
+    expect(await available(userId)).toBe('0')
     for (const email of [`${userId}@example.test`, `other-${userId}@example.test`]) {
-      await ground.admin.query('update auth.users set is_anonymous = false, email = $2 where id = $1', [userId, email])
+      await database.admin.query(
+        'update auth.users set is_anonymous = false, email = $2, email_confirmed_at = now() where id = $1',
+        [userId, email],
+      )
     }
-    expect(await history(userId)).toHaveLength(1)
-    expect((await balanceOf(ground, userId)).available).toBe('50')
+    expect(await ledgerOf(database, userId)).toHaveLength(1)
+    expect(await available(userId)).toBe('50')
   })
 
-  it('waits for the confirmation where the settings ask for it', async () => {
-    await ground.admin.query('update public.credit_settings set signup_needs_confirmation = true')
-    const userId = await signUp(ground)
-    expect((await balanceOf(ground, userId)).available).toBe('0')
-    await ground.admin.query('update auth.users set email_confirmed_at = now() where id = $1', [userId])
-    expect((await balanceOf(ground, userId)).available).toBe('50')
-    await ground.admin.query('update public.credit_settings set signup_needs_confirmation = false')
+  it('with an unconfirmed address opens the account and grants when the address is confirmed', async () => {
+    const userId = await signUp(database, { confirmed: false })
+    expect(await accounts(userId)).toMatchObject([{ signup_decided_at: null, version: '0' }])
+    expect(await available(userId)).toBe('0')
+    await confirm(userId)
+    expect(await available(userId)).toBe('50')
+  })
+
+  it('with a confirmed phone alone grants to the phone', async () => {
+    const userId = crypto.randomUUID()
+    await database.admin.query(
+      `insert into auth.users (id, email, phone, phone_confirmed_at) values ($1, 'claimed@phone.test', '+1 555 0100', now())`,
+      [userId],
+    )
+    expect(await available(userId)).toBe('50')
+    expect(await available(await signUp(database, { email: 'claimed+2@phone.test' }))).toBe('50')
   })
 })
 
 describe('one person', () => {
-  const TWINS = [
+  const SPELLINGS = [
     ['Jane.Doe@Gmail.com', 'janedoe+credits@googlemail.com', 'JANE.D.O.E@gmail.com', 'ｊａｎｅdoe@gmail.com'],
     ['someone@example.org', 'SomeOne+2@Example.org', ' someone@example.org '],
   ]
 
   it('gets one grant under all spellings of an address', async () => {
-    for (const [first, ...others] of TWINS as [string, ...string[]][]) {
-      expect((await balanceOf(ground, await signUp(ground, first))).available).toBe('50')
-      for (const other of others) {
-        const twin = await signUp(ground, other)
-        expect((await balanceOf(ground, twin)).available, other).toBe('0')
-        await letTimePass(ground, twin, '2 months')
-        expect((await balanceOf(ground, twin)).available, `${other}, later`).toBe('0')
+    for (const [first, ...others] of SPELLINGS as [string, ...string[]][]) {
+      expect(await available(await signUp(database, { email: first }))).toBe('50')
+      for (const email of others) {
+        const twin = await signUp(database, { email })
+        expect(await available(twin), email).toBe('0')
+        await advance(database, twin, '2 months')
+        expect(await available(twin), `${email}, later`).toBe('0')
       }
     }
   })
 
-  it('is told apart from others: dots count outside Gmail', async () => {
-    expect((await balanceOf(ground, await signUp(ground, 'a.b@example.org'))).available).toBe('50')
-    expect((await balanceOf(ground, await signUp(ground, 'ab@example.org'))).available).toBe('50')
+  it('differs from another one by a dot outside Gmail', async () => {
+    expect(await available(await signUp(database, { email: 'a.b@example.org' }))).toBe('50')
+    expect(await available(await signUp(database, { email: 'ab@example.org' }))).toBe('50')
   })
 
-  it('that deletes the account and comes back gets no second grant, but the next month on time', async () => {
-    const first = await signUp(ground, 'comes.back@example.org')
-    await call(ground.service, 'credits_settle', {
-      p_reservation_id: await reserve(ground, first, 50),
-      p_charge: { amount: '50' },
-    })
-    await ground.admin.query('delete from auth.users where id = $1', [first])
-    const second = await signUp(ground, 'comes.back+again@example.org')
-    expect((await balanceOf(ground, second)).available).toBe('0')
-    await letTimePass(ground, second, '32 days')
-    expect((await balanceOf(ground, second)).available).toBe('50')
+  it('who confirms an address gets the grant, whichever unconfirmed account came first', async () => {
+    const unconfirmed = await signUp(database, { email: 'victim+x1@corp.example', confirmed: false })
+    const owner = await signUp(database, { email: 'victim@corp.example' })
+    expect([await available(unconfirmed), await available(owner)]).toEqual(['0', '50'])
+    await confirm(unconfirmed)
+    expect(await available(unconfirmed)).toBe('0')
+    expect((await accounts(owner))[0].plan_period_ends_at).not.toBeNull()
+  })
+
+  it('who deletes the account and comes back gets no second grant, but the next month on time', async () => {
+    const first = await signUp(database, { email: 'comes.back@example.org' })
+    await spend(database, first, 50)
+    await deleteUser(first)
+    const second = await signUp(database, { email: 'comes.back+again@example.org' })
+    expect(await available(second)).toBe('0')
+    await advance(database, second, '32 days')
+    expect(await available(second)).toBe('50')
   })
 
   it('is kept as a keyed hash, never as an address', async () => {
-    await signUp(ground, 'find.me@example.org')
-    const { rows } = await ground.admin.query(
-      `select count(*)::int as n from credits_private.signup_claims
-       where person_hash = sha256('email:find.me@example.org') or encode(person_hash, 'escape') like '%find%'`,
+    await signUp(database, { email: 'find.me@example.org' })
+    const { rows } = await database.admin.query(
+      `select (select count(*) from credits_private.signup_claims
+                 where person_hash = sha256('email:find.me@example.org')
+                   or encode(person_hash, 'escape') like '%find%')
+            + (select count(*) from credits_private.person_accounts
+                 where person_hash = sha256('email:find.me@example.org')
+                   or encode(person_hash, 'escape') like '%find%') as found`,
     )
-    expect(rows).toEqual([{ n: 0 }])
+    expect(rows).toEqual([{ found: '0' }])
+  })
+})
+
+describe('a debt', () => {
+  /** An account that owes 20, closed. */
+  async function closedWithDebt(email: string): Promise<string> {
+    await database.admin.query(
+      `insert into public.credit_plans (id, name, price_usd, monthly_credits, overage_limit)
+       values ('overage', 'Overage', 5, 50, 20) on conflict do nothing`,
+    )
+    const userId = await signUp(database, { email })
+    await call(database.service, 'credits_set_plan', { p_account_id: userId, p_plan_id: 'overage' })
+    await spend(database, userId, 120)
+    expect(await balanceOf(database, userId)).toMatchObject({ debt: '20' })
+    await deleteUser(userId)
+    return userId
+  }
+
+  it('goes on in the next account of the person, with a transaction in both ledgers', async () => {
+    const first = await closedWithDebt('debtor@example.org')
+    const second = await signUp(database, { email: 'Debtor+new@example.org' })
+    expect(await balanceOf(database, second)).toMatchObject({ debt: '20', available: '-20' })
+    expect(await ledgerOf(database, second)).toMatchObject([{ type: 'adjustment', source: 'debt', amount: '-20' }])
+    expect((await ledgerOf(database, first))[0]).toMatchObject({ type: 'adjustment', source: 'debt', amount: '20' })
+    expect(await accounts(first)).toMatchObject([{ debt: '0.000000' }])
+    await refusal(reserve(database, second, 1), 'INSUFFICIENT_CREDITS')
+  })
+
+  it('moves once, and waits for an account that is locked', async () => {
+    const first = await closedWithDebt('locked.debtor@example.org')
+    const blocker = await database.admin.connect()
+    await blocker.query('begin')
+    await blocker.query('select from public.credit_balances where account_id = $1 for update', [first])
+    const second = await signUp(database, { email: 'locked.debtor+2@example.org' })
+    expect(await accounts(second)).toMatchObject([{ debt: '0.000000', signup_decided_at: null }])
+    await blocker.query('rollback')
+    blocker.release()
+    expect(await balanceOf(database, second)).toMatchObject({ debt: '20' })
+    await deleteUser(second)
+    const third = await signUp(database, { email: 'locked.debtor+3@example.org' })
+    expect(await balanceOf(database, third)).toMatchObject({ debt: '20' })
+  })
+})
+
+describe('the daily ceiling of signup grants', () => {
+  it('keeps new persons waiting, exactly, also when they sign up at once', async () => {
+    const { rows } = await database.admin.query('select count(*)::int as claims from credits_private.signup_claims')
+    await setting('max_signup_grants_per_day', rows[0].claims + 2)
+    const users = await Promise.all(Array.from({ length: 12 }, () => signUp(database)))
+    const balances = await Promise.all(users.map((userId) => available(userId)))
+    expect(balances.filter((credits) => credits === '50')).toHaveLength(2)
+    expect(await call(database.service, 'credits_reconcile')).toMatchObject({ accountsToOpen: [] })
+
+    await database.admin.query(`update credits_private.signup_claims set claimed_at = claimed_at - interval '25 hours'`)
+    const healed = await call<{ signupGrants: number }>(database.service, 'credits_reconcile', { p_apply: true })
+    expect(healed.signupGrants).toBe(10)
+    await setting('max_signup_grants_per_day', null)
+  })
+
+  it('does not keep a returning person waiting', async () => {
+    const first = await signUp(database, { email: 'returning@example.org' })
+    await deleteUser(first)
+    await setting('max_signup_grants_per_day', 0)
+    const second = await signUp(database, { email: 'returning+2@example.org' })
+    expect(await accounts(second)).not.toMatchObject([{ signup_decided_at: null }])
+    await setting('max_signup_grants_per_day', null)
   })
 })
 
 describe('deleting a user', () => {
-  it('works, keeps the whole history, and closes the account', async () => {
-    const userId = await signUp(ground)
-    const open = await reserve(ground, userId, 5)
-    const done = await reserve(ground, userId, 10)
-    await call(ground.service, 'credits_settle', { p_reservation_id: done, p_charge: { amount: '7' } })
-    const before = await history(userId)
-    await ground.admin.query('delete from auth.users where id = $1', [userId])
-    expect(await history(userId)).toEqual(before)
-    await refusal(balanceOf(ground, userId), 'ACCOUNT_NOT_FOUND')
-    await refusal(reserve(ground, userId, 1), 'ACCOUNT_NOT_FOUND')
-    // A call that was running is still paid for.
-    const late = await call(ground.service, 'credits_settle', { p_reservation_id: open, p_charge: { amount: '2' } })
+  it('closes the account, keeps the history and still lets an open reservation settle', async () => {
+    const userId = await signUp(database)
+    const open = await reserve(database, userId, 5)
+    await spend(database, userId, 7)
+    const before = await ledgerOf(database, userId)
+    await deleteUser(userId)
+    expect(await ledgerOf(database, userId)).toEqual(before)
+    await refusal(balanceOf(database, userId), 'ACCOUNT_NOT_FOUND')
+    await refusal(reserve(database, userId, 1), 'ACCOUNT_NOT_FOUND')
+    const late = await call(database.service, 'credits_settle', {
+      p_account_id: userId,
+      p_reservation_id: open,
+      p_charge: { amount: '2' },
+    })
     expect(late).toMatchObject({ state: 'settled', captured: '2', balance: { status: 'closed' } })
   })
 
   it('and making one with the same id again opens the account as it stood', async () => {
-    const userId = await signUp(ground, 'same.id@example.org')
-    await call(ground.service, 'credits_settle', {
-      p_reservation_id: await reserve(ground, userId, 20),
-      p_charge: { amount: '20' },
-    })
-    await ground.admin.query('delete from auth.users where id = $1', [userId])
-    await signUp(ground, 'same.id@example.org', userId)
-    expect(await balanceOf(ground, userId)).toMatchObject({ available: '30', status: 'active', version: 2 })
-  })
-})
-
-describe('a broken credits schema never stops a signup', () => {
-  const SABOTAGE: Record<string, [breakIt: string, repair: string]> = {
-    'the table of accounts is gone': [
-      'alter table public.credit_balances rename to elsewhere',
-      'alter table public.elsewhere rename to credit_balances',
-    ],
-    'the table of profiles is gone': [
-      'alter table public.profiles rename to elsewhere',
-      'alter table public.elsewhere rename to profiles',
-    ],
-    'the ledger refuses every row': [
-      'alter table public.credit_transactions add constraint sabotage check (false) not valid',
-      'alter table public.credit_transactions drop constraint sabotage',
-    ],
-    'the function that opens accounts is gone': [
-      'alter function credits_private.ensure_account(auth.users) rename to elsewhere',
-      'alter function credits_private.elsewhere(auth.users) rename to ensure_account',
-    ],
-    'the settings are gone': [
-      'create table public.kept as table public.credit_settings; delete from public.credit_settings',
-      'insert into public.credit_settings select * from public.kept; drop table public.kept',
-    ],
-  }
-
-  it('and what was missed is made up for exactly once', async () => {
-    for (const [name, [breakIt, repair]] of Object.entries(SABOTAGE)) {
-      await ground.admin.query(breakIt)
-      const userId = await signUp(ground)
-      await ground.admin.query(repair)
-      const healed = await call(ground.service, 'credits_reconcile', { p_apply: true })
-      expect(healed.applied, name).toBe(true)
-      expect(await accounts(userId), name).toMatchObject([{ user_id: userId, version: '1' }])
-      expect((await balanceOf(ground, userId)).available, name).toBe('50')
-      const profile = await ground.admin.query('select from public.profiles where user_id = $1', [userId])
-      expect(profile.rowCount, name).toBe(1)
-      expect(await call(ground.service, 'credits_reconcile'), name).toMatchObject({
-        accountsToOpen: [],
-        profilesMissing: 0,
-      })
-    }
-  })
-
-  it('and one fault does not take the other half with it', async () => {
-    await ground.admin.query('alter table public.profiles rename to elsewhere')
-    const userId = await signUp(ground)
-    expect(await accounts(userId)).toHaveLength(1)
-    await ground.admin.query('alter table public.elsewhere rename to profiles')
-  })
-
-  it('and a lock held on our tables delays it by less than a second', async () => {
-    for (const table of [
-      'public.credit_balances',
-      'public.credit_transactions',
-      'public.profiles',
-      'public.credit_settings',
-    ]) {
-      const blocker = await ground.admin.connect()
-      await blocker.query(`begin; lock table ${table} in access exclusive mode`)
-      const started = performance.now()
-      const userId = await signUp(ground)
-      expect(performance.now() - started, table).toBeLessThan(1000)
-      await blocker.query('rollback')
-      blocker.release()
-      expect((await balanceOf(ground, userId)).available, table).toBe('50')
-    }
+    const userId = await signUp(database, { email: 'same.id@example.org' })
+    await spend(database, userId, 20)
+    await deleteUser(userId)
+    await signUp(database, { email: 'same.id@example.org', id: userId })
+    expect(await balanceOf(database, userId)).toMatchObject({ available: '30', status: 'active', version: 2 })
   })
 })

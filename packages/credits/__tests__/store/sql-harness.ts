@@ -9,9 +9,16 @@ export function serviceClient(stack: Pick<Stack, 'url' | 'secretKey'>) {
   return createClient(stack.url, stack.secretKey, { auth: { persistSession: false, autoRefreshToken: false } })
 }
 
+/** A supabase-js client that talks to a PostgREST without a front door before it. */
+export function restClient({ serviceRoleKey }: Pick<Stack, 'serviceRoleKey'>, { url }: { url: string }) {
+  const direct: typeof fetch = (input, init) => fetch(String(input).replace('/rest/v1', ''), init)
+  const auth = { persistSession: false, autoRefreshToken: false }
+  return createClient(url, serviceRoleKey, { auth, global: { fetch: direct } })
+}
+
 /**
- * A pool for tests. A connection that the server ends, while idle or just after `end()`, emits an error, and one that
- * nobody hears would end the process.
+ * A pool for tests. A connection that the server ends, while idle or just after `end()`, emits an error event, and one
+ * without a listener would end the process.
  */
 export function openPool(connectionString: string, max = 2): pg.Pool {
   const pool = new pg.Pool({ connectionString, max })
@@ -20,7 +27,7 @@ export function openPool(connectionString: string, max = 2): pg.Pool {
   return pool
 }
 
-/** Signs somebody up the way the auth server does: the trigger on `auth.users` opens the account. */
+/** Signs a user up the way the auth server does: the trigger on `auth.users` opens the account. */
 export async function signUp(admin: pg.Pool): Promise<string> {
   const userId = crypto.randomUUID()
   const email = `${userId}@example.test`
@@ -37,12 +44,12 @@ export function sqlHarness(store: CreditStore, admin: pg.Pool): StoreHarness {
   return {
     store,
     createUser: () => signUp(admin),
-    async allowOverage(userId, limit) {
-      const planId = `overage-${limit}`
+    async changePlan(userId, { overageLimit = '0', reversalDebt = true }) {
+      const planId = `overage-${overageLimit}-${reversalDebt}`
       await admin.query(
-        `insert into public.credit_plans (id, name, price_usd, monthly_credits, overage_limit)
-         values ($1, $1, 0, 50, $2) on conflict do nothing`,
-        [planId, limit],
+        `insert into public.credit_plans (id, name, price_usd, monthly_credits, overage_limit, reversal_debt)
+         values ($1, $1, 0, 50, $2, $3) on conflict do nothing`,
+        [planId, overageLimit, reversalDebt],
       )
       await admin.query('select public.credits_set_plan($1, $2)', [userId, planId])
     },
@@ -54,10 +61,11 @@ export function sqlHarness(store: CreditStore, admin: pg.Pool): StoreHarness {
            update public.credit_lots set expires_at = expires_at - by from shift where account_id = $1
          ),
          reservations as (
-           update public.credit_reservations set expires_at = expires_at - by from shift where account_id = $1
+           update public.credit_reservations set created_at = created_at - by, expires_at = expires_at - by
+           from shift where account_id = $1
          )
          update public.credit_balances
-         set next_due_at = next_due_at - by, swept_until = swept_until - by,
+         set next_due_at = next_due_at - by, expired_until = expired_until - by,
              plan_anchor_at = plan_anchor_at - by, plan_period_ends_at = plan_period_ends_at - by
          from shift where account_id = $1`,
         [userId, seconds],

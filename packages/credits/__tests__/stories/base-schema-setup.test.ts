@@ -44,7 +44,7 @@ describe('base-schema-setup', () => {
       await client.from('profiles').update({ role: 'admin' }).eq('user_id', id),
       await client.from('profiles').upsert({ user_id: id, role: 'admin' }),
       await client.from('profiles').delete().eq('user_id', id),
-      await client.rpc('credits_set_role', { p_user_id: id, p_role: 'admin' }),
+      await client.rpc('credits_set_admin', { p_user_id: id, p_is_admin: true }),
       await client.auth.updateUser({ data: { role: 'admin' } }),
     ]
     expect(attempts.slice(0, 4).map(({ error }) => error?.code)).toEqual(['42501', '42501', '42501', '42501'])
@@ -58,11 +58,9 @@ describe('base-schema-setup', () => {
     const policies = await world.sql<{ tablename: string; policyname: string; qual: string }>(
       `select tablename, policyname, qual from pg_policies where schemaname = 'public' order by 1, 2`,
     )
-    const others = policies.filter(
-      ({ qual }) => /role|admin/i.test(qual) && !qual.includes('credits_private.is_admin()'),
-    )
+    const others = policies.filter(({ qual }) => /role|admin/i.test(qual) && !qual.includes('is_admin()'))
     expect(others).toEqual([])
-    const asking = policies.filter(({ qual }) => qual.includes('credits_private.is_admin()')).map((p) => p.tablename)
+    const asking = policies.filter(({ qual }) => qual.includes('is_admin()')).map((p) => p.tablename)
     expect(asking).toEqual(
       expect.arrayContaining(['profiles', 'credit_balances', 'credit_transactions', 'margin_config']),
     )

@@ -18,10 +18,10 @@ describe('credits-package', () => {
     expect((await credits.getBalance({ userId })).available).toBe('50')
     const first = await credits.reserve({ userId, amount: '10', feature: 'chat' })
     expect(first.balance.available).toBe('40')
-    const settled = await credits.settle({ reservationId: first.reservationId, amount: '7.5' })
+    const settled = await credits.settle({ userId, reservationId: first.reservationId, amount: '7.5' })
     expect([settled.state, settled.balance.available]).toEqual(['settled', '42.5'])
     const second = await credits.reserve({ userId, amount: '10' })
-    const released = await credits.release({ reservationId: second.reservationId })
+    const released = await credits.release({ userId, reservationId: second.reservationId })
     expect([released.state, released.balance.available]).toEqual(['released', '42.5'])
     const { data } = await credits.getHistory({ userId })
     expect(data.map(({ type, amount }) => [type, amount])).toEqual([

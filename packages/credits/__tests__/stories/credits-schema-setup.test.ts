@@ -92,7 +92,7 @@ describe('credits-schema-setup', () => {
     const refused = await ann.client.from('credit_balances').update({ plan_credits: 1000 }).eq('account_id', ann.id)
     expect(refused.error?.code).toBe('42501')
     const called = await ann.client.rpc('credits_grant', {
-      p_user_id: ann.id,
+      p_account_id: ann.id,
       p_amount: '1000',
       p_source: 'promo',
       p_bucket: 'add-on',

@@ -34,19 +34,19 @@ describe('reserve-flow', () => {
   it('settle charges the actual amount and returns the rest', async () => {
     const { id: userId } = await world.signUp()
     const { reservationId } = await credits.reserve({ userId, amount: '10' })
-    const settled = await credits.settle({ reservationId, amount: '7' })
+    const settled = await credits.settle({ userId, reservationId, amount: '7' })
     expect(settled.balance).toMatchObject({ planCredits: '43', reserved: '0', available: '43' })
     const rows = await world.sql(
-      'select state, held::text, captured::text from public.credit_reservations where id = $1',
+      'select state, reserved::text, captured::text from public.credit_reservations where id = $1',
       [reservationId],
     )
-    expect(rows).toEqual([{ state: 'settled', held: expect.any(String), captured: '7.000000' }])
+    expect(rows).toEqual([{ state: 'settled', reserved: expect.any(String), captured: '7.000000' }])
   })
 
   it('release frees the reservation', async () => {
     const { id: userId } = await world.signUp()
     const { reservationId } = await credits.reserve({ userId, amount: '50' })
-    const released = await credits.release({ reservationId })
+    const released = await credits.release({ userId, reservationId })
     expect([released.state, released.balance.available]).toEqual(['released', '50'])
     expect((await credits.getHistory({ userId })).data).toHaveLength(1)
   })
@@ -61,6 +61,6 @@ describe('reserve-flow', () => {
     expect((await credits.getBalance({ userId })).available).toBe('50')
     const again = await credits.reserve({ userId, amount: '50' })
     expect(again.state).toBe('active')
-    expect((await credits.getReservation({ reservationId })).state).toBe('expired')
+    expect((await credits.getReservation({ userId, reservationId })).state).toBe('expired')
   })
 })

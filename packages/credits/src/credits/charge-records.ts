@@ -3,14 +3,11 @@ import { creditsOfUsd, usdOfCredits } from '../core/money.ts'
 import { calculateCredits } from '../core/pricing/calculate.ts'
 import type { Charge } from '../core/pricing/charge.ts'
 import { DEFAULT_MAX_OUTPUT_TOKENS, estimateCharge } from '../core/pricing/estimate.ts'
-import { normalizeUsage } from '../core/pricing/normalize-usage.ts'
-import { isPlainObject, isStorableJson } from '../core/pricing/storable.ts'
+import { readUsage } from '../core/pricing/normalize-usage.ts'
+import { boundedRawUsage } from '../core/pricing/raw-usage.ts'
 import type { ChargeRecord, Metadata, RateRow } from '../store/types.ts'
 import { isCode } from './errors.ts'
 import type { CallPricing, EstimateResult, EstimateUsage, PriceInput } from './types.ts'
-
-const RAW_USAGE_BYTES = 4096
-const RAW_USAGE_EXCERPT = 2_000
 
 /** What a charge is made from besides its rate and margin. */
 type PricedCall = Omit<PriceInput, 'planId' | 'userId' | 'rateId' | 'marginId'>
@@ -23,8 +20,9 @@ type PricedCall = Omit<PriceInput, 'planId' | 'userId' | 'rateId' | 'marginId'>
  */
 export function chargeRecord(call: PricedCall, pricing: CallPricing): ChargeRecord {
   const { rate, margin, marginPercent } = pricing
-  const { usage } = normalizeUsage(call.usage)
   const computed = rate === null ? null : computeCharge(call, rate, pricing)
+  // With the counts that were estimated for it, so that the charge can be computed again from its own row.
+  const usage = computed?.usage ?? readUsage(call.usage).usage
   const flags = [...new Set([...(computed?.flags ?? []), ...(call.flags ?? [])])]
   return {
     ...amountsOf(call, computed, pricing),
@@ -60,7 +58,8 @@ function amountsOf(
     return { amount, costUsd, costSource: estimated ? 'estimate' : source }
   }
   if (computed !== null) {
-    return { amount: computed.credits, costUsd: computed.costUsd, costSource: estimated ? 'estimate' : 'rate' }
+    const costSource = estimated || computed.estimated ? 'estimate' : 'rate'
+    return { amount: computed.credits, costUsd: computed.costUsd, costSource }
   }
   if (ceilingCredits === null) throw unknownModel(model)
   const costUsd = usdOfCredits({ credits: ceilingCredits, marginPercent })
@@ -84,25 +83,9 @@ function computeCharge(
 
 /** What was reported, where its price had to assume something about it. */
 function rawUsageOf({ usage, rawUsage }: PricedCall, flags: readonly string[]): Metadata | null {
-  if (rawUsage !== undefined && rawUsage !== null) return bounded(rawUsage)
+  if (rawUsage !== undefined && rawUsage !== null) return boundedRawUsage(rawUsage)
   if (!flags.some((flag) => flag.startsWith('usage_'))) return null
-  const { raw } = usage as { raw?: unknown }
-  return bounded(raw ?? usage)
-}
-
-/** JSON of at most 4 kB: the value itself, or the beginning of its text. */
-function bounded(value: unknown): Metadata {
-  if (isPlainObject(value) && isStorableJson(value, RAW_USAGE_BYTES)) return value
-  const excerpt = textOf(value).slice(0, RAW_USAGE_EXCERPT).replaceAll('\\', '/').replaceAll('\0', '').toWellFormed()
-  return { excerpt }
-}
-
-function textOf(value: unknown): string {
-  try {
-    return JSON.stringify(value) ?? String(value)
-  } catch {
-    return String(value)
-  }
+  return boundedRawUsage((usage as { raw?: unknown }).raw ?? usage)
 }
 
 function unknownModel(model: string): CreditError {

@@ -18,7 +18,11 @@ export interface UseCaseContext {
 }
 
 /** The id of an operation: the same for the same key, always; without a key, every call is an operation of its own. */
-export async function operationId(operation: string, accountId: string, ...key: (string | undefined)[]): Promise<string> {
+export async function operationId(
+  operation: string,
+  accountId: string,
+  ...key: (string | undefined)[]
+): Promise<string> {
   const parts = key.filter((part) => part !== undefined)
   return parts.length < key.length ? uuidv7({ accountId }) : uuidFor(operation, accountId, ...parts)
 }

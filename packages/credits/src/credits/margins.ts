@@ -5,10 +5,7 @@ import { decodeCursor, encodeCursor } from './cursor.ts'
 import { inputs } from './inputs.ts'
 import type { Credits, Margins } from './types.ts'
 
-type MarginOperations = Pick<
-  Credits,
-  'getMargins' | 'setMargin' | 'removeMargin' | 'getMarginAudit' | 'getRateHistory'
->
+type MarginOperations = Pick<Credits, 'getMargins' | 'setMargin' | 'removeMargin' | 'getMarginAudit' | 'getRateHistory'>
 
 /** Margins, their changes, and the rates of a model over time. */
 export function margins(context: UseCaseContext): MarginOperations {

@@ -28,9 +28,7 @@ export function reservations(context: UseCaseContext): Reservations {
       const { userId, reservationId } = rest
       const extensionId = await operationId('extend', userId, reservationId, idempotencyKey)
       await context.failOpen?.record(rest)
-      return withIds({ reservationId, extensionId }, () =>
-        context.store.extend({ ...rest, ttlSeconds, extensionId }),
-      )
+      return withIds({ reservationId, extensionId }, () => context.store.extend({ ...rest, ttlSeconds, extensionId }))
     },
     capture: (input) => capture(context, input),
     settle: (input) => settle(context, input),

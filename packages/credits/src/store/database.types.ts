@@ -6,6 +6,22 @@ export type Json = string | number | boolean | null | { [key: string]: Json | un
 export type Database = {
   public: {
     Tables: {
+      credit_admins: {
+        Row: {
+          created_at: string
+          user_id: string
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          user_id: string
+        }
+        Update: {
+          created_at?: string
+          user_id?: string
+        }
+        Relationships: []
+      }
       credit_audit_log: {
         Row: {
           action: string
@@ -52,9 +68,8 @@ export type Database = {
           auto_refill_threshold: number
           chain_hash: string
           created_at: string
-          current_lot_id: string | null
-          current_lot_remaining: number
           debt: number
+          expired_until: string
           next_due_at: string
           next_plan_id: string | null
           open_reservations: number
@@ -67,7 +82,6 @@ export type Database = {
           reserved: number
           signup_decided_at: string | null
           status: string
-          swept_until: string
           updated_at: string
           user_id: string | null
           version: number
@@ -81,9 +95,8 @@ export type Database = {
           auto_refill_threshold?: number
           chain_hash?: string
           created_at?: string
-          current_lot_id?: string | null
-          current_lot_remaining?: number
           debt?: number
+          expired_until?: string
           next_due_at?: string
           next_plan_id?: string | null
           open_reservations?: number
@@ -96,7 +109,6 @@ export type Database = {
           reserved?: number
           signup_decided_at?: string | null
           status?: string
-          swept_until?: string
           updated_at?: string
           user_id?: string | null
           version?: number
@@ -109,9 +121,8 @@ export type Database = {
           auto_refill_threshold?: number
           chain_hash?: string
           created_at?: string
-          current_lot_id?: string | null
-          current_lot_remaining?: number
           debt?: number
+          expired_until?: string
           next_due_at?: string
           next_plan_id?: string | null
           open_reservations?: number
@@ -124,7 +135,6 @@ export type Database = {
           reserved?: number
           signup_decided_at?: string | null
           status?: string
-          swept_until?: string
           updated_at?: string
           user_id?: string | null
           version?: number
@@ -156,9 +166,10 @@ export type Database = {
           id: string
           priority: number
           remaining: number
-          sequence: number
           source: string
           transaction_id: string
+          used_up: boolean
+          version: number
         }
         ComputedFields: never
         Insert: {
@@ -167,12 +178,13 @@ export type Database = {
           bucket: string
           created_at?: string
           expires_at?: string
-          id?: string
+          id: string
           priority: number
           remaining: number
-          sequence?: never
           source: string
           transaction_id: string
+          used_up?: never
+          version: number
         }
         Update: {
           account_id?: string
@@ -183,9 +195,10 @@ export type Database = {
           id?: string
           priority?: number
           remaining?: number
-          sequence?: never
           source?: string
           transaction_id?: string
+          used_up?: never
+          version?: number
         }
         Relationships: [
           {
@@ -231,6 +244,7 @@ export type Database = {
           name: string
           overage_limit: number
           price_usd: number
+          reversal_debt: boolean
           rollover_limit: number
           sort_order: number
         }
@@ -242,6 +256,7 @@ export type Database = {
           name: string
           overage_limit?: number
           price_usd: number
+          reversal_debt?: boolean
           rollover_limit?: number
           sort_order?: number
         }
@@ -252,6 +267,7 @@ export type Database = {
           name?: string
           overage_limit?: number
           price_usd?: number
+          reversal_debt?: boolean
           rollover_limit?: number
           sort_order?: number
         }
@@ -309,7 +325,6 @@ export type Database = {
           expires_at: string
           extensions: Json | null
           feature: string | null
-          held: number
           id: string
           late: boolean
           margin_id: string | null
@@ -318,7 +333,9 @@ export type Database = {
           model: string | null
           rate_id: string | null
           requested: number
+          reserved: number
           state: string
+          ttl_seconds: number | null
           uncollected: number
           user_id: string
         }
@@ -331,7 +348,6 @@ export type Database = {
           expires_at: string
           extensions?: Json | null
           feature?: string | null
-          held: number
           id: string
           late?: boolean
           margin_id?: string | null
@@ -340,7 +356,9 @@ export type Database = {
           model?: string | null
           rate_id?: string | null
           requested: number
+          reserved: number
           state?: string
+          ttl_seconds?: number | null
           uncollected?: number
           user_id: string
         }
@@ -352,7 +370,6 @@ export type Database = {
           expires_at?: string
           extensions?: Json | null
           feature?: string | null
-          held?: number
           id?: string
           late?: boolean
           margin_id?: string | null
@@ -361,7 +378,9 @@ export type Database = {
           model?: string | null
           rate_id?: string | null
           requested?: number
+          reserved?: number
           state?: string
+          ttl_seconds?: number | null
           uncollected?: number
           user_id?: string
         }
@@ -369,35 +388,38 @@ export type Database = {
       }
       credit_settings: {
         Row: {
+          admin_function: string | null
           id: boolean
           max_open_reservations: number
           max_reserved_credits: number
+          max_signup_grants_per_day: number | null
           reservation_ttl_seconds: number
           signup_credits: number
-          signup_needs_confirmation: boolean
           signup_plan_id: string
           spending_frozen: boolean
           updated_at: string
         }
         ComputedFields: never
         Insert: {
+          admin_function?: string | null
           id?: boolean
           max_open_reservations?: number
           max_reserved_credits?: number
+          max_signup_grants_per_day?: number | null
           reservation_ttl_seconds?: number
           signup_credits?: number
-          signup_needs_confirmation?: boolean
           signup_plan_id?: string
           spending_frozen?: boolean
           updated_at?: string
         }
         Update: {
+          admin_function?: string | null
           id?: boolean
           max_open_reservations?: number
           max_reserved_credits?: number
+          max_signup_grants_per_day?: number | null
           reservation_ttl_seconds?: number
           signup_credits?: number
-          signup_needs_confirmation?: boolean
           signup_plan_id?: string
           spending_frozen?: boolean
           updated_at?: string
@@ -417,6 +439,8 @@ export type Database = {
           account_id: string
           actor_id: string | null
           charge: Json | null
+          erased_at: string | null
+          reason: string | null
           version: number
         }
         ComputedFields: never
@@ -424,12 +448,16 @@ export type Database = {
           account_id: string
           actor_id?: string | null
           charge?: Json | null
+          erased_at?: string | null
+          reason?: string | null
           version: number
         }
         Update: {
           account_id?: string
           actor_id?: string | null
           charge?: Json | null
+          erased_at?: string | null
+          reason?: string | null
           version?: number
         }
         Relationships: []
@@ -440,6 +468,7 @@ export type Database = {
           amount: number
           balance_after: number
           created_at: string
+          erased_at: string | null
           estimated: boolean
           feature: string | null
           hash: string
@@ -451,10 +480,10 @@ export type Database = {
           metadata: NonNullable<Json>
           model: string | null
           output_tokens: number | null
-          reason: string | null
           reservation_id: string | null
           reverses_id: string | null
           source: string | null
+          text_hash: string
           type: string
           uncollected: number
           user_id: string
@@ -466,6 +495,7 @@ export type Database = {
           amount: number
           balance_after: number
           created_at: string
+          erased_at?: string | null
           estimated?: boolean
           feature?: string | null
           hash: string
@@ -477,10 +507,10 @@ export type Database = {
           metadata?: NonNullable<Json>
           model?: string | null
           output_tokens?: number | null
-          reason?: string | null
           reservation_id?: string | null
           reverses_id?: string | null
           source?: string | null
+          text_hash: string
           type: string
           uncollected?: number
           user_id: string
@@ -491,6 +521,7 @@ export type Database = {
           amount?: number
           balance_after?: number
           created_at?: string
+          erased_at?: string | null
           estimated?: boolean
           feature?: string | null
           hash?: string
@@ -502,10 +533,10 @@ export type Database = {
           metadata?: NonNullable<Json>
           model?: string | null
           output_tokens?: number | null
-          reason?: string | null
           reservation_id?: string | null
           reverses_id?: string | null
           source?: string | null
+          text_hash?: string
           type?: string
           uncollected?: number
           user_id?: string
@@ -652,11 +683,13 @@ export type Database = {
           account_id: string
           amount: number | null
           computed_cost_usd: number | null
+          corrects_id: string | null
           cost_source: string | null
           cost_usd: number | null
           created_at: string
           estimated: boolean
           feature: string | null
+          flags: Json | null
           generation_id: string | null
           input_tokens: number | null
           late: boolean
@@ -667,6 +700,7 @@ export type Database = {
           pricing: Json | null
           provider: Json | null
           rate_id: string | null
+          raw_usage: Json | null
           reported_cost_usd: number | null
           served_model: string | null
           transaction_id: string
@@ -692,6 +726,30 @@ export type Database = {
           transaction_id: string
         }
         ComputedFields: never
+        Insert: {
+          account_id?: string | null
+          amount?: never
+          bucket?: string | null
+          created_at?: string | null
+          expires_at?: never
+          id?: string | null
+          priority?: number | null
+          remaining?: never
+          source?: string | null
+          transaction_id?: string | null
+        }
+        Update: {
+          account_id?: string | null
+          amount?: never
+          bucket?: string | null
+          created_at?: string | null
+          expires_at?: never
+          id?: string | null
+          priority?: number | null
+          remaining?: never
+          source?: string | null
+          transaction_id?: string | null
+        }
         Relationships: [
           {
             foreignKeyName: 'credit_lots_account_id_fkey'
@@ -709,6 +767,14 @@ export type Database = {
           },
         ]
       }
+      credit_session: {
+        Row: {
+          is_admin: boolean | null
+          user_id: string | null
+        }
+        ComputedFields: never
+        Relationships: []
+      }
       credit_transactions_text: {
         Row: {
           account_id: string
@@ -723,7 +789,6 @@ export type Database = {
           metadata: NonNullable<Json>
           model: string | null
           output_tokens: number | null
-          reason: string | null
           reservation_id: string | null
           reverses_id: string | null
           source: string | null
@@ -746,7 +811,6 @@ export type Database = {
           metadata?: Json | null
           model?: string | null
           output_tokens?: number | null
-          reason?: string | null
           reservation_id?: string | null
           reverses_id?: string | null
           source?: string | null
@@ -768,7 +832,6 @@ export type Database = {
           metadata?: Json | null
           model?: string | null
           output_tokens?: number | null
-          reason?: string | null
           reservation_id?: string | null
           reverses_id?: string | null
           source?: string | null
@@ -782,11 +845,18 @@ export type Database = {
     }
     Functions: {
       credits_adjust: {
-        Args: { p_actor_id?: string; p_amount: number; p_reason: string; p_transaction_id: string; p_user_id: string }
+        Args: {
+          p_account_id: string
+          p_actor_id?: string
+          p_amount: number
+          p_reason: string
+          p_transaction_id: string
+        }
         Returns: Json
       }
       credits_capture: {
         Args: {
+          p_account_id: string
           p_capture_id: string
           p_charge: Json
           p_extend_amount?: number
@@ -796,9 +866,15 @@ export type Database = {
         }
         Returns: Json
       }
+      credits_correct: {
+        Args: { p_account_id: string; p_charge: Json; p_original_id: string; p_transaction_id: string }
+        Returns: Json
+      }
+      credits_erase: { Args: { p_account_id: string; p_actor_id?: string }; Returns: Json }
       credits_expire_due: { Args: { p_limit?: number }; Returns: Json }
       credits_extend: {
         Args: {
+          p_account_id: string
           p_amount: number
           p_extension_id: string
           p_minimum_amount?: number
@@ -808,25 +884,39 @@ export type Database = {
         Returns: Json
       }
       credits_freeze_account: {
-        Args: { p_actor_id?: string; p_frozen: boolean; p_reason?: string; p_user_id: string }
+        Args: { p_account_id: string; p_actor_id?: string; p_frozen: boolean; p_reason?: string }
         Returns: Json
       }
       credits_freeze_spending: { Args: { p_actor_id?: string; p_frozen: boolean; p_reason?: string }; Returns: Json }
-      credits_get_balance: { Args: { p_user_id: string }; Returns: Json }
+      credits_get_balance: { Args: { p_account_id: string }; Returns: Json }
       credits_get_charges: {
         Args: { p_after?: Json; p_details?: boolean; p_from?: string; p_limit?: number; p_to?: string }
         Returns: Json
       }
+      credits_get_estimates: { Args: { p_after?: Json; p_limit?: number }; Returns: Json }
+      credits_get_expired_reservations: {
+        Args: { p_after?: Json; p_from?: string; p_limit?: number; p_to?: string }
+        Returns: Json
+      }
+      credits_get_heads: { Args: { p_after?: string; p_limit?: number }; Returns: Json }
       credits_get_history: {
-        Args: { p_before?: number; p_from?: string; p_limit: number; p_to?: string; p_type?: string; p_user_id: string }
+        Args: {
+          p_account_id: string
+          p_before?: number
+          p_from?: string
+          p_limit: number
+          p_to?: string
+          p_type?: string
+        }
         Returns: Json
       }
       credits_get_margin_audit: { Args: { p_before?: number; p_limit: number }; Returns: Json }
       credits_get_pricing: { Args: { p_ids?: string[] }; Returns: Json }
       credits_get_rate_history: { Args: { p_limit?: number; p_model_id: string }; Returns: Json }
-      credits_get_reservation: { Args: { p_reservation_id: string }; Returns: Json }
+      credits_get_reservation: { Args: { p_account_id: string; p_reservation_id: string }; Returns: Json }
       credits_grant: {
         Args: {
+          p_account_id: string
           p_actor_id?: string
           p_amount: number
           p_bucket: string
@@ -836,13 +926,13 @@ export type Database = {
           p_reason?: string
           p_source: string
           p_transaction_id: string
-          p_user_id: string
         }
         Returns: Json
       }
       credits_reconcile: { Args: { p_apply?: boolean; p_limit?: number }; Returns: Json }
       credits_refund: {
         Args: {
+          p_account_id: string
           p_actor_id?: string
           p_amount?: number
           p_original_id: string
@@ -851,9 +941,10 @@ export type Database = {
         }
         Returns: Json
       }
-      credits_release: { Args: { p_reservation_id: string }; Returns: Json }
+      credits_release: { Args: { p_account_id: string; p_reservation_id: string }; Returns: Json }
       credits_reserve: {
         Args: {
+          p_account_id: string
           p_amount: number
           p_feature?: string
           p_margin_id?: string
@@ -863,11 +954,25 @@ export type Database = {
           p_rate_id?: string
           p_reservation_id: string
           p_ttl_seconds?: number
-          p_user_id: string
+        }
+        Returns: Json
+      }
+      credits_reverse: {
+        Args: {
+          p_account_id: string
+          p_actor_id?: string
+          p_amount?: number
+          p_original_id: string
+          p_reason: string
+          p_transaction_id: string
         }
         Returns: Json
       }
       credits_schema_version: { Args: Record<PropertyKey, never>; Returns: Json }
+      credits_set_admin: {
+        Args: { p_actor_id?: string; p_is_admin: boolean; p_reason?: string; p_user_id: string }
+        Returns: Json
+      }
       credits_set_margin: {
         Args: {
           p_actor_id?: string
@@ -881,17 +986,21 @@ export type Database = {
         Returns: Json
       }
       credits_set_plan: {
-        Args: { p_actor_id?: string; p_plan_id: string; p_reason?: string; p_user_id: string }
+        Args: { p_account_id: string; p_actor_id?: string; p_plan_id: string; p_reason?: string }
         Returns: Json
       }
       credits_set_rates: { Args: { p_aliases?: Json; p_rates: Json }; Returns: Json }
-      credits_set_role: { Args: { p_actor_id?: string; p_role: string; p_user_id: string }; Returns: Json }
-      credits_settle: { Args: { p_charge?: Json; p_reservation_id: string; p_user_id?: string }; Returns: Json }
+      credits_settle: {
+        Args: { p_account_id: string; p_charge?: Json; p_create_missing?: boolean; p_reservation_id: string }
+        Returns: Json
+      }
       credits_verify_accounts: { Args: { p_after?: string; p_limit?: number }; Returns: Json }
+      credits_verify_heads: { Args: { p_heads: Json }; Returns: Json }
       credits_verify_transactions: {
         Args: { p_after_account?: string; p_after_version?: number; p_limit?: number }
         Returns: Json
       }
+      is_admin: { Args: Record<PropertyKey, never>; Returns: boolean }
     }
     Enums: {
       [_ in never]: never

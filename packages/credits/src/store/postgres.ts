@@ -60,9 +60,7 @@ export function postgresStore(db: Queryable | PreparingQueryable, options: Postg
     throw new CreditError({ code: 'CONFIG_INVALID', message: 'postgresStore: expected a pool or { query }' })
   }
   const send = ({ name, text, values }: Statement): PromiseLike<QueryAnswer> =>
-    options.prepare
-      ? (db as PreparingQueryable).query({ name, text, values })
-      : (db as Queryable).query(text, values)
+    options.prepare ? (db as PreparingQueryable).query({ name, text, values }) : (db as Queryable).query(text, values)
   return sqlStore((sql, args) =>
     withRetry(sql, options, async () => {
       const answer = await send(statementOf(sql, args))

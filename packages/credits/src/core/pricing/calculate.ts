@@ -4,7 +4,8 @@ import { type Charge, type ChargePricing, chargeFrom, type PricedUsage, type Pri
 import { type CompiledRate, compileRate, type RateInput, unknownModel } from './compile.ts'
 import type { ChargeFlag } from './flags.ts'
 import { imagePrice, mediaLines } from './media.ts'
-import { normalizeUsage, type UsageInput } from './normalize-usage.ts'
+import { completed } from './missing-side.ts'
+import { normalizeUsage, type UsageInput, usageMissing } from './normalize-usage.ts'
 import { type TokenLines, tokenLines } from './tokens.ts'
 import { quantityOf } from './units.ts'
 import type { Usage } from './usage.ts'
@@ -98,7 +99,7 @@ function pricedUsage(
     lines.push(...tokens.lines, ...drawnImages(rate, usage, flags))
     if (rate.kind === 'tokens') flagText(rate, tokens.band, usage, flags)
   } else if (lines.length === 0) {
-    flags.push('usage_missing')
+    throw usageMissing(usage)
   }
   lines.push(...searchLines(rate, usage, flags))
   if (countsSomething(usage) && !lines.some(([unit]) => quantityOf(unit, usage) > 0)) {
@@ -114,8 +115,11 @@ function pricedUsage(
  * Price every step of a tool loop by itself and add the charges: a sum of steps may cross a tier that no single
  * request crossed.
  *
- * @throws CreditError `UNKNOWN_MODEL` when there is no price for what was used (never free),
- *   `INVALID_INPUT` with the path for a malformed usage, price or margin
+ * A side that was not reported is estimated, see `MISSING_OUTPUT_TOKENS`: the charge is marked `estimated`, and its
+ * `usage` holds the estimate.
+ *
+ * @throws CreditError `USAGE_MISSING` when the usage has no count that is known, `UNKNOWN_MODEL` when there is no price
+ *   for what was used (never free), `INVALID_INPUT` with the path for a malformed usage, price or margin
  * @example
  * ```ts
  * const rate = { input: '0.000003', output: '0.000015' }
@@ -127,5 +131,5 @@ export function calculateCredits(usage: UsageInput, options: PriceOptions): Char
   creditsPerUsd(marginPercent)
   const rate = compileRate(options.rate)
   const { usage: counted, flags } = normalizeUsage(usage)
-  return chargeFrom(pricedUsage(rate, counted, marginPercent, flags as ChargeFlag[]))
+  return chargeFrom(pricedUsage(rate, completed(rate, counted, flags), marginPercent, flags))
 }

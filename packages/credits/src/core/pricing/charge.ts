@@ -1,6 +1,6 @@
 import { creditsOfCost, Exact, invalidInput, parseDecimal, roundDecimal, USD_PLACES, writeDecimal } from '../money.ts'
 import type { ChargeFlag } from './flags.ts'
-import { normalizeUsage, type UsageInput } from './normalize-usage.ts'
+import { readUsage, type UsageInput } from './normalize-usage.ts'
 import { type ChargeUnit, quantityOf } from './units.ts'
 import type { Usage } from './usage.ts'
 
@@ -49,6 +49,10 @@ export interface Charge {
   marginPercent: string
   items: ChargeItem[]
   pricing: ChargePricing
+  /** What was billed: the usage as it was understood, estimated counts included. With `pricing` it recomputes. */
+  usage: Usage
+  /** A count was estimated, see the flag `usage_estimated`. */
+  estimated: boolean
   flags: ChargeFlag[]
   rounding: 'none' | 'half-up' | 'up' | 'minimum'
 }
@@ -91,7 +95,18 @@ export function chargeFrom({ lines, usage, pricing, flags }: PricedUsage): Charg
   const { credits, exactCredits, rounding } = creditsOfCost(cost, marginPercent, 'half-up')
   const stored = roundDecimal(cost, USD_PLACES, 'half-up')
   if (!stored.equals(cost)) flags.push('cost_rounded')
-  return { credits, costUsd: writeDecimal(stored), exactCredits, marginPercent, items, pricing, flags, rounding }
+  return {
+    credits,
+    costUsd: writeDecimal(stored),
+    exactCredits,
+    marginPercent,
+    items,
+    pricing,
+    usage,
+    estimated: flags.includes('usage_estimated'),
+    flags: [...new Set(flags)],
+    rounding,
+  }
 }
 
 /**
@@ -106,7 +121,7 @@ export function recomputeCharge(input: { usage: UsageInput; pricing: unknown }):
   if (typeof pricing !== 'object' || pricing === null || pricing.version !== 1 || !pricing.unitPricesUsd) {
     throw invalidInput('pricing', 'not a price snapshot of version 1')
   }
-  const { usage, flags } = normalizeUsage(input.usage)
+  const { usage, flags } = readUsage(input.usage)
   const lines = Object.entries(pricing.unitPricesUsd) as PriceLine[]
-  return chargeFrom({ lines, usage, pricing, flags: flags as ChargeFlag[] })
+  return chargeFrom({ lines, usage, pricing, flags })
 }

@@ -25,6 +25,8 @@ export interface CompiledRate {
   /** Flags of every charge at this rate. */
   flags: readonly ChargeFlag[]
   base: readonly Band[]
+  /** A 1-hour cache write costs twice the input. */
+  oneHourFactor: boolean
   /** Output is not billed by design: embeddings, reranking, decisions. */
   inputOnly: boolean
 }
@@ -75,7 +77,10 @@ export function compileRate(rate: RateInput): CompiledRate {
   if (raw === null || raw === undefined || row.known === false) throw unknownModel(modelId, 'no price is known')
   const { pricing, unknownKeys } = parsePricing(raw)
   const kind = kindOf(pricing)
-  const base = bandsOf(pricing, { oneHourFactor: modelId === null || modelId.startsWith('anthropic/') })
+  // No list says what a 1-hour cache write costs. Anthropic, the only vendor that writes for an hour, takes twice the
+  // input price; a bare price object may be Anthropic's.
+  const oneHourFactor = modelId === null || /anthropic|claude/.test(modelId)
+  const base = bandsOf(pricing, { oneHourFactor })
   const compiled: CompiledRate = {
     modelId,
     type,
@@ -87,6 +92,7 @@ export function compileRate(rate: RateInput): CompiledRate {
       ...(unknownKeys.length > 0 ? (['price_dimension_unknown'] as const) : []),
     ],
     base,
+    oneHourFactor,
     inputOnly: pricing.output === undefined && type !== null && INPUT_ONLY_TYPES.has(type),
   }
   if (kind === 'tokens' && base.length === 0) throw unknownModel(modelId, 'no price is known')

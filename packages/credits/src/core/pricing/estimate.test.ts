@@ -18,12 +18,22 @@ const call = fc.record({
   used: fc.array(fc.nat(1000), { minLength: 6, maxLength: 6 }),
   region: fc.constantFrom(undefined, 'us', 'eu', 'mars'),
   fast: fc.boolean(),
-  serviceTier: fc.constantFrom(undefined, 'flex', 'priority', 'ultrafast', 'unheard-of'),
-  served: fc.record({ fast: fc.boolean(), tier: fc.boolean(), region: fc.boolean() }),
+  serviceTier: fc.constantFrom(undefined, 'flex', 'priority', 'fast', 'ultrafast', 'unheard-of'),
+  served: fc.record({ fast: fc.boolean(), tier: fc.boolean(), region: fc.boolean(), renamed: fc.boolean() }),
+  picture: fc.boolean(),
   startedAt: fc.constantFrom(undefined, '2026-11-13T02:00:00Z', '2026-11-14T12:00:00Z'),
   searches: fc.nat(4),
 })
 type Call = typeof call extends fc.Arbitrary<infer Value> ? Value : never
+
+const RENAMED = new Map<string | undefined, string>([
+  ['fast', 'priority'],
+  ['priority', 'fast'],
+])
+
+function drawsPictures({ pricing }: { pricing: Record<string, unknown> }): boolean {
+  return 'image' in pricing || 'image_dimension_quality_pricing' in pricing
+}
 
 function usageOf({ bound, clamp, used, served, searches, ...asked }: Call): Usage {
   const share = (total: number, index: number) => Math.floor((total * (used[index] ?? 0)) / 1000)
@@ -40,7 +50,10 @@ function usageOf({ bound, clamp, used, served, searches, ...asked }: Call): Usag
     startedAt: asked.startedAt,
     region: served.region ? asked.region : undefined,
     fast: served.fast && asked.fast,
-    serviceTier: served.tier ? asked.serviceTier : 'default',
+    serviceTier: served.tier
+      ? ((served.renamed ? RENAMED.get(asked.serviceTier) : undefined) ?? asked.serviceTier)
+      : 'default',
+    images: asked.picture && drawsPictures(asked.rate) ? 1 : undefined,
   }
 }
 
@@ -118,6 +131,28 @@ describe('estimateCharge', () => {
       usage: { images: 2, size: '4K' },
     }
     expect(estimateCharge(drawn).costUsd).toBe('0.48')
+  })
+
+  it('includes one picture of a language model that draws, unless the call says how many', () => {
+    const rate = model('google/gemini-3-pro-image')
+    const chat = { rate, marginPercent: '0', inputTokens: 0, maxOutputTokens: 0 }
+    expect(estimateCharge(chat).costUsd).toBe('0.24')
+    expect(estimateCharge({ ...chat, usage: { serviceTier: 'default' } }).costUsd).toBe('0.24')
+    expect(estimateCharge({ ...chat, usage: { images: 0 } }).costUsd).toBe('0')
+    expect(estimateCharge({ ...chat, rate: model('openai/gpt-5') }).costUsd).toBe('0')
+  })
+
+  it('covers the tokens of drawn pictures where image tokens are billed', () => {
+    const usage = { images: 2, size: '1024x1024', quality: 'high' }
+    const options = { rate: model('openai/gpt-image-2'), marginPercent: '0' }
+    expect(estimateCharge({ ...options, usage }).costUsd).toBe(calculateCredits(usage, options).costUsd)
+  })
+
+  it('reserves the listed batch price', () => {
+    const batch = { input: '0.0000008', output: '0' }
+    const rate = { modelId: 'a/b', type: 'language', pricing: { input: '0.000001', output: '0', batch } }
+    const call = { rate, marginPercent: '0', inputTokens: 1000, cacheWrite: 'none' } as const
+    expect(estimateCharge({ ...call, usage: { batch: true } }).costUsd).toBe('0.0008')
   })
 
   it('refuses a model without a price, and bounds that are no numbers', () => {

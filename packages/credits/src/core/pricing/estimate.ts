@@ -12,8 +12,8 @@ import {
 import type { Band } from './bands.ts'
 import { calculateCredits, type PriceOptions } from './calculate.ts'
 import { type CompiledRate, compileRate, unknownModel } from './compile.ts'
-import { imagePrice } from './media.ts'
-import { type TokenSet, tokenSetFor } from './tokens.ts'
+import { highestImagePrice, imageTokens } from './media.ts'
+import { aliasOf, halvesBatch, type TokenSet, tokenSetFor } from './tokens.ts'
 import type { Usage } from './usage.ts'
 
 /**
@@ -21,6 +21,9 @@ import type { Usage } from './usage.ts'
  * reservation is no bound.
  */
 export const DEFAULT_MAX_OUTPUT_TOKENS = 4096
+
+/** Pictures that a language model with a price for them may draw in one call, where the caller does not say. */
+const PICTURES_DRAWN = 1
 
 const MAX_TOKENS = 1_000_000_000_000
 
@@ -65,12 +68,12 @@ function tokens(value: number | undefined, path: string): number | undefined {
 }
 
 /** Region, fast mode and tier are wishes: each may be served and billed, or not, independently of the others. */
-function possibleSets(rate: CompiledRate, { region, fast, serviceTier }: Usage): TokenSet[] {
+function possibleSets(rate: CompiledRate, { region, fast, serviceTier, batch }: Usage): TokenSet[] {
   const sets: TokenSet[] = []
   for (const servedRegion of new Set([undefined, region])) {
     for (const servedFast of new Set([false, fast === true])) {
-      for (const servedTier of new Set([undefined, serviceTier])) {
-        sets.push(tokenSetFor(rate, { region: servedRegion, fast: servedFast, serviceTier: servedTier }))
+      for (const servedTier of new Set([undefined, serviceTier, aliasOf(serviceTier)])) {
+        sets.push(tokenSetFor(rate, { region: servedRegion, fast: servedFast, serviceTier: servedTier, batch }))
       }
     }
   }
@@ -105,7 +108,7 @@ function bandCosts(rate: CompiledRate, call: CallBeforehand, inputTokens: number
   const peak = rate.pricing.peak_pricing
   // Peak hours may begin between estimate and call, and holidays are not known: the peak is reserved for.
   const peakFactor = peak === undefined || peak.multiplier < 1 ? '1' : String(peak.multiplier)
-  const factor = usage.batch === true ? mul(peakFactor, '0.5') : peakFactor
+  const factor = halvesBatch(rate, { batch: usage.batch }) ? mul(peakFactor, '0.5') : peakFactor
   return possibleSets(rate, usage).flatMap(({ bands }) =>
     bands.flatMap((band, index) => {
       if (band.min > inputTokens) return []
@@ -118,15 +121,14 @@ function bandCosts(rate: CompiledRate, call: CallBeforehand, inputTokens: number
 
 /** What is priced by the piece, second, character or search on top of tokens, or instead of them. */
 function extrasUsd(rate: CompiledRate, usage: Usage | undefined, options: PriceOptions): string {
-  if (usage === undefined) return '0'
-  if (rate.kind !== 'tokens') return calculateCredits(usage, options).costUsd
+  if (rate.kind !== 'tokens') return usage === undefined ? '0' : calculateCredits(usage, options).costUsd
   const { web_search: web = '0', maps_search: maps = '0' } = rate.pricing
   let total = add(
-    mul(mul(web, '0.001'), String(tokens(usage.webSearches, 'usage.webSearches') ?? 0)),
-    mul(mul(maps, '0.001'), String(tokens(usage.mapsSearches, 'usage.mapsSearches') ?? 0)),
+    mul(mul(web, '0.001'), String(tokens(usage?.webSearches, 'usage.webSearches') ?? 0)),
+    mul(mul(maps, '0.001'), String(tokens(usage?.mapsSearches, 'usage.mapsSearches') ?? 0)),
   )
-  const images = tokens(usage.images, 'usage.images') ?? 0
-  if (images > 0) total = add(total, mul(imagePrice(rate.pricing, usage, []) ?? '0', String(images)))
+  const images = tokens(usage?.images, 'usage.images') ?? PICTURES_DRAWN
+  if (images > 0) total = add(total, mul(highestImagePrice(rate.pricing, usage ?? {}) ?? '0', String(images)))
   return total
 }
 
@@ -137,6 +139,8 @@ interface Prepared {
   inputTokens: number
   /** The model's own output limit. */
   limit: number | undefined
+  /** What the pictures of an image model come to where it is billed by tokens. */
+  drawnTokens: number | undefined
 }
 
 function prepare(call: CallBeforehand, options: PriceOptions): Prepared {
@@ -152,10 +156,12 @@ function prepare(call: CallBeforehand, options: PriceOptions): Prepared {
     extras: new Exact(extrasUsd(rate, call.usage, options)),
     inputTokens,
     limit: typeof limit === 'number' ? limit : undefined,
+    drawnTokens: rate.type === 'image' && call.usage?.images !== undefined ? imageTokens(call.usage) : undefined,
   }
 }
 
-function outputLimit(asked: number | undefined, limit: number | undefined) {
+function outputLimit(call: CallBeforehand, { limit, drawnTokens }: Prepared) {
+  const asked = tokens(call.maxOutputTokens, 'maxOutputTokens') ?? drawnTokens
   if (asked !== undefined) return { maxOutputTokens: asked, maxOutputTokensFrom: 'call' } as const
   if (limit !== undefined) return { maxOutputTokens: limit, maxOutputTokensFrom: 'model' } as const
   return { maxOutputTokens: DEFAULT_MAX_OUTPUT_TOKENS, maxOutputTokensFrom: 'default' } as const
@@ -169,8 +175,9 @@ function outputLimit(asked: number | undefined, limit: number | undefined) {
  * @example estimateCharge({ rate, marginPercent: '60', inputTokens: 2000, maxOutputTokens: 1000 }).credits
  */
 export function estimateCharge(options: EstimateOptions): Estimate {
-  const { bands, extras, inputTokens, limit } = prepare(options, options)
-  const output = outputLimit(tokens(options.maxOutputTokens, 'maxOutputTokens'), limit)
+  const prepared = prepare(options, options)
+  const { bands, extras, inputTokens } = prepared
+  const output = outputLimit(options, prepared)
   const costs = bands.map((band) => band.input.plus(band.output.times(output.maxOutputTokens)))
   const cost = Exact.max(0, ...costs).plus(extras)
   const { credits } = creditsOfCost(cost, options.marginPercent, 'up')

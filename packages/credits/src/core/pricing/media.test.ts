@@ -49,6 +49,17 @@ describe('units other than text tokens', () => {
     expect(price('openai/gpt-image-2', { inputTokens: 100, outputTokens: 1000, images: 1 }).costUsd).toBe('0.0305')
   })
 
+  it('estimates the tokens of drawn pictures whose usage was lost, by size and quality, and marks them', () => {
+    const lost = (usage: Usage) => price('openai/gpt-image-2', { images: 1, ...usage })
+    expect(lost({ size: '1024x1024', quality: 'medium' })).toMatchObject({
+      usage: { inputTokens: 0, outputTokens: 1056, images: 1 },
+      costUsd: '0.03168',
+      estimated: true,
+    })
+    expect(lost({ size: '1024x1024', quality: 'high' }).costUsd).toBe('0.1248')
+    expect(lost({}).usage.outputTokens).toBe(6240)
+  })
+
   it('prices video by second, resolution, mode, sound and voice control', () => {
     const video = (id: string, usage: Usage) => price(id, { seconds: 5, ...usage }).costUsd
     expect(video('google/veo-3.1-generate-001', { resolution: '1920x1080', audio: false })).toBe('1')
@@ -77,6 +88,21 @@ describe('units other than text tokens', () => {
     expect(price('openai/gpt-realtime-2', tokens).costUsd).toBe('0.0708')
     expect(price('spacexai/grok-voice-think-fast-2.0', { seconds: 60, messages: 3 }).costUsd).toBe('0.09204')
     expect(price('openai/gpt-realtime-2', { inputTokens: 10, outputTokens: 1 }).flags).toEqual(['audio_split_missing'])
+  })
+
+  it('prices a cached audio token once, as a cache read, and never more tokens than there are', () => {
+    const tokens = { inputTokens: 1500, audioInputTokens: 1000, cacheReadTokens: 800, outputTokens: 0 }
+    const counted = (usage: Usage) =>
+      Object.fromEntries(price('openai/gpt-realtime-2', usage).items.map((item) => [item.unit, item.quantity]))
+    const known = price('openai/gpt-realtime-2', { ...tokens, cacheReadAudioTokens: 700 })
+    expect(counted({ ...tokens, cacheReadAudioTokens: 700 })).toEqual({
+      text_input: '400',
+      cache_read: '800',
+      audio_input: '300',
+    })
+    expect(known.flags).not.toContain('cached_audio_split_missing')
+    expect(counted(tokens)).toEqual({ cache_read: '800', audio_input: '700' })
+    expect(price('openai/gpt-realtime-2', tokens).flags).toContain('cached_audio_split_missing')
   })
 
   it('counts seconds to the microsecond, and rounds only a cost of more than 12 places', () => {

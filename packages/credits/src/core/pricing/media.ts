@@ -59,6 +59,16 @@ function highest(rows: readonly Row[]): string | undefined {
   return rows.map((row) => row.cost).reduce<string | undefined>((a, b) => (a && compare(a, b) >= 0 ? a : b), undefined)
 }
 
+/** @param open whether a row fits that names a dimension of which nothing is known */
+function fits(row: Row, usage: ReadonlyMap<string, Value>, open: boolean): boolean {
+  return [...row.dimensions].every(([key, wanted]) => {
+    const actual = usage.get(key)
+    if (actual === undefined) return open
+    const names = namesOf(actual)
+    return namesOf(wanted).some((name) => names.includes(name))
+  })
+}
+
 /**
  * The most specific row that fits what is known; else the default; else, when the usage leaves a dimension open, the
  * dearest row that it may have been, flagged. A usage that contradicts every row has no price.
@@ -69,14 +79,7 @@ function match(
   fallback: string | undefined,
   flags: ChargeFlag[],
 ) {
-  const fits = (row: Row, open: boolean) =>
-    [...row.dimensions].every(([key, wanted]) => {
-      const actual = usage.get(key)
-      if (actual === undefined) return open
-      const names = namesOf(actual)
-      return namesOf(wanted).some((name) => names.includes(name))
-    })
-  const exact = rows.filter((row) => fits(row, false))
+  const exact = rows.filter((row) => fits(row, usage, false))
   const specificity = Math.max(0, ...exact.map((row) => row.dimensions.size))
   if (exact.length > 0 && (specificity > 0 || fallback === undefined)) {
     const best = exact.filter((row) => row.dimensions.size === specificity)
@@ -85,7 +88,7 @@ function match(
     return cost
   }
   if (fallback !== undefined) return fallback
-  const cost = highest(rows.filter((row) => fits(row, true)))
+  const cost = highest(rows.filter((row) => fits(row, usage, true)))
   if (cost !== undefined) flags.push('highest_price_assumed')
   return cost
 }
@@ -94,11 +97,25 @@ function dimensionsOf(entries: Readonly<Record<string, Value | undefined>>): Rea
   return new Map(Object.entries(entries).filter((entry): entry is [string, Value] => entry[1] !== undefined))
 }
 
+function imageRows(pricing: GatewayPricing): Row[] {
+  return rowsOf(pricing.image_dimension_quality_pricing ?? [], ['size', 'quality', 'style', 'operation'], 'cost')
+}
+
+function imageDimensions({ size, quality, style, operation }: Usage): ReadonlyMap<string, Value> {
+  return dimensionsOf({ size, quality, style, operation })
+}
+
 /** Price of one image of this size, quality, style and operation; undefined when the model has none. */
 export function imagePrice(pricing: GatewayPricing, usage: Usage, flags: ChargeFlag[]): string | undefined {
-  const rows = rowsOf(pricing.image_dimension_quality_pricing ?? [], ['size', 'quality', 'style', 'operation'], 'cost')
-  const { size, quality, style, operation } = usage
-  return match(rows, dimensionsOf({ size, quality, style, operation }), pricing.image, flags)
+  return match(imageRows(pricing), imageDimensions(usage), pricing.image, flags)
+}
+
+/** The dearest that one image may be, whatever is not known of it; undefined when the model has no price for images. */
+export function highestImagePrice(pricing: GatewayPricing, usage: Usage): string | undefined {
+  const dimensions = imageDimensions(usage)
+  const rows = imageRows(pricing).filter((row) => fits(row, dimensions, true))
+  if (pricing.image !== undefined) rows.push({ dimensions: new Map(), cost: pricing.image })
+  return highest(rows)
 }
 
 function secondPrice(pricing: GatewayPricing, usage: Usage, flags: ChargeFlag[]): string | undefined {
@@ -162,4 +179,21 @@ export function mediaLines(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]
     lines.push(['image', price])
   }
   return lines
+}
+
+/** Output tokens of one drawn picture by quality: square, and upright or wide. Published for OpenAI's image models. */
+const IMAGE_TOKENS: Readonly<Record<string, readonly [square: number, other: number]>> = {
+  low: [272, 408],
+  medium: [1_056, 1_584],
+  high: [4_160, 6_240],
+}
+const SQUARE = /^([0-9]+)x\1$/
+
+/**
+ * Output tokens that the pictures of a usage come to where image tokens are billed, and none were reported. A size or
+ * quality that is not known is the dearest.
+ */
+export function imageTokens({ images = 0, size = '', quality = '' }: Usage): number {
+  const [square, other] = IMAGE_TOKENS[quality.toLowerCase()] ?? ([4_160, 6_240] as const)
+  return images * (SQUARE.test(size) ? square : other)
 }

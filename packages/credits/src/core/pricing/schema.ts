@@ -65,6 +65,8 @@ const gatewayPricing = z.looseObject({
   ...tieredPrices,
   service_tiers: z.record(label, serviceTier).optional(),
   fast: tokenSet.optional(),
+  /** Prices of the batch endpoint. The gateway lists them as a model of their own, `<id>-batch`. */
+  batch: tokenSet.optional(),
   regional: z.record(label, z.looseObject({ ...tieredPrices, fast: tokenSet.optional() })).optional(),
   peak_pricing: z
     .looseObject({

@@ -3,7 +3,7 @@ import { type Band, bandFor, bandsOf } from './bands.ts'
 import type { PriceLine } from './charge.ts'
 import type { CompiledRate } from './compile.ts'
 import type { ChargeFlag } from './flags.ts'
-import type { PeakPricing, ServiceTierPrices, TokenPrices } from './schema.ts'
+import type { GatewayPricing, PeakPricing, ServiceTierPrices, TokenPrices } from './schema.ts'
 import type { Usage } from './usage.ts'
 
 /** Names for "no special tier" among the providers. */
@@ -23,26 +23,43 @@ function own<Value>(table: Readonly<Record<string, Value>> | undefined, key: str
   return table !== undefined && Object.hasOwn(table, key) ? table[key] : undefined
 }
 
-/** Base, region, fast mode or service tier: the prices that the request was served from. */
-export function tokenSetFor(rate: CompiledRate, usage: Pick<Usage, 'region' | 'fast' | 'serviceTier'>): TokenSet {
+/**
+ * Names of one and the same tier: OpenAI renamed `priority` to `fast`, and lists have one or the other. `fast` may also
+ * stand in a block of its own. `priority` never means that block: Anthropic's priority tier is not its fast mode.
+ */
+function serviceTierOf(pricing: GatewayPricing, tier: string): TokenPrices | ServiceTierPrices | undefined {
+  const direct = own(pricing.service_tiers, tier)
+  if (direct !== undefined) return direct
+  return own(pricing.service_tiers, aliasOf(tier) ?? '') ?? (tier === 'fast' ? pricing.fast : undefined)
+}
+
+/** The other name of a service tier. */
+export function aliasOf(tier: string | undefined): string | undefined {
+  const name = tier?.toLowerCase()
+  return name === 'fast' ? 'priority' : name === 'priority' ? 'fast' : undefined
+}
+
+type Served = Pick<Usage, 'region' | 'fast' | 'serviceTier' | 'batch'>
+
+/** Base, region, fast mode, service tier or batch: the prices that the request was served from. */
+export function tokenSetFor(rate: CompiledRate, served: Served): TokenSet {
   const { pricing } = rate
-  const { fast = false } = usage
-  const region = (usage.region ?? '').toLowerCase()
-  const asked = (usage.serviceTier ?? '').toLowerCase()
-  const tier = asked === 'batch' ? '' : asked
+  const region = (served.region ?? '').toLowerCase()
+  const asked = (served.serviceTier ?? '').toLowerCase()
   const flags: ChargeFlag[] = []
   let source: TokenPrices | ServiceTierPrices = pricing
   const regional = own(pricing.regional, region)
   if (regional !== undefined) source = regional
   else if (!ANYWHERE.has(region)) flags.push('region_price_missing')
 
-  const service = own(pricing.service_tiers, tier)
+  const batch = isBatch(served) ? pricing.batch : undefined
+  const service = batch ?? (asked === 'batch' ? undefined : serviceTierOf(pricing, asked))
   if (service !== undefined) {
     source = service
     if (regional !== undefined) flags.push('service_tier_region_undocumented')
   } else {
-    if (!STANDARD_TIERS.has(tier)) flags.push('service_tier_price_missing')
-    if (fast) {
+    if (asked !== 'batch' && !STANDARD_TIERS.has(asked)) flags.push('service_tier_price_missing')
+    if (served.fast === true) {
       const regionalFast = regional?.fast
       source = regionalFast ?? pricing.fast ?? source
       if (regionalFast === undefined && (regional !== undefined || pricing.fast === undefined)) {
@@ -50,14 +67,17 @@ export function tokenSetFor(rate: CompiledRate, usage: Pick<Usage, 'region' | 'f
       }
     }
   }
-  const oneHourFactor = rate.modelId === null || rate.modelId.startsWith('anthropic/')
   return {
-    bands: bandsOf(source, { oneHourFactor, thresholds: rate.base.slice(1).map((band) => band.min) }),
+    bands: source === pricing ? rate.base : bandsOf(source, { oneHourFactor: rate.oneHourFactor, base: rate.base }),
     flags,
-    serviceTier: service === undefined ? null : tier,
+    serviceTier: service === undefined ? null : batch === undefined ? asked : 'batch',
     region: regional === undefined ? null : region,
-    fast: fast && service === undefined,
+    fast: served.fast === true && service === undefined,
   }
+}
+
+function isBatch({ batch, serviceTier }: Served): boolean {
+  return batch === true || serviceTier?.toLowerCase() === 'batch'
 }
 
 function inWindow(window: PeakPricing['windows'][number], day: number, minute: number): boolean {
@@ -82,12 +102,21 @@ export function peakFactor(peak: PeakPricing | undefined, startedAt: string | un
   return String(peak.multiplier)
 }
 
-/** Peak multiplier times batch discount. The feed has no batch price; the gateway documents half price. */
+/**
+ * Peak multiplier times batch discount. Where the list has no batch price, half the price: the gateway documents it
+ * for most models. A row that is itself the batch price of a model is not halved again.
+ */
 export function tokenFactor(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): string {
   const peak = peakFactor(rate.pricing.peak_pricing, usage.startedAt, flags)
-  if (usage.batch !== true && usage.serviceTier?.toLowerCase() !== 'batch') return peak
+  if (!halvesBatch(rate, usage)) return peak
   flags.push('batch_factor_assumed')
   return mul(peak, '0.5')
+}
+
+/** Whether a call is a batch whose price is not listed. */
+export function halvesBatch(rate: CompiledRate, usage: Usage): boolean {
+  const listed = rate.pricing.batch !== undefined || rate.modelId?.endsWith('-batch') === true
+  return isBatch(usage) && !listed
 }
 
 /** Total input tokens by which the tier is chosen. */
@@ -99,11 +128,21 @@ export function inputTotal(usage: Usage): number {
 export function flagBand(band: Band, usage: Usage, flags: ChargeFlag[]): void {
   if (band.undocumented) flags.push('long_context_undocumented')
   if ((usage.cacheReadTokens ?? 0) > 0) {
-    if (band.cacheReadAssumed) flags.push('cache_read_price_missing')
+    if (band.cacheReadFrom === 'input') flags.push('cache_read_price_missing')
+    else if (band.cacheReadFrom === 'base') flags.push('cache_read_price_from_base')
     else if (band.cacheTierMissing) flags.push('cache_tier_missing')
   }
-  if ((usage.cacheWriteTokens ?? 0) > 0 && band.cacheWriteAssumed) flags.push('cache_write_price_missing')
+  if ((usage.cacheWriteTokens ?? 0) > 0) {
+    if (band.cacheWriteFrom === 'input') flags.push('cache_write_price_missing')
+    else if (band.cacheWriteFrom === 'base') flags.push('cache_write_price_from_base')
+  }
   if ((usage.cacheWrite1hTokens ?? 0) > 0) flags.push('cache_write_1h_price_assumed')
+}
+
+/** Audio and cache reads together exceed the input, so some audio was read from the cache. */
+function cachedAudioUnknown(usage: Usage): boolean {
+  const { audioInputTokens = 0, cacheReadTokens = 0, cacheReadAudioTokens } = usage
+  return cacheReadAudioTokens === undefined && audioInputTokens > 0 && cacheReadTokens > 0
 }
 
 function hasAudio(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): boolean {
@@ -120,6 +159,7 @@ function hasAudio(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): boolea
   const outputSplit =
     audioOut === undefined || audioOut === output || !usage.outputTokens || usage.audioOutputTokens !== undefined
   if (!(inputSplit && outputSplit)) flags.push('audio_split_missing')
+  if (cachedAudioUnknown(usage)) flags.push('cached_audio_split_missing')
   return counted
 }
 

@@ -27,6 +27,15 @@ function freshTokens(usage: Usage): number {
   return Math.max(0, total - (usage.cacheReadTokens ?? 0) - (usage.cacheWriteTokens ?? 0))
 }
 
+/**
+ * Audio that was not read from a cache. A token is billed once: cached audio is a cache read. Where the usage does not
+ * say how much of the cache was audio, as little as possible was.
+ */
+function freshAudioTokens(usage: Usage): number {
+  const { audioInputTokens = 0, cacheReadAudioTokens = 0 } = usage
+  return Math.min(audioInputTokens - cacheReadAudioTokens, freshTokens(usage))
+}
+
 /** How many of a unit a usage holds. */
 export function quantityOf(unit: ChargeUnit, usage: Usage): number {
   switch (unit) {
@@ -41,11 +50,11 @@ export function quantityOf(unit: ChargeUnit, usage: Usage): number {
     case 'output':
       return usage.outputTokens ?? usage.audioOutputTokens ?? 0
     case 'text_input':
-      return Math.max(0, freshTokens(usage) - (usage.audioInputTokens ?? 0))
+      return freshTokens(usage) - freshAudioTokens(usage)
     case 'text_output':
       return Math.max(0, (usage.outputTokens ?? 0) - (usage.audioOutputTokens ?? 0))
     case 'audio_input':
-      return usage.audioInputTokens ?? 0
+      return freshAudioTokens(usage)
     case 'audio_output':
       return usage.audioOutputTokens ?? 0
     case 'web_search':

@@ -1,15 +1,6 @@
 import { add, isZero, max, min, sub, sum } from '../../core/money.ts'
 import type { Transaction } from '../types.ts'
-import {
-  type Account,
-  activeReservations,
-  type Entry,
-  iso,
-  type Lot,
-  type LotPart,
-  NEVER,
-  worthOf,
-} from './state.ts'
+import { type Account, activeReservations, type Entry, iso, type Lot, type LotPart, NEVER, worthOf } from './state.ts'
 
 /** The fields of a new transaction; those left out are null, false or `"0"`. */
 export type NewTransaction = Pick<Transaction, 'type' | 'source' | 'amount'> & Partial<Transaction>

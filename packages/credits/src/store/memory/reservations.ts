@@ -1,14 +1,13 @@
 import { CreditError } from '../../core/errors.ts'
 import { add, compare, invalidInput, isZero, max, min, sub } from '../../core/money.ts'
-import type { ReservationKey, StoreCaptureInput, StoreExtendInput, StoreReserveInput, StoreSettleInput } from '../port.ts'
 import type {
-  CaptureResult,
-  ChargeRecord,
-  ExtendResult,
-  Extension,
-  ReservationResult,
-  SettleResult,
-} from '../types.ts'
+  ReservationKey,
+  StoreCaptureInput,
+  StoreExtendInput,
+  StoreReserveInput,
+  StoreSettleInput,
+} from '../port.ts'
+import type { CaptureResult, ChargeRecord, ExtendResult, Extension, ReservationResult, SettleResult } from '../types.ts'
 import { applyDue, closeReservation, requireSpendable } from './accounts.ts'
 import {
   copyMetadata,

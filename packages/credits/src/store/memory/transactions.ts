@@ -12,15 +12,7 @@ import {
   requireSigned,
   requireUuid,
 } from './checks.ts'
-import {
-  addLot,
-  append,
-  correctionsOf,
-  type NewTransaction,
-  returnToLots,
-  sumOfLot,
-  takeFromLots,
-} from './lots.ts'
+import { addLot, append, correctionsOf, type NewTransaction, returnToLots, sumOfLot, takeFromLots } from './lots.ts'
 import { insufficient } from './reservations.ts'
 import {
   type Account,
@@ -87,7 +79,13 @@ export function reverse(state: MemoryState, input: StoreRefundInput): Transactio
 /** What was spent of a grant and not taken back by an earlier reversal; expired credits were not spent. */
 function spentOf(account: Account, original: Entry, lot: Lot | undefined): string {
   const expiries = account.entries.filter(({ transaction }) => transaction.type === 'expiry')
-  const expired = lot === undefined ? '0' : sumOfLot(expiries.flatMap(({ parts }) => parts), lot)
+  const expired =
+    lot === undefined
+      ? '0'
+      : sumOfLot(
+          expiries.flatMap(({ parts }) => parts),
+          lot,
+        )
   const collected = sum(correctionsOf(account, original).map(({ transaction }) => absolute(transaction.amount)))
   const gone = sum([lot?.remaining ?? '0', expired, collected])
   return sub(original.transaction.amount, gone)
@@ -135,11 +133,7 @@ function isoText(path: string, text: string): string {
 }
 
 /** The transaction to correct. @throws CreditError `TRANSACTION_NOT_FOUND`, `INVALID_INPUT` for one of another type */
-function originalOf(
-  state: MemoryState,
-  { userId, originalId }: StoreRefundInput,
-  type: Transaction['type'],
-): Entry {
+function originalOf(state: MemoryState, { userId, originalId }: StoreRefundInput, type: Transaction['type']): Entry {
   requireUuid('originalId', originalId)
   const original = accountOf(state, userId).entries.find(({ transaction }) => transaction.id === originalId)
   if (original === undefined) {

@@ -48,7 +48,8 @@ const MESSAGES = {
   role: "The connection's role may not execute the credits functions: connect as service_role or as their owner",
   password: 'Postgres refused the user name or password of the connection string',
   database: 'The database that the connection string names does not exist',
-  schema: 'The credits schema is missing or of another version: run `npx @layers/credits init` and apply the migrations',
+  schema:
+    'The credits schema is missing or of another version: run `npx @layers/credits init` and apply the migrations',
   page: 'The URL answered with something else than JSON, a web page for example: is it the URL of the Supabase project?',
   value: 'The database refused a value',
 } as const

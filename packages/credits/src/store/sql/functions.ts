@@ -43,7 +43,13 @@ const reservation = { ...account, p_reservation_id: 'uuid' } as const
 const amounts = { p_amount: 'numeric', p_minimum_amount: 'numeric', p_ttl_seconds: 'integer' } as const
 const transaction = { ...account, p_transaction_id: 'uuid' } as const
 const actor = { p_actor_id: 'uuid', p_reason: 'text' } as const
-const correction = { ...transaction, p_original_id: 'uuid', p_reason: 'text', p_amount: 'numeric', p_actor_id: 'uuid' } as const
+const correction = {
+  ...transaction,
+  p_original_id: 'uuid',
+  p_reason: 'text',
+  p_amount: 'numeric',
+  p_actor_id: 'uuid',
+} as const
 
 /** The functions that the store port needs. */
 export const functions = {
