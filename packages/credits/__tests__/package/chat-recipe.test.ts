@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { blocksOf } from '../../../../scripts/docs/blocks.ts'
 import { createApp, writeBlocks } from '../../../../scripts/docs/check.ts'
 import { root } from '../../../../scripts/lib/paths.ts'
-import { creditErrorFrom } from '../../src/react/problem.ts'
+import { parseProblem } from '../../src/core/problem.ts'
 
 /** The files of docs/recipes.md that make the chat route. */
 const FILES = ['lib/credits.ts', 'lib/user.ts', 'lib/chat-body.ts', 'app/api/chat/route.ts']
@@ -163,7 +163,7 @@ describe('the chat route of docs/recipes.md', () => {
   it('answers 402 before it streams when the credits do not suffice, and the browser can read it', async () => {
     const { token } = await signUp()
     const refused = await chat(token, [text('user', 'x'.repeat(900_000))]).catch((error: unknown) => error)
-    expect(creditErrorFrom(refused)).toMatchObject({
+    expect(parseProblem((refused as Error).message)).toMatchObject({
       code: 'INSUFFICIENT_CREDITS',
       details: { upgradeUrl: '/upgrade' },
     })

@@ -1,8 +1,8 @@
 import type pg from 'pg'
 import {
-  type EstimateCorrection,
   type EstimatedCharge,
   type EstimateLedger,
+  type EstimatePosition,
   reconcileEstimates,
 } from '../ai/charge/correct-estimates.ts'
 import { uuidFor } from '../core/ids.ts'
@@ -12,51 +12,32 @@ import { callFunction } from './database.ts'
 import { loadGateway } from './gateway.ts'
 
 interface EstimatesPage {
-  data: (EstimatedCharge & { model: string | null; feature: string | null })[]
-  next: object | null
+  data: EstimatedCharge[]
+  next: EstimatePosition | null
 }
 
 /** Estimated charges of the ledger that have no correction, and the correction of one. */
 export function estimateLedger(client: pg.Client): EstimateLedger {
   return {
-    async getEstimates({ limit, cursor }) {
-      const page = await callFunction<EstimatesPage>(client, 'credits_get_estimates', [limit, cursor ?? null])
-      return { data: page.data, nextCursor: page.next === null ? null : JSON.stringify(page.next) }
+    getEstimates({ limit, after }) {
+      const position = after === undefined ? null : JSON.stringify(after)
+      return callFunction<EstimatesPage>(client, 'credits_get_estimates', [limit, position])
     },
-    async correctEstimate(correction, estimate) {
-      const { transaction } = await correct(client, correction, estimate)
-      return { transactionId: transaction.id, uncollected: transaction.uncollected }
+    // What the account does not have is uncollected.
+    async correctEstimate({ userId, transactionId, charge, idempotencyKey }) {
+      const id = await uuidFor('correct', userId, idempotencyKey)
+      const values = [userId, id, transactionId, JSON.stringify(charge)]
+      return callFunction<TransactionResult>(client, 'credits_correct', values)
     },
   }
-}
-
-/** Replaces the estimate by what the gateway's record says; what the account does not have is uncollected. */
-async function correct(
-  client: pg.Client,
-  { userId, transactionId, amount, costUsd, idempotencyKey }: EstimateCorrection,
-  estimate: EstimatedCharge,
-): Promise<TransactionResult> {
-  const { model = null, feature = null } = estimate as EstimatesPage['data'][number]
-  const charge = {
-    amount,
-    costUsd,
-    costSource: 'gateway-cost',
-    reportedCostUsd: costUsd,
-    marginPercent: estimate.marginPercent,
-    generationId: estimate.generationId,
-    model,
-    feature,
-  }
-  const id = await uuidFor('correct', userId, idempotencyKey)
-  return callFunction(client, 'credits_correct', [userId, id, transactionId, JSON.stringify(charge)])
 }
 
 /** `credits reconcile --estimates` */
 export async function reconcileEstimatesCommand(client: pg.Client, apply: boolean, output: Output): Promise<ExitCode> {
   const ledger = estimateLedger(client)
   if (!apply) {
-    const { data, nextCursor } = await ledger.getEstimates({ limit: 1_000 })
-    output.say(`${data.length}${nextCursor === null ? '' : ' or more'} estimated charges without a correction`)
+    const { data, next } = await ledger.getEstimates({ limit: 1_000 })
+    output.say(`${data.length}${next === null ? '' : ' or more'} estimated charges without a correction`)
     if (data.length > 0) output.say('Nothing was changed: repeat with --apply.')
     output.answer({ applied: false, estimates: data })
     return data.length === 0 ? 0 : 1

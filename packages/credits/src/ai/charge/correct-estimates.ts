@@ -1,7 +1,14 @@
 import { CreditError } from '../../core/errors.ts'
 import { compare, creditsOfUsd, isZero, min, sub } from '../../core/money.ts'
-import { type ByokRule, chooseReportedCost, exactAmount, readGatewayCosts } from '../../core/pricing/gateway-costs.ts'
+import {
+  type ByokRule,
+  chooseReportedCost,
+  exactAmount,
+  type ReportedCost,
+  readGatewayCosts,
+} from '../../core/pricing/gateway-costs.ts'
 import type { Credits } from '../../credits/types.ts'
+import type { ChargeRecord, Transaction } from '../../store/port.ts'
 
 /** A charge that was made from an estimate, with what its correction needs. */
 export interface EstimatedCharge {
@@ -13,42 +20,43 @@ export interface EstimatedCharge {
   marginPercent: string
   /** Under this id the gateway keeps its record of the call. */
   generationId: string
+  model?: string | null | undefined
+  feature?: string | null | undefined
 }
 
-/** A correction of an estimated charge. */
+/** Where a page of estimates ended: in an account, at a transaction's number. */
+export interface EstimatePosition {
+  accountId: string
+  version: number
+}
+
+/** Replaces an estimated charge by what the call really cost. */
 export interface EstimateCorrection {
   userId: string
   /** The charge that is corrected. */
   transactionId: string
-  /** Credits that the call should have been charged. */
-  amount: string
-  /** What the gateway says the call cost. */
-  costUsd: string
-  reason: string
+  /** What the call should have been charged. */
+  charge: ChargeRecord
   /** One correction per charge: the same key gives the first result again. */
   idempotencyKey: string
 }
 
-/** What a correction did. */
-export interface CorrectionResult {
-  /** The transaction of the correction. */
-  transactionId: string
-  /** Credits that were owed and that the account did not have. */
-  uncollected: string
-}
-
-/** Where estimated charges are listed and corrected. */
+/** Where estimated charges are listed and corrected: `credits_get_estimates` and `credits_correct` of the database. */
 export interface EstimateLedger {
-  /** Charges made from an estimate that have a generation id and no correction yet, oldest first. */
+  /** A page of estimated charges that have a generation id and no correction yet. */
   getEstimates(input: {
     limit: number
-    cursor?: string | undefined
-  }): Promise<{ data: readonly EstimatedCharge[]; nextCursor: string | null }>
+    after?: EstimatePosition | undefined
+  }): Promise<{ data: readonly EstimatedCharge[]; next: EstimatePosition | null }>
   /**
-   * Takes or gives back the difference to what was charged. What the account does not have is recorded as uncollected.
+   * Takes or gives back the difference to what was charged, and marks the estimate as corrected. What the account does
+   * not have is recorded as uncollected.
    */
-  correctEstimate(input: EstimateCorrection, estimate: EstimatedCharge): Promise<CorrectionResult>
+  correctEstimate(input: EstimateCorrection): Promise<{ transaction: CorrectionTransaction | null }>
 }
+
+/** The transaction of a correction, as far as it is read here. */
+export type CorrectionTransaction = Pick<Transaction, 'id' | 'uncollected'>
 
 /** What became of an estimate. */
 export type Reconciliation =
@@ -82,12 +90,12 @@ export interface ReconcileOptions {
 export async function reconcileEstimates(options: ReconcileOptions): Promise<Reconciliation[]> {
   const { ledger, pageSize: limit = 100 } = options
   const results: Reconciliation[] = []
-  let cursor: string | undefined
+  let after: EstimatePosition | undefined
   do {
-    const { data, nextCursor } = await ledger.getEstimates({ limit, cursor })
+    const { data, next } = await ledger.getEstimates({ limit, after })
     for (const estimate of data) results.push(await reconcileOne(options, estimate))
-    cursor = nextCursor ?? undefined
-  } while (cursor !== undefined)
+    after = next ?? undefined
+  } while (after !== undefined)
   return results
 }
 
@@ -106,25 +114,55 @@ async function correct(
   estimate: EstimatedCharge,
   record: unknown,
 ): Promise<Reconciliation> {
-  const { transactionId, userId, marginPercent, generationId } = estimate
-  const costUsd = recordedCost(record, byok)
-  if (costUsd === undefined) return { transactionId, outcome: 'pending' }
-  const amount = creditsOfUsd({ costUsd, marginPercent }).credits
-  const difference = sub(amount, estimate.amount)
-  if (isZero(difference)) return { transactionId, outcome: 'exact' }
-  const reason = `Corrected by the gateway's record ${generationId}`
+  const { transactionId, userId, generationId } = estimate
+  const reported = recordedCost(record, byok)
+  if (reported === undefined) return { transactionId, outcome: 'pending' }
+  const charge = chargeOf(estimate, reported)
   const idempotencyKey = `reconcile:${generationId}`
-  const correction = { userId, transactionId, amount, costUsd, reason, idempotencyKey }
-  const { transactionId: correctionId, uncollected } = await ledger.correctEstimate(correction, estimate)
+  // An exact estimate is marked too, or every run would look it up again.
+  const { transaction } = await ledger.correctEstimate({ userId, transactionId, charge, idempotencyKey })
+  const difference = sub(charge.amount, estimate.amount)
+  if (isZero(difference) || transaction === null) return { transactionId, outcome: 'exact' }
+  const { id: correctionId, uncollected } = transaction
   return { transactionId, outcome: 'corrected', difference, uncollected, correctionId }
 }
 
-function recordedCost(record: unknown, byok: ByokRule | undefined): string | undefined {
+/** What the call should have been charged. The record has no usage that a rate would price, so it has no prices. */
+function chargeOf(
+  { marginPercent, generationId, model, feature }: EstimatedCharge,
+  { costUsd, source }: Pick<ReportedCost, 'costUsd' | 'source'>,
+): ChargeRecord {
+  return {
+    amount: creditsOfUsd({ costUsd, marginPercent }).credits,
+    costUsd,
+    marginPercent,
+    costSource: source,
+    computedCostUsd: null,
+    reportedCostUsd: costUsd,
+    model: model ?? null,
+    servedModel: null,
+    feature: feature ?? null,
+    usage: null,
+    inputTokens: null,
+    outputTokens: null,
+    rateId: null,
+    marginId: null,
+    pricing: null,
+    generationId,
+    provider: null,
+    metadata: {},
+  }
+}
+
+function recordedCost(
+  record: unknown,
+  byok: ByokRule | undefined,
+): Pick<ReportedCost, 'costUsd' | 'source'> | undefined {
   const reported = chooseReportedCost({ costs: readGatewayCosts(record), hasRate: false, byok })
-  if (reported !== null) return reported.costUsd
+  if (reported !== null) return reported
   // The record of a call that cost nothing says zero, which elsewhere is no reported cost.
   const total = exactAmount((record as { totalCost?: unknown } | null)?.totalCost)
-  return total === '0' ? total : undefined
+  return total === '0' ? { costUsd: total, source: 'gateway-cost' } : undefined
 }
 
 function isNotRecorded(error: unknown): boolean {
@@ -142,16 +180,15 @@ export function collectedEstimates(
   credits: Pick<Credits, 'refund' | 'adjust' | 'getBalance'>,
   estimates: readonly EstimatedCharge[],
 ): EstimateLedger {
+  const charged = new Map(estimates.map(({ transactionId, amount }) => [transactionId, amount]))
   return {
-    getEstimates: async () => ({ data: [...estimates], nextCursor: null }),
-    async correctEstimate({ transactionId, userId, amount, reason, idempotencyKey }, estimate) {
-      const difference = sub(amount, estimate.amount)
-      if (compare(difference, '0') < 0) {
-        const back = { userId, transactionId, amount: sub('0', difference), reason, idempotencyKey }
-        const { transaction } = await credits.refund(back)
-        return { transactionId: transaction.id, uncollected: '0' }
-      }
-      return take(credits, { userId, amount: difference, reason, idempotencyKey })
+    getEstimates: async () => ({ data: estimates, next: null }),
+    async correctEstimate({ transactionId, userId, charge, idempotencyKey }) {
+      const difference = sub(charge.amount, charged.get(transactionId) ?? charge.amount)
+      const reason = `Corrected by the gateway's record ${charge.generationId}`
+      if (isZero(difference)) return { transaction: null }
+      if (compare(difference, '0') > 0) return take(credits, { userId, amount: difference, reason, idempotencyKey })
+      return credits.refund({ transactionId, amount: sub('0', difference), reason, idempotencyKey })
     },
   }
 }
@@ -159,18 +196,17 @@ export function collectedEstimates(
 async function take(
   credits: Pick<Credits, 'adjust' | 'getBalance'>,
   input: { userId: string; amount: string; reason: string; idempotencyKey: string },
-): Promise<CorrectionResult> {
-  const { userId, amount } = input
+): Promise<{ transaction: CorrectionTransaction }> {
+  const { userId, amount, idempotencyKey } = input
   try {
-    const { transaction } = await credits.adjust({ ...input, amount: sub('0', amount) })
-    return { transactionId: transaction.id, uncollected: '0' }
+    return await credits.adjust({ ...input, amount: sub('0', amount) })
   } catch (error) {
     if (!CreditError.isInstance(error) || error.code !== 'INSUFFICIENT_CREDITS') throw error
     const { available } = await credits.getBalance({ userId })
     if (compare(available, '0') <= 0) throw error
     const taken = min(available, amount)
-    const key = `${input.idempotencyKey}:partial`
-    const { transaction } = await credits.adjust({ ...input, amount: sub('0', taken), idempotencyKey: key })
-    return { transactionId: transaction.id, uncollected: sub(amount, taken) }
+    const part = { ...input, amount: sub('0', taken), idempotencyKey: `${idempotencyKey}:partial` }
+    const { transaction } = await credits.adjust(part)
+    return { transaction: { id: transaction.id, uncollected: sub(amount, taken) } }
   }
 }
