@@ -1,6 +1,6 @@
 /**
  * Builds the library and the web app, each only when one of its inputs changed since its last build.
- * With the argument `library`, the library alone.
+ * `library` or `web` as an argument builds that one alone; `--check` builds nothing and exits 1 when it would.
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -36,19 +36,26 @@ function digest(inputs: string[]): string {
   return hash.digest('hex')
 }
 
-function build({ name, inputs, stamp }: Target): void {
+function isCurrent({ inputs, stamp }: Target): boolean {
   const path = join(root, stamp)
-  const current = digest(inputs)
-  if (existsSync(path) && readFileSync(path, 'utf8') === current) return
-  const { status } = spawnSync('pnpm', ['--filter', name, 'build'], {
+  return existsSync(path) && readFileSync(path, 'utf8') === digest(inputs)
+}
+
+function build(target: Target): void {
+  if (isCurrent(target)) return
+  const { status } = spawnSync('pnpm', ['--filter', target.name, 'build'], {
     cwd: root,
     stdio: 'inherit',
     env: { ...process.env, NEXT_TELEMETRY_DISABLED: '1' },
     shell: process.platform === 'win32',
   })
   if (status !== 0) process.exit(status ?? 1)
-  writeFileSync(path, current)
+  writeFileSync(join(root, target.stamp), digest(target.inputs))
 }
 
-build(library)
-if (process.argv[2] !== 'library') build(web)
+const names = process.argv.slice(2).filter((arg) => !arg.startsWith('--'))
+const targets = [library, web].filter(
+  (target) => names.length === 0 || names.includes(target === web ? 'web' : 'library'),
+)
+if (process.argv.includes('--check')) process.exitCode = targets.every(isCurrent) ? 0 : 1
+else for (const target of targets) build(target)

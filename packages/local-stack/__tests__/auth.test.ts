@@ -303,3 +303,30 @@ describe('errors', () => {
     expect(await response.json()).toMatchObject({ error_code: 'bad_json' })
   })
 })
+
+describe('the auth server under load', () => {
+  it('the auth server answers 503, not 500, when the database has no room, and works again afterwards', async () => {
+    const signUps = (count: number) =>
+      Promise.all(
+        Array.from({ length: count }, () =>
+          fetch(`${stack.url}/auth/v1/signup`, {
+            method: 'POST',
+            headers: { apikey: stack.publishableKey, 'content-type': 'application/json' },
+            body: JSON.stringify({ email: freshEmail(), password: PASSWORD }),
+          }).then((response) => response.status),
+        ),
+      )
+    const statuses = await withClient(superuser(), async (client) => {
+      await client.query('begin')
+      await client.query('lock table auth.users in access exclusive mode')
+      const answers = signUps(60)
+      // Longer than a request waits for a connection of the pool.
+      await new Promise((resolve) => setTimeout(resolve, 6_000))
+      await client.query('rollback')
+      return answers
+    })
+    expect(statuses).toContain(503)
+    expect(statuses.filter((status) => status !== 200 && status !== 503)).toEqual([])
+    expect(await signUps(1)).toEqual([200])
+  })
+})

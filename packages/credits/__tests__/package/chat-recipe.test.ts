@@ -163,7 +163,7 @@ describe('the chat route of docs/recipes.md', () => {
   it('answers 402 before it streams when the credits do not suffice, and the browser can read it', async () => {
     const { token } = await signUp()
     const refused = await chat(token, [text('user', 'x'.repeat(900_000))]).catch((error: unknown) => error)
-    expect(parseProblem((refused as Error).message)).toMatchObject({
+    expect(parseProblem(refused)).toMatchObject({
       code: 'INSUFFICIENT_CREDITS',
       details: { upgradeUrl: '/upgrade' },
     })
