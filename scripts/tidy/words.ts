@@ -61,6 +61,7 @@ export const ALLOWED_PHRASES: readonly { phrase: RegExp; reason: string }[] = [
   },
   { phrase: /\b(?:hello|real|Hello),? world\b/gi, reason: 'sample text' },
   { phrase: /\{ held\b|\bof held\)|\bheld\.(map|length)\b/g, reason: 'field of a rate sync: changes that wait' },
+  { phrase: /insufficient[_ ]funds/gi, reason: 'an answer of the AI Gateway' },
   { phrase: /['"`]nobody['"`]/g, reason: 'the Unix user, or sample text' },
   { phrase: /\bon[ -]demand\b/gi, reason: 'a fixed expression' },
 ]
@@ -74,7 +75,7 @@ export const ALLOWED_IN: readonly { file: RegExp; words: readonly string[]; reas
     reason: 'no reservations there: a file or a process holds something',
   },
   {
-    file: /(price-list\/diff|sync-rates|rates-sync|sync-rates\.test)/,
+    file: /(price-list\/diff|sync-rates|rates-sync|__tests__\/reports\/(cli|gateway)\.test)/,
     words: ['held', 'holds'],
     reason: 'result of a rate sync: changes that wait for a person (`held`)',
   },

@@ -153,7 +153,7 @@ describe('refreshing', () => {
     expect(tokens.has(session.refresh_token)).toBe(false)
   })
 
-  it('with an older token ends the session: somebody else has a copy', async () => {
+  it('with an older token ends the session: there is a copy of it', async () => {
     const { session } = await signUp()
     const second = await refresh(session.refresh_token)
     const third = await refresh(second.data.session?.refresh_token ?? '')
@@ -262,7 +262,7 @@ describe('the service role', () => {
     expect((await admin().getUserById(id)).error).toMatchObject({ code: 'user_not_found', status: 404 })
   })
 
-  it('is told about an address that is taken', async () => {
+  it('an admin gets the reason when an address is taken', async () => {
     const { email } = await signUp()
     expect((await admin().createUser({ email })).error).toMatchObject({ code: 'email_exists', status: 422 })
   })

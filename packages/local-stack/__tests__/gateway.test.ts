@@ -329,7 +329,7 @@ describe('the account', () => {
     expect(byTag.results.map((row) => row.tag)).toEqual(['chat', 'test'])
   })
 
-  it('learns of a generation only when its record is there', async () => {
+  it('a generation is found only when its record is there', async () => {
     const { generationId = '' } = metadata(await say('[dev: input=10 tokens=1 late=300 nocost]'))
     await expect(gateway.getGenerationInfo({ id: generationId })).rejects.toMatchObject({ statusCode: 404 })
     const record = await until(async () => gateway.getGenerationInfo({ id: generationId }).catch(() => false as const))

@@ -212,7 +212,7 @@ describe('accounts', () => {
     expect((await cli.json('admin', 'list')).answer).toMatchObject([{ userId, email: email() }])
     expect(await cli.json('admin', 'remove', userId)).toMatchObject({ code: 0, answer: { isAdmin: false } })
     expect((await cli.json('admin', 'list')).answer).toEqual([])
-    expect((await cli.run('admin', 'add', 'nobody@example.test')).stderr).toContain('ACCOUNT_NOT_FOUND')
+    expect((await cli.run('admin', 'add', 'no-one@example.test')).stderr).toContain('ACCOUNT_NOT_FOUND')
   })
 
   it('plan set moves an account, and names the plan that was meant when the id is misspelt', async () => {
@@ -296,7 +296,7 @@ describe('credits export', () => {
     ])
   })
 
-  it('export writes a manifest with the hash of the file and the chain heads, which verify --against accepts', async () => {
+  it('export writes a manifest with the hash of the file and with heads that verify --against accepts', async () => {
     await cli.spend(userId, '3.5')
     const file = join(cli.folder, 'ledger.csv')
     const { answer } = await cli.json('export', '--output', file)
@@ -383,7 +383,7 @@ describe('the command', () => {
     expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining('did you mean "grant"?') })
   })
 
-  it('a wrong password, a wrong database and an unreachable server are told apart', async () => {
+  it('a wrong password, a wrong database and an unreachable server have messages of their own', async () => {
     const url = new URL(cli.database.dbUrl)
     const other = (change: (url: URL) => void) => {
       const changed = new URL(url)

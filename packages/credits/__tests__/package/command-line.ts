@@ -16,7 +16,7 @@ export interface Ran {
   stderr: string
 }
 
-/** The command line against a database of its own, in a folder of its own, so that no .env of the repository is read. */
+/** The command line against a database of its own, in a folder of its own: no .env of the repository is read. */
 export interface CommandLine {
   folder: string
   stack: Stack

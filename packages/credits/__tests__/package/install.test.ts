@@ -85,7 +85,7 @@ describe('credits doctor', () => {
     expect(check?.note).not.toContain(first)
   })
 
-  it('doctor tells a wrong key, a wrong URL, a page and a working API apart', async () => {
+  it('doctor distinguishes a wrong key, a wrong URL, a web page and a working API', async () => {
     const { url, secretKey, publishableKey } = cli.stack
     const api = async (env: Record<string, string>) => {
       const variables = { NEXT_PUBLIC_SUPABASE_URL: url, SUPABASE_SECRET_KEY: secretKey, ...env }

@@ -47,7 +47,7 @@ async function buildIfStale(): Promise<void> {
   await run('pnpm', ['run', 'build'], { cwd: source })
 }
 
-/** Unpacks the tarball where an install would; what it depends on comes from this workspace, so no network is needed. */
+/** Unpacks the tarball where an install would. Its dependencies come from this workspace: no network is needed. */
 async function install(): Promise<void> {
   const tarball = join(app, 'package.tgz')
   await run('pnpm', ['pack', '--out', tarball], { cwd: source })
@@ -68,7 +68,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(app, { recursive: true, force: true }))
 
 describe('the tarball', () => {
-  it('has the build, migrations, prices, docs, README, change log, the page for agents, the command, and nothing else', () => {
+  it('has the build, migrations, prices, docs, README, change log and command, and nothing else', () => {
     const files = globSync('**/*', { cwd: installed }).filter((file) => statSync(join(installed, file)).isFile())
     const tops = new Set(files.map((file) => file.split('/')[0]))
     tops.delete('examples')

@@ -87,7 +87,7 @@ describe('credits reconcile --gateway', () => {
   }
   const untilExpired = () => new Promise((resolve) => setTimeout(resolve, 1_200))
 
-  it('reconcile --gateway lists reservations that expired without a settle, with the most they may have cost', async () => {
+  it('reconcile --gateway lists reservations that expired without a settle, with their greatest cost', async () => {
     const reservationId = await expiredReservation()
     await untilExpired()
     expect(await reconcile('--gateway')).toMatchObject({

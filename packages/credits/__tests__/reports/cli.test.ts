@@ -174,7 +174,7 @@ describe('credits rates', () => {
     close()
   })
 
-  it('rates sync takes a file with one model of the app for what it is: no alarm, and no model is called gone', async () => {
+  it('rates sync of a file with one model of the app raises no alarm and calls no model gone', async () => {
     const own = { data: [{ id: 'acme/own', type: 'language', pricing: { input: '0.000001', output: '0.000002' } }] }
     const { code, answer } = await json('rates', 'sync', '--file', file('own.json', JSON.stringify(own)))
     expect({ code, ...answer }).toMatchObject({ code: 0, written: 1, inserted: ['acme/own'], held: [], gone: [] })

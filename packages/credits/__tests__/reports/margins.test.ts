@@ -129,7 +129,7 @@ describe('two admins', () => {
     expect(results.filter((result) => result === 'VERSION_CONFLICT')).toHaveLength(9)
   })
 
-  it('are both in the audit log, as is whoever changes a margin in SQL, with who, when, old, new and why', async () => {
+  it('are both in the audit log, as is the one who changes a margin in SQL, with who, when, old, new and why', async () => {
     const actorId = crypto.randomUUID()
     await database.credits.setMargin({ scope: 'plan', target: 'pro', marginPercent: '30', actorId, reason: 'launch' })
     await database.admin.query(

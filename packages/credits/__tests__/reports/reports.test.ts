@@ -20,7 +20,7 @@ beforeAll(async () => {
   await callModel(credits, { userId: pro, model: SONNET, feature: 'search' })
   const refunded = await callModel(credits, { userId: pro, model: HAIKU, feature: 'chat' })
   await credits.refund({ userId: pro, transactionId: refunded.id, reason: 'wrong answer' })
-  // The plan is the one of the day of the call, whatever came later.
+  // The plan is the one of the day of the call, any came later.
   await database.admin.query('select public.credits_set_plan($1, $2)', [pro, 'team'])
   await callModel(credits, { userId: pro, model: HAIKU })
 }, 120_000)

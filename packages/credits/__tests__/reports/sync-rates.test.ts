@@ -94,7 +94,7 @@ describe('syncRates', () => {
     expect((await sync(next)).written).toBe(0)
   })
 
-  it('holds what looks like a mistake until somebody accepts it by name, and applies the rest', async () => {
+  it('keeps back what looks like a mistake until it is accepted by name, and applies the rest', async () => {
     const list = await sameList()
     const change = (id: string, pricing: Record<string, unknown>) => {
       const row = list.find((model) => model.id === id)
@@ -224,7 +224,7 @@ describe('syncRates over HTTP', () => {
     expect(performance.now() - started).toBeLessThan(5_000)
   })
 
-  it('says when nobody is there, and refuses an address that others can listen in on', async () => {
+  it('says when there is no answer, and refuses an address that others can listen in on', async () => {
     for (const status of [404, 500, 204]) {
       const url = await serve((_, response) => response.writeHead(status).end())
       expect((await failure(syncRates({ store: database.store, source: { url } }))).code).toBe('PROVIDER_UNAVAILABLE')

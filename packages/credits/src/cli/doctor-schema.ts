@@ -26,8 +26,8 @@ export const SCHEMA_QUESTIONS: readonly { name: string; state: 'warn' | 'fail'; 
     text: `select role.rolname || ' may call ' || function.proname as offender
       from pg_catalog.pg_proc function
       join pg_catalog.pg_roles role on role.rolname in ('anon', 'authenticated')
-      where function.pronamespace = 'public'::regnamespace and function.proname like 'credits\\_%' and function.prosecdef
-        and has_function_privilege(role.rolname, function.oid, 'EXECUTE')`,
+      where function.pronamespace = 'public'::regnamespace and function.prosecdef
+        and function.proname like 'credits\\_%' and has_function_privilege(role.rolname, function.oid, 'EXECUTE')`,
   },
   {
     name: 'no API role reaches the private schema',

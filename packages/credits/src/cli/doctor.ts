@@ -130,9 +130,11 @@ async function schema(client: pg.Client): Promise<Check> {
 /** Compares the body of each function with the one in the package. */
 async function functions(client: pg.Client): Promise<Check> {
   const { rows } = await client.query<{ schema: string; name: string; body: string; definer: boolean }>(
-    `select namespace.nspname as schema, function.proname as name, function.prosrc as body, function.prosecdef as definer
+    `select namespace.nspname as schema, function.proname as name, function.prosrc as body,
+       function.prosecdef as definer
      from pg_catalog.pg_proc function join pg_catalog.pg_namespace namespace on namespace.oid = function.pronamespace
-     where namespace.nspname = 'credits_private' or (namespace.nspname = 'public' and function.proname like 'credits\\_%')`,
+     where namespace.nspname = 'credits_private'
+       or (namespace.nspname = 'public' and function.proname like 'credits\\_%')`,
   )
   const installed = new Map(rows.map((row) => [`${row.schema}.${row.name}`, row]))
   const faults = migratedObjects(migrationsFolder()).functions.flatMap((expected) => {
@@ -147,7 +149,8 @@ async function functions(client: pg.Client): Promise<Check> {
 
 async function triggers(client: pg.Client): Promise<Check[]> {
   const { rows } = await client.query<{ id: string; enabled: boolean }>(
-    `select trigger.tgname || ' on ' || namespace.nspname || '.' || relation.relname as id, trigger.tgenabled = 'O' as enabled
+    `select trigger.tgname || ' on ' || namespace.nspname || '.' || relation.relname as id,
+       trigger.tgenabled = 'O' as enabled
      from pg_catalog.pg_trigger trigger
      join pg_catalog.pg_class relation on relation.oid = trigger.tgrelid
      join pg_catalog.pg_namespace namespace on namespace.oid = relation.relnamespace

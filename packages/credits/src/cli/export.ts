@@ -218,7 +218,7 @@ function endFault(
   return compare(closing, end.balance) === 0 ? undefined : `the balance is ${end.balance}, the rows give ${closing}`
 }
 
-/** The state of an account at a moment. For all of time it is the account itself, so missing rows at the end are found. */
+/** The state of an account at a moment. Without an end it is the account itself, so that missing last rows are found. */
 async function lastBefore(
   client: pg.Client,
   accountId: string,

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CreditError } from '../core/errors.ts'
 
-/** `20261101000100_credits_0001_tables.sql` -> `credits_0001_tables.sql`: the part that stays when an app gives it a time. */
+/** `20261101000100_credits_0001_tables.sql` -> `credits_0001_tables.sql`: what stays when an app gives it a time. */
 export const MIGRATION_NAME = /^\d{14}_(credits_\d{4}_[a-z0-9_]+\.sql)$/
 
 /** A function that the migrations create, in its last version. */

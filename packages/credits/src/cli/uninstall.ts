@@ -24,7 +24,7 @@ export const uninstall = command({
   },
 })
 
-const HEAD = `-- Removes @layers/credits. The ledger is the record of what users paid for: make a \`credits export\` first.
+const HEAD = `-- Removes @layers/credits. The ledger is the record of what users paid: make a \`credits export\` first.
 -- An object of yours that depends on one of these stops the removal instead of going with it.`
 
 /** What is there, in an order in which it can go. */
@@ -48,7 +48,7 @@ async function cronJobs(client: pg.Client): Promise<string[]> {
 }
 
 // Policies, triggers and views use functions, functions have tables and types in their arguments (a few have a view),
-// composite types have tables, tables have domains. So nothing here needs CASCADE, which would take objects of the app along.
+// composite types have tables, tables have domains. So nothing needs CASCADE, which would take objects of the app.
 const QUERY = `
   with relations as (
     select relation.oid, relation.relname, relation.relkind from pg_catalog.pg_class relation

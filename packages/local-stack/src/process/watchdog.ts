@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 
 /**
  * Ends the servers when their owner dies without a chance to clean up (kill -9, a crash): a small detached
- * process holds the other end of a pipe, and when the pipe closes it signals what it was told to watch.
+ * process holds the other end of a pipe, and when the pipe closes it signals the processes that it watches.
  */
 export interface Watchdog {
   readonly pid: number
