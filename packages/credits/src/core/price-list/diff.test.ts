@@ -121,6 +121,13 @@ describe('diffRates', () => {
     expect(diff.held).toMatchObject([{ modelId: 'a/b', reasons: [reason] }])
   })
 
+  it('a new model that costs nothing waits for a person, a new model with a price does not', () => {
+    const zero = { input: '0', output: '0' }
+    const diff = diffRates([], feed(['a/new-free', zero], ['a/new', { input: '0', output: '0.00001' }]))
+    expect(diff.held).toMatchObject([{ modelId: 'a/new-free', reasons: ['a new model that costs nothing'] }])
+    expect(diff.inserted.map(({ modelId }) => modelId)).toEqual(['a/new'])
+  })
+
   it('holds a price that rises from 0, and one deep inside a tier', () => {
     const zero = feed(['a/b', text('0')])
     expect(diffRates(zero, feed(['a/b', text('0.1')])).held).toMatchObject([{ reasons: ['input: from 0 to 0.1'] }])

@@ -94,6 +94,10 @@ function isPrice(value: string | null): value is string {
   return value !== null && PRICE.test(value)
 }
 
+function costsNothing(moves: readonly PriceMove[]): boolean {
+  return moves.every(({ to }) => !isPrice(to) || isZero(to))
+}
+
 function reasonsOf(moves: readonly PriceMove[], maxFactor: string): string[] {
   return moves.flatMap(({ path, from, to }) => {
     if (!isPrice(from) || !isPrice(to)) return []
@@ -160,6 +164,8 @@ export function diffRates(
     }
     const reasons = [...tooManyGone, ...reasonsOf(change.moves, maxFactor)]
     if (before?.known && !row.known) reasons.push('the price vanished')
+    // A placeholder of 0 for a new model would give it away until the list is corrected.
+    if (before === undefined && row.known && costsNothing(change.moves)) reasons.push('a new model that costs nothing')
     if (before && row.partial) reasons.push('the source has only part of the prices')
     if (reasons.length > 0) diff.held.push({ ...change, reasons })
     else if (before === undefined) diff.inserted.push(row)
