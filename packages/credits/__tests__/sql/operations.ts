@@ -25,8 +25,7 @@ export function operations(database: () => TestDatabase) {
     extend: (userId: string, id: string, amount: number, rest: Json = {}) =>
       run('extend', { p_account_id: userId, p_reservation_id: id, p_extension_id: uuid(), p_amount: amount, ...rest }),
     release: (userId: string, id: string) => run('release', { p_account_id: userId, p_reservation_id: id }),
-    reservation: (userId: string, id: string) =>
-      run('get_reservation', { p_account_id: userId, p_reservation_id: id }),
+    reservation: (userId: string, id: string) => run('get_reservation', { p_account_id: userId, p_reservation_id: id }),
     grant: (userId: string, amount: number, rest: Json = {}) =>
       run('grant', {
         p_account_id: userId,

@@ -215,7 +215,13 @@ describe('capture', () => {
     const id = await reserve(database, userId, 10)
     const charge = { amount: '6', model: 'openai/gpt', costUsd: '0.01', flags: ['estimated'], metadata: { step: 1 } }
     for (const p_extend_amount of [8, 500]) {
-      const args = { p_account_id: userId, p_reservation_id: id, p_capture_id: uuid(), p_charge: charge, p_extend_amount }
+      const args = {
+        p_account_id: userId,
+        p_reservation_id: id,
+        p_capture_id: uuid(),
+        p_charge: charge,
+        p_extend_amount,
+      }
       const first = await run('capture', args)
       expect(await run('capture', args)).toEqual({ ...first, replayed: true })
       const others: Json[] = [
