@@ -145,7 +145,7 @@ describe('releasing twenty reservations of one account at once', () => {
   })
 
   it('loses some on a copy that does not lock the account', async () => {
-    const copy = await withoutGuard('lock-account')
+    const copy = await withoutGuard('lock-account-of-reservation')
     try {
       const userId = await userWith(copy, 50)
       await behindBarrier(copy, writersOf('public.credit_balances'), await releases(copy, userId))
@@ -173,7 +173,7 @@ describe('settling twenty reservations of one account at once', () => {
   })
 
   it('fails on a copy that does not lock the account', async () => {
-    const copy = await withoutGuard('lock-account')
+    const copy = await withoutGuard('lock-account-of-reservation')
     try {
       const userId = await userWith(copy, 50)
       const calls = await settles(copy, userId)
