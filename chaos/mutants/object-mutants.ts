@@ -1,11 +1,11 @@
 import type pg from 'pg'
 
-/** One guard of the schema removed, or one right given away. */
+/** One constraint, trigger or policy that is removed, or one right that is granted. */
 export interface ObjectMutant {
   name: string
   kind: 'constraint' | 'trigger' | 'policy' | 'row security' | 'revoke'
   sql: string
-  /** The relation or function that is left unguarded, as the catalogue prints it. */
+  /** The relation or function that is changed, as the system catalogue prints it. */
   object: string
 }
 
@@ -19,7 +19,7 @@ const LISTS: readonly { kind: ObjectMutant['kind']; sql: string }[] = [
       where ${OURS} and k.contype in ('c', 'u', 'p', 'f')`,
   },
   {
-    // A domain guards every column of its type; the first table that uses it tells.
+    // A domain constrains every column of its type. The first table that uses it is tested.
     kind: 'constraint',
     sql: `select min(c.oid::regclass::text) as object, 'domain ' || t.typname as name,
         format('alter domain %s drop constraint %I', k.contypid::regtype, k.conname) as sql
@@ -68,7 +68,7 @@ const LISTS: readonly { kind: ObjectMutant['kind']; sql: string }[] = [
   },
 ]
 
-/** Every guard of the schema, each as a mutant without it. */
+/** Every object mutant of the schema. */
 export async function objectMutants(client: pg.Pool): Promise<ObjectMutant[]> {
   const all: ObjectMutant[] = []
   for (const { kind, sql } of LISTS) {

@@ -3,12 +3,13 @@ import type pg from 'pg'
 interface Column {
   name: string
   type: string
-  /** Numbered by Postgres: never updated, written only when asked to. */
+  /** Numbered by Postgres: never updated, written only with "overriding system value". */
   identity: boolean
   unique: boolean
 }
 
-const POISON: Readonly<Record<string, readonly string[]>> = {
+/** Values that a column of the type may have to refuse; `%c` is the column. */
+const VALUES: Readonly<Record<string, readonly string[]>> = {
   numeric: [`'NaN'`, '-1', '-1000', '99999999999999', '%c + 1000000000', '-%c', 'null'],
   int4: ['-1', '0', '2000000000', 'null'],
   int8: ['-1', '9000000000000000000', 'null'],
@@ -21,37 +22,37 @@ const POISON: Readonly<Record<string, readonly string[]>> = {
 }
 
 /**
- * What a table refuses: every column gets every poison of its type, every row is written twice, every row is
- * changed and removed. Two schemas of which one lacks a guard answer differently.
+ * What a table refuses: every column is set to every value of its type, every row is copied, changed and removed. A
+ * schema that lacks a constraint or trigger refuses less.
  */
-export async function observe(client: pg.PoolClient, table: string): Promise<string[]> {
+export async function listRefusals(client: pg.PoolClient, table: string): Promise<string[]> {
   const columns = await columnsOf(client, table)
   const own = columns.find(({ identity }) => !identity)?.name
-  const seen: string[] = []
-  const note = async (what: string, sql: string): Promise<void> => {
-    seen.push(`${what}: ${await outcome(client, sql)}`)
+  const lines: string[] = []
+  const record = async (what: string, sql: string): Promise<void> => {
+    lines.push(`${what}: ${await outcome(client, sql)}`)
   }
   for (const role of ['replica', 'origin']) {
     await client.query(`set local session_replication_role = ${role}`)
     for (const { name, type } of columns.filter(({ identity }) => !identity)) {
-      for (const value of POISON[type] ?? []) {
-        const poison = value.replaceAll('%c', name)
-        await note(`${role} ${name} = ${poison.slice(0, 20)}`, `update ${table} set ${name} = ${poison}`)
+      for (const value of VALUES[type] ?? []) {
+        const set = value.replaceAll('%c', name)
+        await record(`${role} ${name} = ${set.slice(0, 20)}`, `update ${table} set ${name} = ${set}`)
       }
     }
     for (const { name } of columns.filter(({ unique }) => unique))
-      await note(`${role} twice, but for ${name}`, copyOf(table, columns, [name]))
-    await note(`${role} twice`, copyOf(table, columns, []))
+      await record(`${role} twice, but for ${name}`, copyOf(table, columns, [name]))
+    await record(`${role} twice`, copyOf(table, columns, []))
     for (const { name } of columns.filter(({ unique }) => unique)) {
       const others = columns.filter((column) => column.unique && column.name !== name).map((column) => column.name)
-      await note(`${role} twice in ${name}`, copyOf(table, columns, others))
+      await record(`${role} twice in ${name}`, copyOf(table, columns, others))
     }
   }
-  // As the owner in everyday life: the append-only triggers.
-  await note('update', `update ${table} set ${own} = ${own}`)
-  await note('delete', `delete from ${table}`)
-  await note('truncate', `truncate ${table} cascade`)
-  return seen
+  // With triggers: append-only.
+  await record('update', `update ${table} set ${own} = ${own}`)
+  await record('delete', `delete from ${table}`)
+  await record('truncate', `truncate ${table} cascade`)
+  return lines
 }
 
 async function columnsOf(client: pg.PoolClient, table: string): Promise<Column[]> {
@@ -66,7 +67,8 @@ async function columnsOf(client: pg.PoolClient, table: string): Promise<Column[]
   return rows
 }
 
-const FRESH: Readonly<Record<string, string>> = {
+/** Another value than the one of the row. */
+const OTHER: Readonly<Record<string, string>> = {
   uuid: 'gen_random_uuid()',
   text: `%c || 'x'`,
   int4: '%c + 1000000',
@@ -76,23 +78,23 @@ const FRESH: Readonly<Record<string, string>> = {
   bytea: `%c || '\\x01'`,
 }
 
-/** Writes the first row again, with new values in some columns. */
-function copyOf(table: string, columns: readonly Column[], fresh: readonly string[]): string {
+/** Copies the first row, with other values in some columns. */
+function copyOf(table: string, columns: readonly Column[], changed: readonly string[]): string {
   const values = columns.map(({ name, type }) =>
-    fresh.includes(name) ? (FRESH[type] ?? '%c').replaceAll('%c', name) : name,
+    changed.includes(name) ? (OTHER[type] ?? '%c').replaceAll('%c', name) : name,
   )
   return `insert into ${table} (${columns.map(({ name }) => name).join(', ')}) overriding system value select ${values.join(', ')} from ${table} limit 1`
 }
 
 async function outcome(client: pg.PoolClient, sql: string): Promise<string> {
-  await client.query('savepoint poison')
+  await client.query('savepoint tried')
   try {
     const { rowCount } = await client.query(sql)
-    return rowCount ? 'taken' : 'no row'
+    return rowCount ? 'accepted' : 'no row'
   } catch (error) {
     const { code, constraint } = error as { code?: string; constraint?: string }
     return `${code} ${constraint ?? ''}`
   } finally {
-    await client.query('rollback to savepoint poison')
+    await client.query('rollback to savepoint tried')
   }
 }

@@ -1,14 +1,14 @@
-import type { Random } from '../workload/random.ts'
+import type { Random } from './random.ts'
 
 /**
- * Does numbered pieces of work, several at once. Each piece has a source of chance of its own, so that a seed repeats
- * it however the pieces interleave.
+ * Does numbered pieces of work, several at once. Each piece has a random source of its own, so that a seed repeats it
+ * however the pieces interleave.
  *
  * @param width how many at once
  * @example
- * await sideBySide({ random, times: 1000, width: 8 }, async (own) => store.reserve({ reservationId: own.uuid(), ... }))
+ * await runConcurrently({ random, times: 1000, width: 8 }, async (own) => store.getBalance({ userId: own.uuid() }))
  */
-export async function sideBySide(
+export async function runConcurrently(
   { random, times, width }: { random: Random; times: number; width: number },
   work: (random: Random, index: number) => Promise<unknown>,
 ): Promise<void> {

@@ -1,6 +1,6 @@
 import { A, type Call, id, long, monthsAgo, SMALL, sql } from './call.ts'
 
-/** Plans, periods, roles, margins and rates. */
+/** Plans, periods, admins, margins and rates. */
 export const PLANS: readonly Call[] = [
   sql(`update public.credit_plans set rollover_limit = 40, overage_limit = 2 where id = 'starter'`),
   ['credits_set_plan', A, 'starter', null, 'why'],
@@ -17,23 +17,24 @@ export const PLANS: readonly Call[] = [
   sql(`insert into public.credit_plans (id, name, price_usd, monthly_credits) values ('twin', 'Twin', 100, 3000)`),
   ['credits_set_plan', A, 'twin'],
   ['credits_get_history', A, 3],
-  // Within a paid period, the difference for the rest of it: nearly all, as it has just begun.
+  // Within a paid period, the difference for the rest of it: nearly all, because it has just begun.
   sql(
     `insert into public.credit_plans (id, name, price_usd, monthly_credits, rollover_limit) values ('more', 'More', 20, 500.00001, 40)`,
   ),
   ['credits_set_plan', SMALL, 'starter'],
   ['credits_set_plan', SMALL, 'more'],
-  // Less unused than may be rolled over.
+  // Less is unused than may roll over.
   ['credits_set_plan', SMALL, 'starter'],
   ['credits_get_balance', SMALL],
-  ['credits_adjust', id('leaves little'), SMALL, '-540', 'why'],
+  ['credits_adjust', SMALL, id('leaves little'), '-540', 'why'],
   ...monthsAgo(SMALL, 1),
   ['credits_get_balance', SMALL],
   ['credits_get_history', SMALL, 5],
-  ['credits_set_role', A, 'admin', null],
-  ['credits_set_role', A, 'king', null],
-  ['credits_set_role', id('nobody'), 'user', null],
-  ['credits_set_role', A, 'user', null],
+  ['credits_set_admin', A, true, null, 'why'],
+  ['credits_set_admin', A, true],
+  ['credits_set_admin', A, null],
+  ['credits_set_admin', id('stranger'), true],
+  ['credits_set_admin', A, false],
   ...['-100', '-99.9999', '10000', '10000.0001', '1.00001', 'NaN', null].map(
     (percent): Call => ['credits_set_margin', 'model', 'm/x', percent],
   ),

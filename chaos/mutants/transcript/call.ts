@@ -11,9 +11,9 @@ export const id = (name: string): string => {
 export type Call = readonly [name: string, ...args: unknown[]]
 
 export const A = id('account a')
-/** For the edges of the input, which would make any account rich beyond every refusal. */
+/** For the edges of the input, which give an account too many credits for any refusal. */
 export const RICH = id('account rich')
-/** For the limits of what may be held. */
+/** For the limits of what may be reserved. */
 export const SMALL = id('account small')
 /** For the edges of a balance. */
 export const FULL = id('account full')
@@ -41,26 +41,27 @@ export const reserve = (
   minimum: string | null = null,
   ttl: number | null = 300,
   ...more: unknown[]
-): Call => ['credits_reserve', id(name), A, amount, minimum, ttl, ...more]
+): Call => ['credits_reserve', A, id(name), amount, minimum, ttl, ...more]
 export const grant = (
   name: string,
   amount: string | null,
   bucket: string | null = 'add-on',
   ...more: unknown[]
-): Call => ['credits_grant', id(name), A, amount, 'promo', bucket, ...more]
+): Call => ['credits_grant', A, id(name), amount, 'promo', bucket, ...more]
 
 export const sql = (text: string): Call => ['sql', text]
+/** Sets a time that has passed. */
 export const past = (table: string, column: string, where: string): Call =>
   sql(`update public.${table} set ${column} = clock_timestamp() - interval '1 second' where ${where}`)
-/** What would end within seconds stays: on a busy machine its time has come, on another it has not. */
-export const longer = (table: string): Call =>
+/** Prolongs what would expire within a minute: on a slow machine it would have expired. */
+export const prolong = (table: string): Call =>
   sql(
     `update public.${table} set expires_at = expires_at + interval '1 hour' where expires_at < now() + interval '1 minute'`,
   )
 export const due = sql(
-  `update public.credit_balances set next_due_at = clock_timestamp() - interval '1 second', swept_until = '-infinity' where account_id = '${A}'`,
+  `update public.credit_balances set next_due_at = clock_timestamp() - interval '1 second', expired_until = '-infinity' where account_id = '${A}'`,
 )
-/** As if the account's period had begun so many months, and a day, earlier. */
+/** As if the period of the account had begun this many months, and a day, earlier. */
 export const monthsAgo = (account: string, months: number): Call[] => [
   sql(
     `update public.credit_balances set plan_anchor_at = plan_anchor_at - interval '${months} months 1 day', plan_period_ends_at = plan_period_ends_at - interval '${months} months 1 day', next_due_at = clock_timestamp() - interval '1 second' where account_id = '${account}'`,

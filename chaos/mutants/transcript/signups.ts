@@ -5,7 +5,7 @@ const person = (name: string, email: string | null, more = 'false, now()'): Call
     `insert into auth.users (id, email, is_anonymous, email_confirmed_at) values ('${id(name)}', ${email ? `'${email}'` : 'null'}, ${more})`,
   )
 
-/** Who gets the grant, and the operator’s questions. */
+/** Signups, and what operators read and repair. */
 export const SIGNUPS: readonly Call[] = [
   sql('update public.credit_settings set signup_credits = 50'),
   person('p1', 'ann.lee@gmail.com'),
@@ -19,16 +19,16 @@ export const SIGNUPS: readonly Call[] = [
   sql('update public.credit_settings set signup_credits = 0'),
   person('p9', 'nine@x.com'),
   ['credits_get_history', id('p9'), 5],
-  // An account in debt, for the questions at the end.
+  // An account in debt, for what is read at the end.
   sql(`update public.credit_balances set overage_limit = 8 where account_id = '${id('p9')}'`),
-  ['credits_reserve', id('in debt'), id('p9'), '5'],
-  ['credits_settle', id('in debt'), charge('5')],
-  sql('update public.credit_settings set signup_credits = 50, signup_needs_confirmation = true'),
+  ['credits_reserve', id('p9'), id('in debt'), '5'],
+  ['credits_settle', id('p9'), id('in debt'), charge('5')],
+  sql('update public.credit_settings set signup_credits = 50'),
   person('p6', 'six@x.com', 'false, null'),
   sql(`update auth.users set email_confirmed_at = now() where id = '${id('p6')}'`),
   sql(`delete from auth.users where id = '${id('p1')}'`),
   ['credits_get_balance', id('p1')],
-  ['credits_reserve', id('closed'), id('p1'), '1'],
+  ['credits_reserve', id('p1'), id('closed'), '1'],
   ...monthsAgo(id('p1'), 3),
   person('p7', 'annlee@gmail.com'),
   person('p1', 'ann.lee@gmail.com'),
