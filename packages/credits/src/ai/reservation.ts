@@ -3,7 +3,7 @@ import { add, compare, max, min } from '../core/money.ts'
 import type { CallPricing, Credits, ReserveResult } from '../credits/types.ts'
 import type { CaptureResult, ChargeRecord, ExtendResult, ReservationResult } from '../store/port.ts'
 import { type CreditsContext, reportError } from './context.ts'
-import { type LedgerWrite, reportEstimated, withShortRetries } from './settlement.ts'
+import { type LedgerWrite, withShortRetries } from './settlement.ts'
 import type { CallEstimate } from './types.ts'
 
 /** The smallest amount of credits. An extension by it prolongs a reservation. */
@@ -189,7 +189,6 @@ export class OpenReservation {
     try {
       const result = await withShortRetries(() => this.#runCapture(pending, extension))
       this.#pending = this.#pending.filter((other) => other !== pending)
-      reportEstimated(this.#context, charge, result.transaction)
       return this.#answered(result, result.extension?.granted ?? false, askedAt)
     } catch (error) {
       reportError(this.#context, error, { operation: 'capture', reservationId: this.id, charge })

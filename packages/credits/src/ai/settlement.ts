@@ -1,5 +1,5 @@
 import { CreditError } from '../core/errors.ts'
-import type { ChargeRecord, ReservationResult, Transaction } from '../store/port.ts'
+import type { ChargeRecord, ReservationResult } from '../store/port.ts'
 import { type CreditsContext, reportError } from './context.ts'
 
 /** Waits before a write is tried again while a caller waits for it. */
@@ -12,15 +12,12 @@ const PAST_LIFE_MS = 600_000
 /** A write that has failed this often is reported, though it is tried again. */
 const REPORTED_ATTEMPT = 3
 
-/** The answer of a write: where it charged, with the transaction. */
-export type WriteResult = ReservationResult & { transaction?: Transaction | null }
-
 /** One write to the ledger. Running it again is harmless: the store answers with the first result. */
 export interface LedgerWrite {
   operation: 'capture' | 'settle' | 'release'
   reservationId: string
   charge?: ChargeRecord | undefined
-  run(): Promise<WriteResult>
+  run(): Promise<ReservationResult>
 }
 
 /** False only for a definite refusal: the same write would be refused again. */
@@ -47,7 +44,7 @@ export interface Settlement {
   writes: readonly LedgerWrite[]
   /** Life of the reservation. */
   lifeMs: number
-  onWritten(result: WriteResult): void
+  onWritten(result: ReservationResult): void
 }
 
 /**
@@ -83,7 +80,6 @@ async function writeOne(
   for (let attempt = 1; ; attempt++) {
     try {
       const result = await write.run()
-      if (charge !== undefined) reportEstimated(context, charge, result.transaction)
       onWritten(result)
       return true
     } catch (error) {
@@ -95,20 +91,5 @@ async function writeOne(
     }
     await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random() / 2)))
     wait = Math.min(2 * wait, LONGEST_WAIT_MS)
-  }
-}
-
-/** Hands an estimated charge to the app, with what `reconcileEstimates` needs to correct it. */
-export function reportEstimated(
-  context: CreditsContext,
-  { amount, costSource, generationId, marginPercent }: ChargeRecord,
-  transaction: Transaction | null | undefined,
-): void {
-  if (costSource !== 'estimate' || generationId === null || marginPercent === null || !transaction) return
-  const { userId, onEstimated } = context
-  try {
-    onEstimated?.({ transactionId: transaction.id, userId, amount, marginPercent, generationId })
-  } catch (error) {
-    reportError(context, error, { operation: 'settle', reservationId: transaction.reservationId ?? undefined })
   }
 }

@@ -155,6 +155,13 @@ export const inputs = {
     actorId: id.optional(),
     idempotencyKey: label,
   }),
+  correctEstimate: z.strictObject({ userId: id, transactionId: id, charge, idempotencyKey: label }),
+  estimates: z
+    .strictObject({
+      limit: z.int().min(1).max(5000).default(100),
+      after: z.strictObject({ accountId: id, version: z.int().min(0) }).optional(),
+    })
+    .default({ limit: 100 }),
   adjust: z.strictObject({ userId: id, amount: nonZero, reason, actorId: id.optional(), idempotencyKey: label }),
   user: z.strictObject({ userId: id }),
   history: z.strictObject({

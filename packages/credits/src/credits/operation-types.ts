@@ -3,6 +3,7 @@ import type { Usage } from '../core/pricing/usage.ts'
 import type {
   ChargeRecord,
   CostSource,
+  EstimatePosition,
   GrantSource,
   MarginAuditEntry,
   MarginRow,
@@ -130,6 +131,25 @@ export interface RefundInput {
 export interface ReverseInput extends RefundInput {
   /** The grant whose payment was refunded or disputed. */
   transactionId: string
+}
+
+/** Arguments of `correctEstimate`. */
+export interface CorrectEstimateInput {
+  userId: string
+  /** The charge that was estimated. */
+  transactionId: string
+  /** What the call should have been charged. */
+  charge: ChargeRecord
+  /** The same key and charge give the first result again. */
+  idempotencyKey?: string | undefined
+}
+
+/** Arguments of `getEstimates`. */
+export interface EstimatesInput {
+  /** 1 to 5000. Default 100. */
+  limit?: number | undefined
+  /** `next` of the page before. */
+  after?: EstimatePosition | undefined
 }
 
 /** Arguments of `adjust`. */

@@ -4,6 +4,7 @@ import type {
   Balance,
   CaptureResult,
   ChargeRecord,
+  EstimatesPage,
   ExtendResult,
   MarginRow,
   PricingSnapshot,
@@ -16,8 +17,10 @@ import type {
 import type {
   AdjustInput,
   CaptureInput,
+  CorrectEstimateInput,
   EstimateInput,
   EstimateResult,
+  EstimatesInput,
   ExtendInput,
   FindPricingInput,
   GrantInput,
@@ -198,6 +201,20 @@ export interface Credits extends CreditsReports {
    */
   adjust(input: AdjustInput): Promise<TransactionResult>
 
+  /** Estimated charges without a correction, by account and version, a page at a time: for operators. */
+  getEstimates(input?: EstimatesInput): Promise<EstimatesPage>
+  /**
+   * Replaces an estimated charge by what the call really cost, once: `reconcileEstimates` does it from the gateway's
+   * records. What is missing is charged, as far as it is available; what is not is recorded as uncollected.
+   *
+   * @throws CreditError `TRANSACTION_NOT_FOUND`, `INVALID_INPUT` (path `transactionId`) for a charge that is not
+   * estimated or has its correction, `IDEMPOTENCY_MISMATCH`
+   * @example
+   * ```ts
+   * await credits.correctEstimate({ userId, transactionId, charge: { ...charge, amount: '3.36' } })
+   * ```
+   */
+  correctEstimate(input: CorrectEstimateInput): Promise<TransactionResult>
   /** The user's credits now. */
   getBalance(input: { userId: string }): Promise<Balance>
   /** The user's transactions, newest first, a page at a time. */

@@ -14,21 +14,13 @@ import { type CountedUsage, countedUsage } from './counted-usage.ts'
 import { fieldsOf, type ProviderReading, readProvider } from './providers/index.ts'
 import { believedCost } from './reported-cost.ts'
 
-/** A charge with what was reported for it and what had to be assumed. */
-export interface FlaggedCharge extends ChargeRecord {
-  /** What was assumed, refused or estimated, so that nothing is assumed in silence. */
-  flags: string[]
-  /** The provider's own usage object, at most 4 kB, where the charge has flags. */
-  rawUsage: Metadata | null
-}
-
 /**
  * Prices one provider call: from the cost that the gateway or the provider reports, else from the rate and the usage,
  * with what is missing estimated from what was seen. A fallback model that answered is priced as itself.
  *
  * @throws CreditError as `credits.price` does: `UNKNOWN_MODEL`, `CONFIG_INVALID`, `STORE_UNAVAILABLE`
  */
-export async function priceCall(call: PricedCall, outcome: CallOutcome): Promise<FlaggedCharge> {
+export async function priceCall(call: PricedCall, outcome: CallOutcome): Promise<ChargeRecord> {
   const costs = readGatewayCosts(outcome.providerMetadata)
   const reading = readReading(call, outcome)
   const servedModel = shortText(costs?.servedModelId) ?? reading.servedModel
@@ -102,7 +94,7 @@ async function findServed({ context }: PricedCall, model: string): Promise<CallP
   }
 }
 
-async function priceCounted(input: Pricing): Promise<FlaggedCharge> {
+async function priceCounted(input: Pricing): Promise<ChargeRecord> {
   const { call, outcome, reading, costs, served, pricing, counted } = input
   const { context } = call
   const usage = withTerms(call, outcome, counted.usage)
