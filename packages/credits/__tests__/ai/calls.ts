@@ -101,7 +101,6 @@ export async function chargeOf(
       model,
       params: params as CallParams,
       estimate,
-      frozen: undefined,
       attempt: 1,
       startedAt: '2026-11-27T12:00:00.000Z',
     },

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { creditsSchema, isZero, percentSchema, signedCreditsSchema, usdSchema } from '../core/money.ts'
 import { isStorableJson, isStorableText } from '../core/pricing/storable.ts'
 import type { ChargeRecord } from '../store/types.ts'
+import type { CallPricing } from './operation-types.ts'
 
 /**
  * One schema per use case, built once. Unknown fields are refused: a misspelt `minimumAmount` must not
@@ -179,6 +180,7 @@ export const inputs = {
       ...scopeFields,
       ...frozenFields,
       usage,
+      pricing: z.custom<CallPricing>().optional(),
       servedModel: label,
       reported: z
         .strictObject({ costUsd: usdSchema, source: z.enum(['market-cost', 'gateway-cost']), flags })

@@ -16,6 +16,7 @@ import type {
 } from '../store/types.ts'
 import type {
   AdjustInput,
+  CallPricing,
   CaptureInput,
   CorrectEstimateInput,
   EstimateInput,
@@ -257,16 +258,6 @@ export interface Credits extends CreditsReports {
   getMarginAudit(input?: PageInput): Promise<MarginAuditResult>
   /** The rates a model has had and will have, newest first. */
   getRateHistory(input: { model: string; limit?: number | undefined }): Promise<RateRow[]>
-}
-
-/** The rate and margin that price a call. */
-export interface CallPricing {
-  /** Null: no price is known; `ceilingCredits` is charged unless the provider reports the cost. */
-  rate: RateRow | null
-  margin: MarginRow
-  marginPercent: string
-  /** Ceiling of {@link UnknownModelOptions}; null where models without a price are refused. */
-  ceilingCredits: string | null
 }
 
 /** Cached rates and margins. */
