@@ -83,7 +83,7 @@ export interface Call {
   route: Route
 }
 
-const TARGETS: Record<string, string> = { model: SONNET, code: 'insufficient_credits' }
+const TARGETS: Record<string, string> = { model: SONNET }
 const BODIES: Record<string, unknown> = { PUT: { marginPercent: '1' } }
 
 /** The route table as requests: a row that is added to it is part of every test that runs over these. */

@@ -4,19 +4,19 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { selectRate } from '../../src/core/pricing/rates.ts'
 import type { PricingSnapshot } from '../../src/store/port.ts'
-import { closeStack, type Ground, openGround } from './ground.ts'
+import { closeStack, openTestDatabase, type TestDatabase } from './database.ts'
 
 const gateway = join(dirname(fileURLToPath(import.meta.resolve('@ai-sdk/gateway'))), '../src')
 
-let ground: Ground
+let database: TestDatabase
 let snapshot: PricingSnapshot
 
 beforeAll(async () => {
-  ground = await openGround()
-  snapshot = await ground.store.getPricing()
+  database = await openTestDatabase()
+  snapshot = await database.store.getPricing()
 }, 120_000)
 afterAll(async () => {
-  await ground?.close()
+  await database?.close()
   await closeStack()
 })
 
@@ -39,14 +39,14 @@ describe('the rates know every model of the installed @ai-sdk/gateway', () => {
 
 describe('the seeded rates', () => {
   it('arrive in one query, however many there are', async () => {
-    ground.queries.length = 0
-    const credits = ground.make()
+    database.queries.length = 0
+    const credits = database.make()
     const { snapshot: cached } = await credits.pricing()
     expect(cached.rates.length).toBeGreaterThan(500)
-    expect(ground.queries).toEqual(['credits_get_pricing'])
+    expect(database.queries).toEqual(['credits_get_pricing'])
     for (const { modelId, known } of cached.rates) {
       if (known) await credits.price({ model: modelId, usage: {} }).catch(() => undefined)
     }
-    expect(ground.queries).toEqual(['credits_get_pricing'])
+    expect(database.queries).toEqual(['credits_get_pricing'])
   })
 })

@@ -40,7 +40,7 @@ describe('through the gateway and its own client', () => {
     })
   })
 
-  it('getAvailableModels confirms those prices: nothing is held, nothing is written', async () => {
+  it('getAvailableModels confirms those prices: nothing waits, nothing is written', async () => {
     const result = await syncRates({ store: store(), source: { gateway: gateway() } })
     expect(result.listed).toBeGreaterThan(300)
     expect(result).toMatchObject({ changed: [], held: [] })

@@ -48,7 +48,7 @@ const charges = async (credits: Credits, userId: string) => {
 }
 
 describe('a model without a known price', () => {
-  it('is refused before anything is held or called', async () => {
+  it('is refused before anything is reserved or called', async () => {
     const userId = await signUp(admin)
     expect(await codeOf(strict.reserve({ userId, model: UNPRICED, amount: '5' }))).toBe('UNKNOWN_MODEL')
     expect(await codeOf(strict.estimate({ model: UNPRICED, inputTokens: 10 }))).toBe('UNKNOWN_MODEL')
@@ -65,7 +65,7 @@ describe('a model without a known price', () => {
     expect(charge.marginId).not.toBeNull()
   })
 
-  it('holds the ceiling, and is charged it as an estimate when nobody says what it cost: never free', async () => {
+  it('reserves the ceiling, and is charged it as an estimate when no one says what it cost: never free', async () => {
     const userId = await signUp(admin)
     const { reservationId, amount, rateId, marginId } = await lenient.reserve({
       userId,

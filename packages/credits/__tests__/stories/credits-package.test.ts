@@ -36,7 +36,8 @@ describe('credits-package', () => {
     const built = (await import(`${dist}index.js`)) as Record<string, unknown>
     const operations = ['createCredits', 'calculateCredits', 'reserve', 'settle', 'release', 'CreditError']
     expect(operations.filter((name) => typeof built[name] !== 'function')).toEqual([])
-    const types = readFileSync(`${dist}credits/types.d.ts`, 'utf8')
+    const files = ['types', 'operation-types'].map((name) => readFileSync(`${dist}credits/${name}.d.ts`, 'utf8'))
+    const types = files.join('')
     for (const name of ['ReserveInput', 'SettleInput', 'HistoryInput', 'Credits'])
       expect(types).toContain(`interface ${name}`)
     expect(Object.keys((await import(`${dist}ai/index.js`)) as object)).toContain('withCredits')

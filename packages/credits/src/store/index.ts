@@ -1,4 +1,5 @@
-/** `@layers/credits/store`: the store port and its row types, for an adapter of your own. Types only. */
+/** `@layers/credits/store`: the store port, its row types and the error that it throws, for an adapter of your own. */
+export { CreditError } from '../core/errors.ts'
 export type {
   CreditStore,
   ReservationKey,

@@ -1,21 +1,21 @@
 import { readFile } from 'node:fs/promises'
-import { invalidInput } from '../core/money.ts'
+import { invalidInput } from '../core/errors.ts'
 import type { PeriodInput, ReconcileSpendInput } from '../credits/report-types.ts'
 import type { Credits } from '../credits/types.ts'
 import { command, databaseArgs, type ExitCode, type Output } from './command.ts'
 import { type CostExport, readCostExport } from './cost-export.ts'
 import { withCreditsOf } from './database.ts'
+import { loadGateway } from './gateway.ts'
 import { periodArgs, periodOf } from './period.ts'
-import { loadGateway } from './rates-sync.ts'
 import { table } from './table.ts'
 
-/** So many of a kind are named; all are counted, and `--json` has them all. */
+/** Most that are named of a kind; all are counted, and `--json` has them all. */
 const MOST_NAMED = 20
 
-/** `credits reconcile-costs` */
-export const reconcileCosts = command({
-  name: 'reconcile-costs',
-  description: "A provider's bill against the ledger, naming what only one side knows; exit 1 when they differ",
+/** `credits compare-costs` */
+export const compareCosts = command({
+  name: 'compare-costs',
+  description: "Compare a provider's bill with the ledger, naming what only one side knows; exit 1 when they differ",
   args: {
     ...databaseArgs,
     ...periodArgs,
@@ -26,6 +26,11 @@ export const reconcileCosts = command({
     'spend-report': { type: 'string', description: 'A file with the answer of getSpendReport({ groupBy: "model" })' },
     gateway: { type: 'boolean', description: 'Ask the gateway for that report; needs --from and --to', default: false },
   },
+  examples: [
+    'compare-costs --file export.csv',
+    'compare-costs --file calls.ndjson --id-column call --cost-column price',
+    'compare-costs --gateway --from 2026-11-01 --to 2026-12-01',
+  ],
   async run(args, output) {
     const period = periodOf(args)
     const { file, gateway } = args
@@ -60,9 +65,9 @@ async function byCall(credits: Credits, period: PeriodInput, source: CostExport,
     ({ transactionId, generationId, costUsd }) =>
       `not on the bill  ${generationId ?? 'no generation id'}, transaction ${transactionId}: ${costUsd}`,
   )
-  output.say(
-    `${matched} agree, ${differing.length} differ, ${missingInLedger.length} are not in the ledger, ${missingInReport.length} are not on the bill`,
-  )
+  const ledger = `${missingInLedger.length} are not in the ledger`
+  const bill = `${missingInReport.length} are not on the bill`
+  output.say(`${matched} agree, ${differing.length} differ, ${ledger}, ${bill}`)
   output.answer(result)
   return differing.length + missingInLedger.length + missingInReport.length === 0 ? 0 : 1
 }
@@ -96,7 +101,7 @@ function name<Item>(output: Output, items: readonly Item[], sentence: (item: Ite
   if (items.length > MOST_NAMED) output.say(`... and ${items.length - MOST_NAMED} more; see --json`)
 }
 
-/** Whole days, both inclusive: that is how the gateway counts. */
+/** The gateway counts whole days, both inclusive. */
 async function gatewaySpend({ from, to }: PeriodInput): Promise<ReconcileSpendInput['spend']> {
   if (from === undefined || to === undefined) throw invalidInput('--from', '--gateway needs --from and --to')
   if (![from, to].every((time) => /T00:00:00Z$/.test(time))) throw invalidInput('--from', '--gateway counts whole days')

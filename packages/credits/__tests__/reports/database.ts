@@ -7,7 +7,7 @@ import { postgresStore } from '../../src/store/postgres.ts'
 import { openPool, signUp } from '../store/sql-harness.ts'
 
 /** A database with the migrations and the seeded rates, and the use cases over it with every query written down. */
-export interface Ground {
+export interface TestDatabase {
   admin: pg.Pool
   dbUrl: string
   store: CreditStore
@@ -21,7 +21,7 @@ export interface Ground {
 
 let stack: Promise<Stack> | undefined
 
-export async function openGround(): Promise<Ground> {
+export async function openTestDatabase(): Promise<TestDatabase> {
   stack ??= startStack({ ephemeral: true })
   const database: ClonedDatabase = await (await stack).cloneDatabase()
   const admin = openPool(database.adminDbUrl)
