@@ -4,7 +4,6 @@ import { generationIdOf, priceCall } from '../charge/index.ts'
 import { rateIdOf, reportError } from '../context.ts'
 import { estimateCall, seenOutput } from '../estimate/index.ts'
 import { type ProviderCallInScope, runProviderCall } from '../scope.ts'
-import { withShortRetries } from '../settlement.ts'
 import type {
   AnyModel,
   CallEstimate,
@@ -244,7 +243,7 @@ export class ProviderCall {
     if (allowance.over) return
     if (this.chargedInside) return this.#end(undefined)
     const { context } = this.run.session
-    const { model, frozen, id: reservationId } = allowance.reservation
+    const { id: reservationId } = allowance.reservation
     try {
       const call = {
         modality: this.method.modality,
@@ -253,12 +252,11 @@ export class ProviderCall {
         model: estimate.model,
         params: this.method.params,
         estimate,
-        frozen: model === estimate.model ? frozen : undefined,
         attempt: allowance.attempt,
         startedAt: isoTime(this.#startedAt),
       }
       const all = { ...outcome, seen, generationId: this.#generationId }
-      this.run.session.record(allowance, await withShortRetries(() => priceCall(call, all)))
+      this.run.session.record(allowance, await priceCall(call, all))
     } catch (error) {
       reportError(context, error, { operation: 'price', reservationId })
       this.#end(undefined)
