@@ -1,31 +1,26 @@
-import { type ClonedDatabase, type Stack, startStack } from '@layers/local-stack'
-import type pg from 'pg'
 import type { Credits, CreditsOptions } from '../../src/credits/types.ts'
 import { createCredits } from '../../src/credits.ts'
 import type { CreditStore } from '../../src/store/port.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
-import { openPool, signUp } from '../store/sql-harness.ts'
+import { createTestDatabase, openPool, signUp, type TestDatabase } from './database.ts'
 
-/** A database with the migrations and the seeded rates, and the use cases over it with every query written down. */
-export interface TestDatabase {
-  admin: pg.Pool
-  dbUrl: string
+export const SONNET = 'anthropic/claude-sonnet-4.5'
+
+/** A database with the use cases over it. Every query is recorded. */
+export interface TestCredits extends TestDatabase {
   store: CreditStore
   /** Names of the functions that were called at the database, in order. */
   queries: string[]
   credits: Credits
+  /** Another instance over the same store: prices are cached for a short life. */
   make(options?: Omit<CreditsOptions, 'store'>): Credits
-  signUp(credits?: string): Promise<string>
-  close(): Promise<void>
+  /** A user with 50 credits, and as many add-on credits as are asked for. */
+  signUp(addOnCredits?: string): Promise<string>
 }
 
-let stack: Promise<Stack> | undefined
-
-export async function openTestDatabase(): Promise<TestDatabase> {
-  stack ??= startStack({ ephemeral: true })
-  const database: ClonedDatabase = await (await stack).cloneDatabase()
-  const admin = openPool(database.adminDbUrl)
-  const pool = openPool(database.dbUrl, 4)
+export async function createTestCredits(): Promise<TestCredits> {
+  const database = await createTestDatabase()
+  const pool = openPool(database.dbUrl, { max: 4 })
   const queries: string[] = []
   const store = postgresStore({
     query(text, values) {
@@ -35,33 +30,22 @@ export async function openTestDatabase(): Promise<TestDatabase> {
   })
   const make = (options: Omit<CreditsOptions, 'store'> = {}) => createCredits({ store, ...options })
   return {
-    admin,
-    dbUrl: database.dbUrl,
+    ...database,
     store,
     queries,
     credits: make(),
     make,
-    async signUp(more) {
-      const userId = await signUp(admin)
-      if (more !== undefined)
-        await store.grant({
-          transactionId: crypto.randomUUID(),
-          userId,
-          amount: more,
-          source: 'promo',
-          bucket: 'add-on',
-        })
+    async signUp(addOnCredits) {
+      const userId = await signUp(database.admin)
+      const transactionId = crypto.randomUUID()
+      if (addOnCredits !== undefined)
+        await store.grant({ transactionId, userId, amount: addOnCredits, source: 'promo', bucket: 'add-on' })
       return userId
     },
     async close() {
-      await Promise.all([admin.end(), pool.end()])
+      await Promise.all([database.close(), pool.end()])
     },
   }
-}
-
-export async function closeStack(): Promise<void> {
-  await (await stack)?.stop()
-  stack = undefined
 }
 
 /** Reserves for a model and settles with this usage. */
@@ -75,5 +59,3 @@ export async function callModel(
   if (transaction === null) throw new Error('a settle with a usage gave no transaction')
   return transaction
 }
-
-export const SONNET = 'anthropic/claude-sonnet-4.5'

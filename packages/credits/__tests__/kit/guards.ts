@@ -1,6 +1,6 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openDatabase, type TestDatabase } from './database.ts'
+import { createTestDatabase, type TestDatabase } from './database.ts'
 
 const MIGRATIONS = globSync(join(import.meta.dirname, '../../../../supabase/migrations/*.sql')).sort()
 
@@ -11,7 +11,7 @@ const MIGRATIONS = globSync(join(import.meta.dirname, '../../../../supabase/migr
  * @param guard name of a `-- guard: name` line, or of a block from `-- guard name {` to `-- } name`
  */
 export async function withoutGuard(guard: string): Promise<TestDatabase> {
-  const copy = await openDatabase()
+  const copy = await createTestDatabase()
   await copy.admin.query(functionWithout(guard))
   return copy
 }
