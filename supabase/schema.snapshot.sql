@@ -871,6 +871,27 @@ begin
 end;
 $function$
 ;
+CREATE OR REPLACE FUNCTION credits_private.audit_other_charge(entry credit_transactions, reservation credit_reservations, p_input credits_private.charge_input)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  -- guard no-silent-loss {
+  -- Numbers compare by value: 7 and 7.000000 are equal. A settle without a charge asks for nothing.
+  if p_input."amount" <> coalesce(entry.uncollected - entry.amount, 0) then
+    perform credits_private.audit(
+      'charge_not_recorded', reservation.id::text,
+      jsonb_build_object(
+        'amount', trim_scale(coalesce(entry.uncollected - entry.amount, 0))::text),
+      jsonb_build_object(
+        'amount', trim_scale(p_input."amount")::text,
+        'costUsd', trim_scale(p_input."costUsd")::text));
+  end if;
+  -- } no-silent-loss
+end;
+$function$
+;
 CREATE OR REPLACE FUNCTION credits_private.audit_row()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1328,22 +1349,6 @@ begin
     perform credits_private.raise_invalid_input(
       malformed, 'expected a valid argument of credits_reserve');
   end if;
-end;
-$function$
-;
-CREATE OR REPLACE FUNCTION credits_private.check_same_amount(entry credit_transactions, reservation credit_reservations, p_input credits_private.charge_input)
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO ''
-AS $function$
-begin
-  -- guard no-silent-loss {
-  -- Numbers compare by value: 7 and 7.000000 are equal. A settle without a charge asks for nothing.
-  if p_input."amount" <> coalesce(entry.uncollected - entry.amount, 0) then
-    perform credits_private.raise_error(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object(
-      'id', reservation.id, 'amount', trim_scale(p_input."amount")::text));
-  end if;
-  -- } no-silent-loss
 end;
 $function$
 ;
@@ -4565,7 +4570,7 @@ begin
   -- guard settle-once {
   if reservation.state = 'settled' then
     change.entry := credits_private.find_transaction(p_account_id, p_reservation_id);
-    perform credits_private.check_same_amount(change.entry, reservation, input);
+    perform credits_private.audit_other_charge(change.entry, reservation, input);
     return credits_private.settle_answer(reservation, change, true);
   end if;
   -- } settle-once
