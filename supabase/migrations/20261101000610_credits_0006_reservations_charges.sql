@@ -67,7 +67,7 @@ begin
   reservation.state := 'settled';
   reservation.closed_at := clock_timestamp();
   perform credits_private.save_reservation(reservation);
-  perform credits_private.save_account(change.account);
+  perform credits_private.save_credits(change.account);
   return credits_private.settle_answer(reservation, change, false);
 end;
 $$;
@@ -218,7 +218,7 @@ begin
       locked := credits_private.extend_captured(locked, p_capture_id, asked);
     end if;
     perform credits_private.save_reservation(locked.reservation);
-    perform credits_private.save_account(locked.account);
+    perform credits_private.save_credits(locked.account);
     change.account := locked.account;
   end if;
   return credits_private.settle_answer(locked.reservation, change, replayed)

@@ -7,16 +7,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { chargeOf } from '../../src/testing/case.ts'
-import { callModel, closeStack, openTestDatabase, SONNET, type TestDatabase } from './database.ts'
+import { callModel, createTestCredits, SONNET, type TestCredits } from '../kit/credits.ts'
+import { stopDatabases } from '../kit/database.ts'
 
 const MAIN = join(import.meta.dirname, '../../src/cli/main.ts')
 const folder = mkdtempSync(join(tmpdir(), 'credits-reports-'))
 
-let database: TestDatabase
+let database: TestCredits
 let userId: string
 
 beforeAll(async () => {
-  database = await openTestDatabase()
+  database = await createTestCredits()
   userId = await database.signUp('100')
   const { credits } = database
   await callModel(credits, { userId, model: SONNET, feature: 'chat' })
@@ -28,7 +29,7 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(async () => {
   await database?.close()
-  await closeStack()
+  await stopDatabases()
   rmSync(folder, { recursive: true, force: true })
 })
 

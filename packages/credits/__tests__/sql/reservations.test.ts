@@ -1,29 +1,17 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import {
-  advance,
-  balanceOf,
-  call,
-  closeStack,
-  type Json,
-  ledgerOf,
-  openDatabase,
-  refusal,
-  reserve,
-  type TestDatabase,
-  userWith,
-} from './database.ts'
-import { assertInvariants } from './invariants.ts'
-import { operations } from './operations.ts'
+import { advance, createTestDatabase, stopDatabases, type TestDatabase } from '../kit/database.ts'
+import { balanceOf, call, type Json, ledgerOf, operations, refusal, reserve, userWith } from '../kit/functions.ts'
+import { assertInvariants } from '../kit/invariants.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterEach(() => assertInvariants(database.admin))
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const uuid = () => crypto.randomUUID()
@@ -142,7 +130,7 @@ describe('reserve', () => {
     const closings: [string, (id: string) => Promise<unknown>][] = [
       ['settled', (id) => settle(userId, id, '1')],
       ['released', (id) => release(userId, id)],
-      ['expired', () => advance(database, userId, '10 minutes')],
+      ['expired', () => advance(database.admin, userId, '10 minutes')],
     ]
     for (const [state, close] of closings) {
       const args = { p_account_id: userId, p_reservation_id: uuid(), p_amount: 10 }
@@ -330,7 +318,7 @@ describe('settle', () => {
     const userId = await userWith(database, 50)
     const id = await reserve(database, userId, 50)
     await refusal(reserve(database, userId, 1), 'INSUFFICIENT_CREDITS')
-    await advance(database, userId, '6 minutes')
+    await advance(database.admin, userId, '6 minutes')
     const seen = await database.admin.query(
       'select reserved, available from public.credit_balances_text where account_id = $1',
       [userId],

@@ -169,7 +169,8 @@ export function pricing(context: UseCaseContext): Pick<Credits, 'price' | 'estim
 }
 
 async function price(context: UseCaseContext, input: PriceInput): Promise<ChargeRecord> {
-  const { rateId, marginId, planId, userId, ...call } = parseOrThrow(inputs.price, input)
+  const { rateId, marginId, planId, userId, pricing, ...call } = parseOrThrow(inputs.price, input)
+  if (pricing !== undefined) return chargeRecord(call, pricing)
   const { model, feature, reported } = call
   // A rate is not needed when the gateway said what the call cost.
   const options = { costKnown: reported !== undefined }

@@ -4,6 +4,8 @@ import type {
   ChargePosition,
   ChargeRecord,
   ChargesPage,
+  EstimatePosition,
+  EstimatesPage,
   ExtendResult,
   GrantSource,
   HistoryPage,
@@ -95,6 +97,15 @@ export interface CreditStore {
   getRateHistory(input: { modelId: string; limit?: number | undefined }): Promise<RateRow[]>
   /** Usage transactions with what they cost, oldest first: for operators, never for users. */
   getCharges(input: StoreChargesInput): Promise<ChargesPage>
+  /** Estimated charges that the gateway has a record of and that have no correction: for operators. */
+  getEstimates(input: StoreEstimatesInput): Promise<EstimatesPage>
+  /**
+   * Replaces an estimate by what the call really cost, once. More is a usage of the difference, with what is not
+   * available as uncollected; less is a refund; the same is a usage of 0.
+   *
+   * @throws CreditError `TRANSACTION_NOT_FOUND`, `INVALID_INPUT` for a charge that is no estimate or has a correction
+   */
+  correctEstimate(input: StoreCorrectionInput): Promise<TransactionResult>
 }
 
 /** One reservation of one user. */
@@ -172,6 +183,24 @@ export interface StoreRefundInput {
   amount?: string | undefined
   reason: string
   actorId?: string | undefined
+}
+
+/** Arguments of `getEstimates`. */
+export interface StoreEstimatesInput {
+  /** 1 to 5000. */
+  limit: number
+  after?: EstimatePosition | undefined
+}
+
+/** Arguments of `correctEstimate`. */
+export interface StoreCorrectionInput {
+  userId: string
+  /** Id of the new transaction. */
+  transactionId: string
+  /** The estimate. */
+  originalId: string
+  /** What the call should have been charged. */
+  charge: ChargeRecord
 }
 
 /** Arguments of `adjust`. */
