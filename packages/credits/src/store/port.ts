@@ -85,8 +85,14 @@ export interface CreditStore {
   /** Adds a row to a margin. @throws CreditError `VERSION_CONFLICT` */
   setMargin(input: StoreSetMarginInput): Promise<MarginRow>
   getMarginAudit(input: { limit: number; before?: number | undefined }): Promise<MarginAuditPage>
-  /** Adds those rates that differ from the latest of their model, all or none; old rows are never changed. */
-  addRates(input: { rates: readonly NewRateRow[] }): Promise<{ inserted: number; unchanged: number }>
+  /**
+   * Adds those rates that differ from the latest of their model, all or none; old rows are never changed. `aliases` are
+   * renames of models, old id to new id.
+   */
+  addRates(input: {
+    rates: readonly NewRateRow[]
+    aliases?: Readonly<Record<string, string>> | undefined
+  }): Promise<{ inserted: number; unchanged: number }>
   /** The rates a model has had and will have, newest first. */
   getRateHistory(input: { modelId: string; limit?: number | undefined }): Promise<RateRow[]>
   /** Usage transactions with what they cost, oldest first: for operators, never for users. */
