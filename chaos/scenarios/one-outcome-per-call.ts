@@ -64,8 +64,8 @@ const CALLERS = 20
 export const A5: Scenario = {
   id: 'A5',
   claim:
-    'The first call that ends a reservation decides its outcome. Every other call gets that outcome, or is refused ' +
-    'because the reservation is closed or was settled with another amount.',
+    'The first call that ends a reservation decides its outcome. Every other call gets that outcome, or is ' +
+    'refused because the reservation is closed or was settled with another amount.',
   faults: ['barrier'],
   broken: [
     { name: 'a settled reservation can be settled again', guards: ['settle-once'] },

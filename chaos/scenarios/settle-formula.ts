@@ -31,8 +31,8 @@ const TAKES_RESERVED: BrokenCopy = {
 export const C1: Scenario = {
   id: 'C1',
   claim:
-    'A settle for less, as much or more than was reserved, repeated, with another amount, after a release or after the ' +
-    'expiry, charges what the formula says.',
+    'A settle for less, as much or more than was reserved, repeated, with another amount, after a release or ' +
+    'after the expiry, charges what the formula says.',
   faults: ['settle', 'late settle'],
   broken: [TAKES_RESERVED],
   run: async (context) => {
