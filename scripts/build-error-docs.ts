@@ -27,7 +27,8 @@ function upgradeUrlOf(error: unknown): string | undefined {
 
 Over HTTP the details are members of the problem body. Those marked *server only* are not sent to clients. In the
 browser, \`parseProblem\` turns a problem body, its text, or the error of \`useChat\` back into a \`CreditError\`. The
-\`type\` of a problem body leads to \`GET /api/credits/errors/{code}\`, where the running app explains the code.
+\`type\` of a problem body leads to \`GET /api/credits/errors\`, where the running app explains its codes, unless
+\`errorsUrl\` names another place, such as a copy of this page.
 `
 
 interface Detail {

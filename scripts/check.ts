@@ -10,7 +10,8 @@ const migrations = globSync('supabase/migrations/*.sql', { cwd: root }).sort()
 const LIBRARY = ['pnpm', '--dir', 'packages/credits', 'exec'] as const
 
 const steps: [name: string, command: string, ...args: string[]][] = [
-  ['format, lint and walls', 'biome', 'ci', '.'],
+  ['format, lint and import rules', 'biome', 'ci', '.'],
+  ['words, columns and lengths', 'node', 'scripts/tidy/main.ts'],
   ['types of the library', 'tsc', '-p', 'packages/credits'],
   ['types of the local stack', 'tsc', '-p', 'packages/local-stack'],
   ['types of the web app', 'tsc', '-p', 'apps/web'],
@@ -18,10 +19,13 @@ const steps: [name: string, command: string, ...args: string[]][] = [
   ['types of the chaos tests', 'tsc', '-p', 'chaos'],
   ['types of the scripts', 'tsc', '-p', 'scripts'],
   ['dead code', 'knip'],
+  ['exports that only tests use', 'knip', '--production'],
+  ['code in the docs', 'node', 'scripts/check-docs.ts'],
   ['package manifest', ...LIBRARY, 'publint', '--strict'],
   ['package types', ...LIBRARY, 'attw', '--profile', 'esm-only', '--pack', '.'],
   ['migrations', 'squawk', '--config', 'supabase/.squawk.toml', ...migrations],
   ['seeded rates are built from their sources', 'node', 'scripts/build-rates.ts', '--check'],
+  ['the price list is built from its sources', 'node', 'scripts/build-price-list.ts', '--check'],
   ['error docs are built from the table', 'node', 'scripts/build-error-docs.ts', '--check'],
   ['schema snapshot and SQL docs', 'node', 'scripts/schema/main.ts', '--check'],
   ['database types', 'node', 'scripts/db-types.ts', '--check'],

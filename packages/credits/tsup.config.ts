@@ -7,6 +7,7 @@ const shared: Options = {
   platform: 'neutral',
   outDir: 'dist',
   removeNodeProtocol: false,
+  sourcemap: true,
 }
 
 // Declarations come from tsc (see tsconfig.build.json): tsup cannot make them with TypeScript 7.

@@ -15,39 +15,42 @@ security definer
 set search_path = ''
 -- A page is a walk along the primary key.
 set enable_bitmapscan = off
-set enable_sort = off
 set enable_seqscan = off
 as $$
 declare
   first_account constant uuid :=
     coalesce(p_after_account, '00000000-0000-0000-0000-000000000000');
   first_version constant bigint := coalesce(p_after_version, 0);
-  entries public.credit_transactions[];
-  previous public.credit_transactions;
-  entry public.credit_transactions;
-  checked bigint := 0;
-  faults jsonb := '[]'::jsonb;
 begin
-  -- One row more than asked for: the first of the page is checked against the one before it.
-  select array_agg(page.entry) into entries from (
-    select stored as entry from public.credit_transactions stored
-    where (stored.account_id, stored.version) >= (first_account, first_version)
-    order by stored.account_id, stored.version
-    limit p_limit + 1) page;
-  foreach entry in array coalesce(entries, '{}') loop
-    if (entry.account_id, entry.version) is distinct from (p_after_account, p_after_version) then
-      exit when checked = p_limit;
-      checked := checked + 1;
-      faults := faults || credits_private.transaction_faults(
-        entry, case when previous.account_id = entry.account_id then previous end);
-    end if;
-    previous := entry;
-  end loop;
-  return jsonb_build_object(
-    'transactions', checked,
-    'faults', faults,
-    'next', case when checked >= p_limit then jsonb_build_object(
-      'accountId', previous.account_id, 'version', previous.version) end);
+  return (
+    with
+    -- One row more than asked for: the first of the page is checked against the one before it.
+    page as (
+      select entry from public.credit_transactions entry
+      where (entry.account_id, entry.version) >= (first_account, first_version)
+      order by entry.account_id, entry.version
+      limit p_limit + 1
+    ),
+    linked as (
+      select page.entry, (page.entry).account_id, (page.entry).version, lag(page.entry) over (
+        partition by (page.entry).account_id order by (page.entry).version) as previous
+      from page
+    ),
+    checked as materialized (
+      select linked.* from linked
+      where (linked.account_id, linked.version) is distinct from (p_after_account, p_after_version)
+      order by linked.account_id, linked.version
+      limit p_limit
+    )
+    select jsonb_build_object(
+      'transactions', (select count(*) from checked),
+      'faults', (
+        select coalesce(jsonb_agg(fault), '[]') from checked
+        cross join jsonb_array_elements(
+          credits_private.transaction_faults(checked.entry, checked.previous)) fault),
+      'next', case when (select count(*) from checked) >= p_limit then (
+        select jsonb_build_object('accountId', checked.account_id, 'version', checked.version)
+        from checked order by checked.account_id desc, checked.version desc limit 1) end));
 end;
 $$;
 revoke execute on function public.credits_verify_transactions from public, anon, authenticated;
@@ -103,25 +106,22 @@ security definer
 set search_path = ''
 as $$
 declare
-  account public.credit_balances;
-  checked bigint := 0;
-  last_account uuid;
-  faults jsonb := '[]'::jsonb;
+  first_account constant uuid := coalesce(p_after, '00000000-0000-0000-0000-000000000000');
 begin
-  for account in
-    select balance.* from public.credit_balances balance
-    where p_after is null or balance.account_id > p_after
-    order by balance.account_id
-    limit p_limit
-  loop
-    checked := checked + 1;
-    last_account := account.account_id;
-    faults := faults || credits_private.account_faults(account);
-  end loop;
-  return jsonb_build_object(
-    'accounts', checked,
-    'faults', faults,
-    'next', case when checked >= p_limit then last_account end);
+  return (
+    with page as (
+      select account from public.credit_balances account
+      where account.account_id > first_account
+      order by account.account_id
+      limit p_limit
+    )
+    select jsonb_build_object(
+      'accounts', (select count(*) from page),
+      'faults', (
+        select coalesce(jsonb_agg(fault), '[]') from page
+        cross join jsonb_array_elements(credits_private.account_faults(page.account)) fault),
+      'next', case when (select count(*) from page) >= p_limit
+        then (select max((page.account).account_id::text) from page) end));
 end;
 $$;
 revoke execute on function public.credits_verify_accounts from public, anon, authenticated;

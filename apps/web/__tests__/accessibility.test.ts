@@ -1,11 +1,9 @@
-import { createRequire } from 'node:module'
+import axe from 'axe-core'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { type App, startApp } from './support/app.ts'
 import { newAdmin, newUser, PATIENT } from './support/browser.ts'
 import { inBrowser, launchChrome } from './support/chrome.ts'
-
-const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 
 let app: App
 let chrome: Browser
@@ -29,7 +27,8 @@ const ask = async (page: Page, text: string) => {
   await page.keyboard.press('Enter')
 }
 
-const MARKDOWN = 'A list:\n\n```js\nlet a = 1\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |'
+const MARKDOWN =
+  'A list:\n\n```js\nlet a = 1 // a line that is too long for the screen of a phone, so that its block scrolls\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |'
 
 /** A state of the app that is looked at: whose session, which page, and what is done there. */
 interface State {
@@ -71,7 +70,7 @@ const STATES: Record<string, State> = {
           status: 402,
           contentType: 'application/problem+json',
           body: JSON.stringify({
-            type: '/api/credits/errors/insufficient_credits',
+            type: '/api/credits/errors#insufficient_credits',
             title: 'Not enough credits',
             status: 402,
             detail: 'Not enough credits',
@@ -172,7 +171,7 @@ for (const [name, { as, path, act, widths = WIDTHS }] of Object.entries(STATES))
       const page = await context.newPage()
       await page.goto(path, { waitUntil: 'networkidle' })
       await act?.(page)
-      await page.addScriptTag({ path: axe })
+      await page.addScriptTag({ content: axe.source })
       // A colour half-way between two schemes would be looked at.
       await page.addStyleTag({ content: '* { transition: none !important }' })
       for (const width of widths) {

@@ -21,6 +21,7 @@ export function BalanceBadge({ initialBalance }: { initialBalance: BalanceBody |
   useSignInWhen(error?.code === 'UNAUTHENTICATED')
   const available = balance?.available
   const isLow = available !== undefined && LOW.test(available)
+  const shown = available === undefined ? '–' : formatCreditsShort(available)
   const label =
     available === undefined ? 'Your balance cannot be read' : `${formatCredits(available)} credits available`
   return (
@@ -35,10 +36,11 @@ export function BalanceBadge({ initialBalance }: { initialBalance: BalanceBody |
         tt="none"
         className="digits"
         style={{ cursor: 'pointer' }}
-        aria-label={`${label}, open the history`}
+        // Begins with the text on the screen, which people who speak to their browser say.
+        aria-label={`${shown} credits available, open the history`}
         data-testid="balance"
       >
-        {available === undefined ? '–' : formatCreditsShort(available)}
+        {shown}
       </Badge>
     </Tooltip>
   )

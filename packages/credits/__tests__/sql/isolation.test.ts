@@ -4,8 +4,9 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
 import { chargeOf } from '../../src/testing/case.ts'
-import { openPool, serviceClient, signUp } from '../store/sql-harness.ts'
-import { assertInvariants } from './invariants.ts'
+import { openPool, signUp } from '../kit/database.ts'
+import { assertInvariants } from '../kit/invariants.ts'
+import { serviceClient } from '../kit/stack.ts'
 
 /**
  * PostgREST before 16 repeats a transaction that ends in 40001 until it does not. Our functions never raise it by
@@ -45,7 +46,8 @@ async function spendAtOnce(level: string) {
     unlessBusy(() => store.reserve({ reservationId, userId, amount: '2', ttlSeconds: 60 }))
   await Promise.all(ids.map(reserve))
   // Each twice, so that repeats of one call meet as well.
-  const settle = (reservationId: string) => unlessBusy(() => store.settle({ userId, reservationId, charge: chargeOf('1.5') }))
+  const settle = (reservationId: string) =>
+    unlessBusy(() => store.settle({ userId, reservationId, charge: chargeOf('1.5') }))
   const settled = await Promise.all([...ids, ...ids].map(settle))
   expect(
     settled.filter((one) => !one.replayed),
@@ -54,32 +56,38 @@ async function spendAtOnce(level: string) {
   expect(await store.getBalance({ userId }), level).toMatchObject({ available: '32', reserved: '0', version: 13 })
 }
 
-it.each(LEVELS)('with %s as the default of the database, every call through PostgREST gets an answer', async (level) => {
-  await admin.query(`alter database postgres set default_transaction_isolation = '${level}'`)
-  try {
-    await admin.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity where application_name ilike '%postgrest%'`,
-    )
-    await untilPostgrestAnswers()
-    await spendAtOnce(level)
-  } finally {
-    await admin.query('alter database postgres reset default_transaction_isolation')
-  }
-  await untilInvariantsHold()
-})
+it.each(LEVELS)(
+  'with %s as the default of the database, every call through PostgREST gets an answer',
+  async (level) => {
+    await admin.query(`alter database postgres set default_transaction_isolation = '${level}'`)
+    try {
+      await admin.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where application_name ilike '%postgrest%'`,
+      )
+      await untilPostgrestAnswers()
+      await spendAtOnce(level)
+    } finally {
+      await admin.query('alter database postgres reset default_transaction_isolation')
+    }
+    await untilInvariantsHold()
+  },
+)
 
-it.each(LEVELS)('with %s as the default of the role, which PostgREST follows, every call gets an answer', async (level) => {
-  await admin.query(`alter role service_role set default_transaction_isolation = '${level}'`)
-  try {
-    await admin.query(`notify pgrst, 'reload config'`)
-    await expect.poll(async () => levelOfCalls(), { timeout: 10_000 }).toBe(level)
-    await spendAtOnce(level)
-  } finally {
-    await admin.query('alter role service_role reset default_transaction_isolation')
-    await admin.query(`notify pgrst, 'reload config'`)
-  }
-  await untilInvariantsHold()
-})
+it.each(LEVELS)(
+  'with %s as the default of the role, which PostgREST follows, every call gets an answer',
+  async (level) => {
+    await admin.query(`alter role service_role set default_transaction_isolation = '${level}'`)
+    try {
+      await admin.query(`notify pgrst, 'reload config'`)
+      await expect.poll(async () => levelOfCalls(), { timeout: 10_000 }).toBe(level)
+      await spendAtOnce(level)
+    } finally {
+      await admin.query('alter role service_role reset default_transaction_isolation')
+      await admin.query(`notify pgrst, 'reload config'`)
+    }
+    await untilInvariantsHold()
+  },
+)
 
 /** PostgREST lost its connections and makes new ones, several times when the machine is busy. */
 async function untilPostgrestAnswers() {

@@ -8,10 +8,13 @@ import type { CreditStore } from '../../src/store/port.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
 import { chargeOf } from '../../src/testing/case.ts'
+import { openPool, signUp } from '../kit/database.ts'
+import { restClient, serviceClient } from '../kit/stack.ts'
 import { type Fault, type FaultProxy, faultProxy } from './fault-proxy.ts'
-import { openPool, restClient, serviceClient, signUp } from './sql-harness.ts'
 
 const RETRY = { timeoutMs: 4_000, retries: 2 }
+/** PostgREST needs up to some seconds to connect to its database again. */
+const PATIENT = { timeoutMs: 4_000, retries: 6 }
 
 /** A way from the store to the database with a proxy that cuts one of its hops. */
 interface Route {
@@ -29,7 +32,7 @@ const routes = new Map<RouteName, Route>()
 const pools: pg.Pool[] = []
 
 function poolAt(url: string): pg.Pool {
-  const pool = openPool(url, 5)
+  const pool = openPool(url, { max: 5 })
   pools.push(pool)
   return pool
 }
@@ -53,7 +56,7 @@ beforeAll(async () => {
   const behind = await faultProxy(dbPort)
   const logFile = join(stack.layout.root, 'postgrest-behind-proxy.log')
   postgrest = await startPostgrest({ dbPort: behind.port, database: 'postgres', poolSize: 5, logFile })
-  routes.set('PostgREST to Postgres', { proxy: behind, store: supabaseStore(restClient(stack, postgrest), RETRY) })
+  routes.set('PostgREST to Postgres', { proxy: behind, store: supabaseStore(restClient(stack, postgrest), PATIENT) })
 })
 afterEach(() => {
   for (const { proxy } of routes.values()) proxy.fault = 'none'
@@ -100,14 +103,25 @@ async function accountOf(userId: string): Promise<{ reserved: string; open: numb
   return rows[0]
 }
 
-async function newReserve() {
-  return { userId: await signUp(admin), reservationId: crypto.randomUUID(), amount: '10', ttlSeconds: 300 }
+/** Waits until the route works: PostgREST connects to its database again after a while. */
+async function recovered({ store }: Route, userId: string): Promise<void> {
+  const deadline = performance.now() + 20_000
+  while ((await codeOf(store.getBalance({ userId }))) !== 'done' && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
+
+/** A reserve of a new user, once the route works. */
+async function newReserve(route: Route) {
+  const userId = await signUp(admin)
+  await recovered(route, userId)
+  return { userId, reservationId: crypto.randomUUID(), amount: '10', ttlSeconds: 300 }
 }
 
 describe.each(ROUTES)('the hop from %s', (name) => {
   it('a lost answer is asked for again with the same id, and there is one reservation', async () => {
     const { store, proxy } = routeOf(name)
-    const input = await newReserve()
+    const input = await newReserve(routeOf(name))
     await store.getBalance(input)
     const reserved = await withFirstAttempt(proxy, 'cut-answer', () => store.reserve(input))
     expect(reserved).toMatchObject({ state: 'active', amount: '10' })
@@ -116,7 +130,7 @@ describe.each(ROUTES)('the hop from %s', (name) => {
 
   it('a charge whose answer is lost is charged once', async () => {
     const { store, proxy } = routeOf(name)
-    const input = await newReserve()
+    const input = await newReserve(routeOf(name))
     await store.reserve(input)
     const settle = () => store.settle({ ...input, charge: chargeOf('7') })
     expect(await withFirstAttempt(proxy, 'cut-answer', settle)).toMatchObject({ state: 'settled', captured: '7' })
@@ -125,30 +139,24 @@ describe.each(ROUTES)('the hop from %s', (name) => {
 
   it('is OUTCOME_UNKNOWN for a write and STORE_UNAVAILABLE for a read while every answer is lost', async () => {
     const { store, proxy } = routeOf(name)
-    const input = await newReserve()
+    const input = await newReserve(routeOf(name))
     await store.getBalance(input)
     proxy.fault = 'cut-answer'
-    expect(await codeOf(store.reserve(input))).toBe('OUTCOME_UNKNOWN')
+    // PostgREST may notice the dead connection before it takes the request; then nothing has happened.
+    const codes = name === 'PostgREST to Postgres' ? ['OUTCOME_UNKNOWN', 'STORE_UNAVAILABLE'] : ['OUTCOME_UNKNOWN']
+    expect(codes).toContain(await codeOf(store.reserve(input)))
     expect(await codeOf(store.getBalance(input))).toBe('STORE_UNAVAILABLE')
     proxy.fault = 'none'
-    await recovered(store, input)
+    await recovered(routeOf(name), input.userId)
     await store.reserve(input)
     expect(await accountOf(input.userId)).toMatchObject({ reserved: '10', open: 1 })
   })
 })
 
-/** PostgREST connects to its database again after a while. */
-async function recovered(store: CreditStore, key: { userId: string }): Promise<void> {
-  for (let attempt = 0; attempt < 50; attempt += 1) {
-    if ((await codeOf(store.getBalance(key))) === 'done') return
-    await new Promise((resolve) => setTimeout(resolve, 200))
-  }
-}
-
 describe.each(['app to PostgREST', 'app to Postgres'] as const)('the hop from %s', (name) => {
   it('ends the wait for an answer that never comes', async () => {
     const { proxy } = routeOf(name)
-    const input = await newReserve()
+    const input = await newReserve(routeOf(name))
     const impatient = { timeoutMs: 200, retries: 1 }
     const store =
       name === 'app to Postgres'
@@ -163,7 +171,7 @@ describe.each(['app to PostgREST', 'app to Postgres'] as const)('the hop from %s
 
   it('answers STORE_BUSY for a locked account, and nothing happens', async () => {
     const { store } = routeOf(name)
-    const input = await newReserve()
+    const input = await newReserve(routeOf(name))
     const lock = await admin.connect()
     try {
       await lock.query('begin')
@@ -178,7 +186,7 @@ describe.each(['app to PostgREST', 'app to Postgres'] as const)('the hop from %s
 
   it('charges a locked account when the lock is gone in time', async () => {
     const { store } = routeOf(name)
-    const input = await newReserve()
+    const input = await newReserve(routeOf(name))
     await store.reserve(input)
     const lock = await admin.connect()
     await lock.query('begin')
@@ -211,15 +219,17 @@ describe('a reserve whose answer is lost for longer than its life', () => {
 })
 
 describe('a connection of PostgREST that dies at COMMIT', () => {
+  const behindProxy = (): Route => routeOf('PostgREST to Postgres')
+
   /** The raw answer of PostgREST to a reserve whose COMMIT meets a fault. */
   async function rawAnswer(fault: Fault) {
-    const { proxy } = routeOf('PostgREST to Postgres')
-    const { userId, reservationId } = await newReserve()
+    const { proxy } = behindProxy()
+    const { userId, reservationId } = await newReserve(behindProxy())
     const args = { p_account_id: userId, p_reservation_id: reservationId, p_amount: '10', p_ttl_seconds: 300 }
     proxy.fault = fault
     const { error, status } = await restClient(stack, postgrest).rpc('credits_reserve' as never, args as never)
     proxy.fault = 'none'
-    await recovered(routeOf('PostgREST to Postgres').store, { userId })
+    await recovered(behindProxy(), userId)
     return { answer: { status, code: error?.code }, account: await accountOf(userId) }
   }
 
@@ -230,9 +240,8 @@ describe('a connection of PostgREST that dies at COMMIT', () => {
   })
 
   it.each(['cut-commit', 'lose-commit'] as const)('is asked again with the same id after %s', async (fault) => {
-    const { store, proxy } = routeOf('PostgREST to Postgres')
-    const input = await newReserve()
-    await recovered(store, input)
+    const { store, proxy } = behindProxy()
+    const input = await newReserve(behindProxy())
     const reserved = await withFirstAttempt(proxy, fault, () => store.reserve(input))
     expect(reserved).toMatchObject({ state: 'active', amount: '10', replayed: fault === 'cut-commit' })
     const settle = () => store.settle({ ...input, charge: chargeOf('7') })
@@ -242,18 +251,18 @@ describe('a connection of PostgREST that dies at COMMIT', () => {
   })
 
   it('is OUTCOME_UNKNOWN when it happens to every attempt, never a refusal', async () => {
-    const { store, proxy } = routeOf('PostgREST to Postgres')
-    const input = await newReserve()
+    const { store, proxy } = behindProxy()
+    const input = await newReserve(behindProxy())
     await store.reserve(input)
     proxy.fault = 'cut-commit'
     expect(await codeOf(store.settle({ ...input, charge: chargeOf('7') }))).toBe('OUTCOME_UNKNOWN')
     proxy.fault = 'none'
-    await recovered(store, input)
+    await recovered(behindProxy(), input.userId)
     expect(await store.settle({ ...input, charge: chargeOf('7') })).toMatchObject({ replayed: true, captured: '7' })
   })
 
   it('leaves a usage charged exactly once when it is settled through the use cases', async () => {
-    const { store, proxy } = routeOf('PostgREST to Postgres')
+    const { store, proxy } = behindProxy()
     const credits = createCredits({ store })
     const userId = await signUp(admin)
     const { reservationId } = await credits.reserve({ userId, amount: '10' })

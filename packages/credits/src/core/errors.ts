@@ -1,6 +1,6 @@
 import { type DetailKinds, ERROR_CODES, type InputIssue } from './error-codes.ts'
 
-export { ERROR_CODES, type InputIssue }
+export { ERROR_CODES }
 
 /** One of the stable, documented codes. Branch on it; never on a message. */
 export type CreditErrorCode = keyof typeof ERROR_CODES

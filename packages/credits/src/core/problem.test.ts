@@ -4,7 +4,7 @@ import { CreditError, type CreditErrorCode, ERROR_CODES, type ErrorContext } fro
 import { parseProblem, problemOf, problemResponse } from './problem.ts'
 
 const problem = {
-  type: 'https://example.com/errors/insufficient_credits',
+  type: 'https://example.com/errors#insufficient_credits',
   title: 'Not enough credits',
   status: 402,
   detail: 'This needs more',
@@ -94,9 +94,9 @@ describe('problemOf', () => {
 
   test('the type leads to errorsUrl, by default the route of the handlers', () => {
     const error = new CreditError({ code: 'FORBIDDEN' })
-    expect(problemOf(error).type).toBe('/api/credits/errors/forbidden')
+    expect(problemOf(error).type).toBe('/api/credits/errors#forbidden')
     expect(problemOf(error, { errorsUrl: 'https://docs.example/errors' }).type).toBe(
-      'https://docs.example/errors/forbidden',
+      'https://docs.example/errors#forbidden',
     )
   })
 })

@@ -27,8 +27,8 @@ export interface ProblemBodyOptions {
   /** Fills in `upgradeUrl` of a 402 that names none. */
   upgradeUrl?: string | undefined
   /**
-   * Where the codes are explained; the code is appended as one more path segment. Default `/api/credits/errors`,
-   * which the handlers of `createCreditsHandlers` answer.
+   * Where the codes are explained; the code in lower case is appended as its fragment. Default `/api/credits/errors`,
+   * which the handlers of `createCreditsHandlers` answer. The address of a copy of docs/errors.md fits as well.
    */
   errorsUrl?: string | undefined
 }
@@ -67,7 +67,7 @@ export function problemOf(
   const { title } = ERROR_CODES[code]
   const fallback = code === 'INSUFFICIENT_CREDITS' && upgradeUrl !== undefined ? { upgradeUrl } : {}
   return {
-    type: `${errorsUrl}/${code.toLowerCase()}`,
+    type: `${errorsUrl}#${code.toLowerCase()}`,
     title,
     status,
     // The message of a server fault may quote a query or a host. One about settings names variables, never values.

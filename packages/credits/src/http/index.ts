@@ -26,7 +26,7 @@ export { type OpenApiOptions, openApiDocument } from './routes.ts'
 export type {
   BalanceBody,
   DriftBody,
-  ErrorCodeBody,
+  ErrorCodesBody,
   HistoryBody,
   MarginAuditBody,
   MarginBody,

@@ -7,7 +7,6 @@ type JsonObject = Record<string, unknown>
 /** What is known of the names in braces. */
 const TARGETS: Record<string, string> = {
   model: 'The id of the model; its slash may be written raw or as %2F',
-  code: 'The code, in lower or upper case',
 }
 
 /** The OpenAPI 3.1 description of a route table. */

@@ -20,9 +20,6 @@ export type HandlerCredits = Pick<
 /** The verbs of the API. */
 export type RouteMethod = 'GET' | 'PUT' | 'POST' | 'DELETE'
 
-/** Who may call a route. */
-export type RouteAccess = 'public' | 'user' | 'admin'
-
 /** What a public route is given. */
 export interface PublicContext<Query, Body> {
   query: Query

@@ -1,4 +1,4 @@
-import { getErrorCode } from './error-routes.ts'
+import { getErrorCodes } from './error-routes.ts'
 import * as margins from './margin-routes.ts'
 import { describeRoutes } from './openapi.ts'
 import * as reports from './report-routes.ts'
@@ -27,11 +27,11 @@ export const routes: readonly Route[] = [
   }),
   route({
     method: 'GET',
-    path: '/credits/errors/{code}',
-    summary: 'What an error code means; the `type` of a problem body leads here',
+    path: '/credits/errors',
+    summary: 'What each error code means; the `type` of a problem body leads here',
     access: 'public',
-    response: schemas.errorCodeSchema,
-    handle: getErrorCode,
+    response: schemas.errorCodesSchema,
+    handle: getErrorCodes,
   }),
   route({
     method: 'GET',

@@ -227,14 +227,18 @@ export const driftSchema = z.object({
 
 const codes = Object.keys(ERROR_CODES) as [CreditErrorCode, ...CreditErrorCode[]]
 
-/** Body of `GET /api/credits/errors/{code}`. */
-export const errorCodeSchema = z.object({
-  code: z.enum(codes),
-  status: z.int(),
-  retryable: z.boolean().describe('Repeating the call with the same idempotency key may succeed'),
-  title: z.string(),
-  description: z.string().describe('What happened and what to do about it; Markdown'),
-  details: z.array(z.object({ name: z.string(), description: z.string() })).describe('Members of the problem body'),
+/** Body of `GET /api/credits/errors`. */
+export const errorCodesSchema = z.object({
+  data: z.array(
+    z.object({
+      code: z.enum(codes),
+      status: z.int(),
+      retryable: z.boolean().describe('Repeating the call with the same idempotency key may succeed'),
+      title: z.string(),
+      description: z.string().describe('What happened and what to do about it; Markdown'),
+      details: z.array(z.object({ name: z.string(), description: z.string() })).describe('Members of the problem body'),
+    }),
+  ),
 })
 
 /** Body of `GET /api/credits/openapi.json`. */
@@ -275,7 +279,7 @@ export const components = {
   ProfitReport: profitReportSchema,
   WhatIf: whatIfSchema,
   Drift: driftSchema,
-  ErrorCode: errorCodeSchema,
+  ErrorCodes: errorCodesSchema,
   OpenApi: openApiSchema,
   Problem: problemSchema,
 } as const
@@ -297,8 +301,8 @@ export type WhatIfQuery = z.infer<typeof whatIfQuerySchema>
 /** See {@link driftQuerySchema}. */
 export type DriftQuery = z.infer<typeof driftQuerySchema>
 
-/** Body of `GET /api/credits/errors/{code}`. */
-export type ErrorCodeBody = z.infer<typeof errorCodeSchema>
+/** Body of `GET /api/credits/errors`. */
+export type ErrorCodesBody = z.infer<typeof errorCodesSchema>
 /** Body of `GET /api/credits/balance`; amounts are decimal strings of credits. */
 export type BalanceBody = z.infer<typeof balanceSchema>
 /** One line of a user's history. */

@@ -1,10 +1,13 @@
-/** `@layers/credits/store`: the store port and its row types, for an adapter of your own. Types only. */
+/** `@layers/credits/store`: the store port, its row types and the error that it throws, for an adapter of your own. */
+export { CreditError } from '../core/errors.ts'
 export type {
   CreditStore,
   ReservationKey,
   StoreAdjustInput,
   StoreCaptureInput,
   StoreChargesInput,
+  StoreCorrectionInput,
+  StoreEstimatesInput,
   StoreExtendInput,
   StoreGrantInput,
   StoreHistoryInput,
@@ -20,6 +23,9 @@ export type {
   ChargeRecord,
   ChargesPage,
   CostSource,
+  EstimatedCharge,
+  EstimatePosition,
+  EstimatesPage,
   ExtendResult,
   Extension,
   GrantSource,

@@ -8,13 +8,18 @@ export interface Model {
   id: string
   type: string
   pricing: Pricing
+  /** Longest input and longest answer, in tokens, where the list has them. */
+  context_window?: number
+  max_tokens?: number
 }
 
-const list = JSON.parse(readFileSync(new URL('../../data/models.json', import.meta.url), 'utf8')) as { models: Model[] }
-const byId = new Map(list.models.map((model) => [model.id, model]))
+// The one price list of the repository, built from its sources by scripts/build-price-list.ts.
+const file = new URL('../../../../supabase/rates/models.json', import.meta.url)
+const list = JSON.parse(readFileSync(file, 'utf8')) as { data: Model[] }
+const byId = new Map(list.data.map((model) => [model.id, model]))
 
 /** Every model, priced or not. */
-export const MODELS: readonly Model[] = list.models
+export const MODELS: readonly Model[] = list.data
 
 /** The model with this id, or undefined. */
 export function findModel(id: string): Model | undefined {
@@ -41,12 +46,10 @@ export function providerOf(id: string): string {
 /** The full list, as `GET /v1/models` of the gateway answers. */
 export function publicList(): Record<string, unknown> {
   const data = MODELS.map((model) => ({
-    id: model.id,
+    ...model,
     object: 'model',
     owned_by: providerOf(model.id),
     name: displayName(model.id),
-    type: model.type,
-    pricing: model.pricing,
   }))
   return { object: 'list', data }
 }

@@ -54,7 +54,7 @@ export interface GuardRails {
 
 const PRICE = /^[0-9]+(?:\.[0-9]+)?$/
 
-/** Every leaf of a price object by its path; table rows are named by their dimensions, so that order does not matter. */
+/** Every leaf of a price object by its path. Table rows are named by their dimensions, so order does not matter. */
 function leaves(value: unknown, path: string, found: Map<string, string>): Map<string, string> {
   if (Array.isArray(value)) {
     value.forEach((entry, index) => {
@@ -92,6 +92,10 @@ function movesOf(from: unknown, to: unknown): PriceMove[] {
 
 function isPrice(value: string | null): value is string {
   return value !== null && PRICE.test(value)
+}
+
+function costsNothing(moves: readonly PriceMove[]): boolean {
+  return moves.every(({ to }) => !isPrice(to) || isZero(to))
 }
 
 function reasonsOf(moves: readonly PriceMove[], maxFactor: string): string[] {
@@ -143,7 +147,7 @@ export function diffRates(
     current.filter(({ modelId }) => kinds.has(parseModelKey(modelId).provider)).map((row) => [row.modelId, row]),
   )
   const gone = [...rows.keys()].filter((modelId) => !listed.has(modelId))
-  // A model whose price nobody knew is no loss.
+  // A model without a known price is no loss.
   const priced = [...rows.values()].filter((row) => row.known)
   const lost = priced.filter((row) => !listed.has(row.modelId)).length
   const many = lost > priced.length * maxGoneShare
@@ -160,6 +164,8 @@ export function diffRates(
     }
     const reasons = [...tooManyGone, ...reasonsOf(change.moves, maxFactor)]
     if (before?.known && !row.known) reasons.push('the price vanished')
+    // A placeholder of 0 for a new model would give it away until the list is corrected.
+    if (before === undefined && row.known && costsNothing(change.moves)) reasons.push('a new model that costs nothing')
     if (before && row.partial) reasons.push('the source has only part of the prices')
     if (reasons.length > 0) diff.held.push({ ...change, reasons })
     else if (before === undefined) diff.inserted.push(row)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { codeOf, model, price } from '../../../__tests__/core/models.ts'
+import { codeOf, model, price } from '../../../__tests__/kit/models.ts'
 import { calculateCredits } from './calculate.ts'
 import type { Usage } from './usage.ts'
 
@@ -150,6 +150,14 @@ describe('what was served', () => {
       expect(price(id, { ...usage, serviceTier: 'fast' })).toMatchObject({ costUsd: priority })
       expect(priority).not.toBe(price(id, usage).costUsd)
     }
+  })
+
+  it('finds the service tier of a list that knows only one of its two names', () => {
+    const at = (listed: string, serviceTier: string) => {
+      const rate = { input: '0.000001', output: '0', service_tiers: { [listed]: { input: '0.000002', output: '0' } } }
+      return calculateCredits({ inputTokens: 1000, outputTokens: 0, serviceTier }, { rate, marginPercent: '0' }).costUsd
+    }
+    expect([at('priority', 'fast'), at('fast', 'priority'), at('flex', 'fast')]).toEqual(['0.002', '0.002', '0.001'])
   })
 
   it('does not take the priority tier of Anthropic for its fast mode', () => {

@@ -116,7 +116,7 @@ function pricedUsage(
  * request crossed.
  *
  * A side that was not reported is estimated, see `MISSING_OUTPUT_TOKENS`: the charge is marked `estimated`, and its
- * `usage` holds the estimate.
+ * `usage` contains the estimate.
  *
  * @throws CreditError `USAGE_MISSING` when the usage has no count that is known, `UNKNOWN_MODEL` when there is no price
  *   for what was used (never free), `INVALID_INPUT` with the path for a malformed usage, price or margin

@@ -7,7 +7,7 @@ import { hasCount, type MutableUsage } from './usage-fields.ts'
 export interface SeenUsage {
   /** The prompt's text, tools and schema. */
   inputTextTokens?: number | undefined
-  /** The prompt's files, as well as can be told. */
+  /** The prompt's files, as well as can be estimated. */
   inputFileTokens?: number | undefined
   /** Text that was generated. */
   textTokens?: number | undefined
@@ -38,7 +38,7 @@ export interface CompletedUsage {
  * two at most: letters of other scripts, streamed parts that are taken for tokens.
  */
 export const BELIEVED_SHARE = 1 / 3
-/** Nor is a small difference a contradiction, whatever its share. */
+/** A small difference is no contradiction. */
 const MIN_DIFFERENCE = 16
 
 /** A side of a call as it was seen. Files are guesses: they never contradict a count that was reported. */

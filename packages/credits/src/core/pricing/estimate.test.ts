@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { codeOf, model, models } from '../../../__tests__/core/models.ts'
+import { codeOf, model, models } from '../../../__tests__/kit/models.ts'
 import { canonical, compare } from '../money.ts'
 import { calculateCredits } from './calculate.ts'
 import { DEFAULT_MAX_OUTPUT_TOKENS, estimateCharge, maxAffordableOutputTokens } from './estimate.ts'
@@ -58,7 +58,7 @@ function usageOf({ bound, clamp, used, served, searches, ...asked }: Call): Usag
 }
 
 describe('estimateCharge', () => {
-  it('is never below the charge of the call within its clamp, whatever tier, cache, region or hour it gets', () => {
+  it('is never below the charge of the call within its clamp, for every tier, cache, region and hour it may get', () => {
     fc.assert(
       fc.property(call, (tried) => {
         const { rate, marginPercent, bound, clamp, region, fast, serviceTier, searches } = tried
@@ -72,7 +72,7 @@ describe('estimateCharge', () => {
         const charge = calculateCredits(usageOf(tried), { rate, marginPercent })
         if (compare(estimate.credits, charge.credits) < 0) {
           expect.fail(
-            `${rate.id} ${JSON.stringify(usageOf(tried))}: held ${estimate.credits}, charged ${charge.credits}`,
+            `${rate.id} ${JSON.stringify(usageOf(tried))}: reserved ${estimate.credits}, charged ${charge.credits}`,
           )
         }
       }),
@@ -106,7 +106,7 @@ describe('estimateCharge', () => {
     })
   })
 
-  it('holds the standard price for a tier that is only asked for, and the peak for an hour that may come', () => {
+  it('reserves the standard price for a tier that is only asked for, and the peak for an hour that may come', () => {
     const flex = {
       rate: model('openai/gpt-5.4'),
       marginPercent: '0',

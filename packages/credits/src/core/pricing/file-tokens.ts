@@ -1,7 +1,7 @@
 import { mediaSeconds, pdfPages, pictureSize } from './file-headers.ts'
 import { boundTextTokens } from './text-tokens.ts'
 
-/** What kinds of files are told apart. */
+/** The kinds of files that are distinguished. */
 export type FileKind = 'image' | 'audio' | 'video' | 'document' | 'text' | 'other'
 
 /** How many input tokens a file may come to: a fixed part and a part per kilobyte of its data. */

@@ -149,8 +149,8 @@ function rowOf<Rate extends EffectiveRate>(snapshot: RateSnapshot<Rate>, modelId
  * @example
  * ```ts
  * findRate(snapshot, { modelId: 'groq:openai/gpt-oss-120b' })
- * findRate(snapshot, { modelId: modelKey({ provider: 'amazon-bedrock', modelId: 'us.anthropic.claude-opus-5' }) })?.flags
- * // ['gateway_price']
+ * const modelId = modelKey({ provider: 'amazon-bedrock', modelId: 'us.anthropic.claude-opus-5' })
+ * findRate(snapshot, { modelId })?.flags // ['gateway_price']
  * ```
  */
 export function findRate<Rate extends EffectiveRate>(

@@ -111,7 +111,7 @@ export type ByokRule = 'charge' | 'free'
 
 /**
  * Whether the gateway's surcharges (zero data retention, say) are part of a call's cost. They are billed to the app
- * beside the inference.
+ * on top of the inference.
  */
 export type SurchargeRule = 'charge' | 'free'
 

@@ -98,7 +98,7 @@ function unknownFile(kind: FileKind): CreditError {
   })
 }
 
-/** JSON of a value; of one that JSON cannot hold, nothing is sent either. */
+/** JSON of a value. Nothing is sent of a value that has no JSON. */
 function jsonOf(value: unknown): string {
   return JSON.stringify(value) ?? ''
 }

@@ -110,7 +110,7 @@ export function imagePrice(pricing: GatewayPricing, usage: Usage, flags: ChargeF
   return match(imageRows(pricing), imageDimensions(usage), pricing.image, flags)
 }
 
-/** The dearest that one image may be, whatever is not known of it; undefined when the model has no price for images. */
+/** The highest price that one image may have. Undefined when the model has no price for images. */
 export function highestImagePrice(pricing: GatewayPricing, usage: Usage): string | undefined {
   const dimensions = imageDimensions(usage)
   const rows = imageRows(pricing).filter((row) => fits(row, dimensions, true))

@@ -48,7 +48,7 @@ export function modelKey(
   return name === null ? modelId : `${name}:${modelId}`
 }
 
-/** Reads a key of {@link modelKey}. A colon counts only before the first slash: `deepseek/deepseek-r1:free` has none. */
+/** Reads a key of {@link modelKey}. A colon after the first slash belongs to the id: `deepseek/deepseek-r1:free`. */
 export function parseModelKey(key: string): ModelName {
   const match = /^([a-z0-9][a-z0-9_-]*):(.+)$/i.exec(key)
   return match === null

@@ -79,7 +79,7 @@ function readTotal(usage: MutableUsage, total: unknown, flags: ChargeFlag[]): vo
   if (typeof total !== 'number' || !Number.isSafeInteger(total) || total <= 0) return
   const { inputTokens, outputTokens, reasoningTokens = 0 } = usage
   if (inputTokens !== undefined && outputTokens !== undefined) {
-    // xAI counts reasoning beside the output.
+    // xAI does not count reasoning as output.
     if (reasoningTokens > 0 && inputTokens + outputTokens + reasoningTokens === total) {
       usage.outputTokens = outputTokens + reasoningTokens
     }
@@ -163,7 +163,7 @@ export function usageMissing(usage: unknown): CreditError {
  *
  * @throws CreditError `USAGE_MISSING` when no count is known, `INVALID_INPUT` with the field's path for a negative,
  *   fractional, non-finite or absurd count
- * @example normalizeUsage({ inputTokens: { total: 12, cacheRead: 4 }, outputTokens: { total: 3 } }).usage.cacheReadTokens // 4
+ * @example normalizeUsage({ prompt_tokens: 12, completion_tokens: 3 }).usage.inputTokens // 12
  */
 export function normalizeUsage(input: UsageInput): NormalizedUsage {
   const normalized = readUsage(input)

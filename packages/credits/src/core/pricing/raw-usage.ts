@@ -13,7 +13,7 @@ function textOf(text: string): string {
   return text.slice(0, MAX_TEXT).toWellFormed().replaceAll('\0', '')
 }
 
-/** A copy that JSON and Postgres can hold; undefined for what neither can. */
+/** A copy that JSON and Postgres can store, undefined for what they cannot. */
 function copyOf(value: unknown, depth: number): Json | undefined {
   if (value === null || typeof value === 'boolean') return value
   if (typeof value === 'string') return textOf(value)

@@ -30,7 +30,7 @@ export interface ReportedCostVerdict {
 /**
  * Decides whether a reported cost can be what the call cost. It is refused when it is more than 10 times
  * ({@link MAX_REPORTED_FACTOR}) the larger of the computed cost and the call's bound, and more than USD 0.05. Where
- * neither is known, up to USD 100 are accepted. Refused figures are kept beside the charge, which is then computed or
+ * neither is known, up to USD 100 are accepted. A refused figure stays on record; the charge is then computed or
  * estimated.
  *
  * @throws CreditError `INVALID_INPUT` for a cost that is no plain decimal

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { compare, Exact, joinPath, MAX_PLACES, parseOrThrow, writeDecimal } from '../money.ts'
 
 // The feed writes prices as plain decimals. "1e-7" is what a JavaScript number becomes when it is printed, so it
-// is read as well, exactly; longer exponents are nobody's price.
+// is read as well, exactly. Longer exponents are no prices.
 const PRICE = /^(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,18})?(?:e-[0-9]{1,2})?$/i
 
 /** `"1.2e-7"` -> `"0.00000012"`, exactly. What is finer than a decimal string may be stays as it is, and is refused. */

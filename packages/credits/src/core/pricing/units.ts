@@ -36,7 +36,7 @@ function freshAudioTokens(usage: Usage): number {
   return Math.min(audioInputTokens - cacheReadAudioTokens, freshTokens(usage))
 }
 
-/** How many of a unit a usage holds. */
+/** How many of a unit a usage counts. */
 export function quantityOf(unit: ChargeUnit, usage: Usage): number {
   switch (unit) {
     case 'input':

@@ -16,7 +16,7 @@ export interface Drift {
   calls: number
   computedUsd: string
   reportedUsd: string
-  /** (reported - computed) / computed in percent, to 4 places; null where nothing was computed but something reported. */
+  /** (reported - computed) / computed in percent, to 4 places; null where only the computed cost is zero. */
   driftPercent: string | null
   /** Beyond the threshold, either way. */
   alert: boolean

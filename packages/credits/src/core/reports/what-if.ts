@@ -23,7 +23,7 @@ export interface WhatIf {
   aliases?: Readonly<Record<string, string>> | undefined
 }
 
-/** Actuals beside what they would have been. */
+/** Actuals, and what they would have been. */
 export interface WhatIfReport {
   actual: ProfitReport
   hypothetical: ProfitReport
@@ -40,7 +40,8 @@ export interface WhatIfTally {
 /**
  * Replays charged calls under other margins, other rates, or both, and compares the result with the actuals.
  * @example
- * const margin = { scope: 'default', target: '', marginPercent: '40', version: 1, effectiveFrom: '2026-01-01T00:00:00Z' }
+ * const effectiveFrom = '2026-01-01T00:00:00Z'
+ * const margin = { scope: 'default', target: '', marginPercent: '40', version: 1, effectiveFrom }
  * const tally = whatIfTally({ margins: [margin] })
  * for (const row of rows) tally.add(row)
  * tally.report().hypothetical.total.profitUsd

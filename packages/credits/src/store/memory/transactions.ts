@@ -136,7 +136,11 @@ function isoText(path: string, text: string): string {
 }
 
 /** The transaction to correct. @throws CreditError `TRANSACTION_NOT_FOUND`, `INVALID_INPUT` for one of another type */
-function originalOf(state: MemoryState, { userId, originalId }: StoreRefundInput, type: Transaction['type']): Entry {
+export function originalOf(
+  state: MemoryState,
+  { userId, originalId }: Pick<StoreRefundInput, 'userId' | 'originalId'>,
+  type: Transaction['type'],
+): Entry {
   requireUuid('originalId', originalId)
   const original = accountOf(state, userId).entries.find(({ transaction }) => transaction.id === originalId)
   if (original === undefined) {
@@ -163,16 +167,16 @@ function absolute(amount: string): string {
 }
 
 /** Runs an operation under its id: a repetition with the same parameters returns the first row. */
-function once(
+export function once(
   state: MemoryState,
   userId: string,
   id: string,
   parameters: object,
-  write: (account: Account, now: number) => NewTransaction & Partial<Pick<Entry, 'parts'>>,
+  write: (account: Account, now: number) => NewTransaction & Partial<Pick<Entry, 'parts' | 'charge'>>,
 ): TransactionResult {
   function written(account: Account, now: number): Entry {
-    const { parts = [], ...fields } = write(account, now)
-    return append(account, now, { ...fields, id }, { parameters: text, parts })
+    const { parts = [], charge = null, ...fields } = write(account, now)
+    return append(account, now, { ...fields, id }, { parameters: text, parts, charge })
   }
   requireUuid('transactionId', id)
   const account = accountOf(state, userId)

@@ -131,6 +131,12 @@ export const functions = {
   }),
   addRates: write('credits_set_rates', answers.ratesAdded, { p_rates: 'jsonb' }),
   getRateHistory: read('credits_get_rate_history', answers.rateHistory, { p_model_id: 'text', p_limit: 'integer' }),
+  getEstimates: read('credits_get_estimates', answers.estimatesPage, { p_limit: 'integer', p_after: 'jsonb' }),
+  correctEstimate: write('credits_correct', answers.transactionResult, {
+    ...transaction,
+    p_original_id: 'uuid',
+    p_charge: 'jsonb',
+  }),
   getCharges: read('credits_get_charges', answers.chargesPage, {
     p_from: 'timestamptz',
     p_to: 'timestamptz',
