@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createCreditsHandlers } from '../../src/http/index.ts'
 import { CreditError } from '../../src/index.ts'
-import { calls, makeApi, ORIGIN, problemOf, SONNET } from './setup.ts'
+import { calls, makeApi, ORIGIN, problemOf, SONNET } from '../kit/http-api.ts'
 
 const protectedCalls = calls.filter(({ route }) => route.access !== 'public')
 const adminCalls = calls.filter(({ route }) => route.access === 'admin')

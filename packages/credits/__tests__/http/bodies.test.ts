@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { makeApi, problemOf } from './setup.ts'
+import { makeApi, problemOf } from '../kit/http-api.ts'
 
 const put = (api: ReturnType<typeof makeApi>, raw: string) =>
   api.send('/admin/credits/margins', { as: 'admin', method: 'PUT', raw })

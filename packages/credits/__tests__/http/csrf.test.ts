@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { calls, makeApi, ORIGIN, problemOf, SONNET } from './setup.ts'
+import { calls, makeApi, ORIGIN, problemOf, SONNET } from '../kit/http-api.ts'
 
 const writes = calls.filter(({ route }) => route.method !== 'GET')
 

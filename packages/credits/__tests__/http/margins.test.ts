@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { auditSchema, marginSchema, marginsSchema, ratesSchema } from '../../src/http/schemas.ts'
-import { type Api, makeApi, problemOf, SONNET } from './setup.ts'
+import { type Api, makeApi, problemOf, SONNET } from '../kit/http-api.ts'
 
 const put = (api: Api, path: string, body: unknown) => api.send(path, { as: 'admin', method: 'PUT', body })
 

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { openApiDocument, parseProblem, problemResponse, protectedRoute, withProblems } from '../../src/http/index.ts'
 import { routes } from '../../src/http/routes.ts'
 import { CreditError, type CreditErrorCode, ERROR_CODES } from '../../src/index.ts'
-import { makeApi, ORIGIN, problemOf } from './setup.ts'
+import { makeApi, ORIGIN, problemOf } from '../kit/http-api.ts'
 
 const codes = Object.keys(ERROR_CODES) as CreditErrorCode[]
 

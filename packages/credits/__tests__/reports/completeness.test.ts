@@ -4,20 +4,21 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { selectRate } from '../../src/core/pricing/rates.ts'
 import type { PricingSnapshot } from '../../src/store/port.ts'
-import { closeStack, openTestDatabase, type TestDatabase } from './database.ts'
+import { createTestCredits, type TestCredits } from '../kit/credits.ts'
+import { stopDatabases } from '../kit/database.ts'
 
 const gateway = join(dirname(fileURLToPath(import.meta.resolve('@ai-sdk/gateway'))), '../src')
 
-let database: TestDatabase
+let database: TestCredits
 let snapshot: PricingSnapshot
 
 beforeAll(async () => {
-  database = await openTestDatabase()
+  database = await createTestCredits()
   snapshot = await database.store.getPricing()
 }, 120_000)
 afterAll(async () => {
   await database?.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 /** The ids that the installed package knows, by file. */

@@ -8,7 +8,8 @@ import type { Credits } from '../../src/credits/types.ts'
 import { createCredits } from '../../src/credits.ts'
 import { syncRates } from '../../src/index.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
-import { openPool, serviceClient, signUp } from '../store/sql-harness.ts'
+import { openPool, signUp } from '../kit/database.ts'
+import { serviceClient } from '../kit/stack.ts'
 
 let stack: Stack
 let admin: pg.Pool

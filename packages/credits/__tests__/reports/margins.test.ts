@@ -1,19 +1,20 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { CreditError } from '../../src/core/errors.ts'
-import { callModel, closeStack, openTestDatabase, SONNET, type TestDatabase } from './database.ts'
+import { callModel, createTestCredits, SONNET, type TestCredits } from '../kit/credits.ts'
+import { stopDatabases } from '../kit/database.ts'
 
 // 2,000 input and 1,000 output tokens of this model cost USD 0.021: 2.1 credits at cost, 3.36 with 60 %.
 const AT_COST = 2.1
 
-let database: TestDatabase
+let database: TestCredits
 let userId: string
 
 beforeEach(async () => {
-  database = await openTestDatabase()
+  database = await createTestCredits()
   userId = await database.signUp('1000')
   return () => database.close()
 }, 120_000)
-afterAll(closeStack)
+afterAll(stopDatabases)
 
 const set = (scope: 'default' | 'provider' | 'model' | 'feature' | 'plan', target: string, marginPercent: string) =>
   database.credits.setMargin({ scope, marginPercent, ...(scope !== 'default' && { target }) })

@@ -2,16 +2,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CreditError } from '../../src/core/errors.ts'
 import { calculateCredits } from '../../src/core/pricing/calculate.ts'
 import type { ProfitReport } from '../../src/core/reports/profit.ts'
-import { callModel, closeStack, openTestDatabase, SONNET, type TestDatabase } from './database.ts'
+import { callModel, createTestCredits, SONNET, type TestCredits } from '../kit/credits.ts'
+import { stopDatabases } from '../kit/database.ts'
 
 const HAIKU = 'anthropic/claude-haiku-4.5'
 
-let database: TestDatabase
+let database: TestCredits
 let free: string
 let pro: string
 
 beforeAll(async () => {
-  database = await openTestDatabase()
+  database = await createTestCredits()
   free = await database.signUp()
   pro = await database.signUp()
   await database.admin.query('select public.credits_set_plan($1, $2)', [pro, 'pro'])
@@ -26,7 +27,7 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(async () => {
   await database?.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const usage = { inputTokens: 2000, outputTokens: 1000 }

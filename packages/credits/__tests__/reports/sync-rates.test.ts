@@ -3,20 +3,21 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { CreditError } from '../../src/core/errors.ts'
 import { type SyncRatesInput, syncRates } from '../../src/credits/sync-rates.ts'
-import { closeStack, openTestDatabase, SONNET, type TestDatabase } from './database.ts'
+import { createTestCredits, SONNET, type TestCredits } from '../kit/credits.ts'
+import { stopDatabases } from '../kit/database.ts'
 
-let database: TestDatabase
+let database: TestCredits
 const servers: Server[] = []
 
 beforeAll(async () => {
-  database = await openTestDatabase()
+  database = await createTestCredits()
 }, 120_000)
 afterEach(() => {
   for (const server of servers.splice(0)) server.close().closeAllConnections()
 })
 afterAll(async () => {
   await database?.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 async function serve(listener: RequestListener): Promise<string> {

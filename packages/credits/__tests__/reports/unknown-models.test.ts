@@ -9,7 +9,7 @@ import { verifyCharge } from '../../src/core/pricing/verify-charge.ts'
 import type { Credits } from '../../src/credits/types.ts'
 import { createCredits } from '../../src/credits.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
-import { openPool, signUp } from '../store/sql-harness.ts'
+import { openPool, signUp } from '../kit/database.ts'
 
 // Served by the gateway, but its list has no price for it.
 const UNPRICED = 'thinkingmachines/inkling-2-small'
@@ -23,7 +23,7 @@ let lenient: Credits
 beforeAll(async () => {
   stack = await startStack({ ephemeral: true })
   admin = openPool(stack.adminDbUrl)
-  direct = openPool(stack.dbUrl, 4)
+  direct = openPool(stack.dbUrl, { max: 4 })
   const store = postgresStore(direct)
   strict = createCredits({ store })
   lenient = createCredits({ store, unknownModels: { ceilingCredits: '5' } })

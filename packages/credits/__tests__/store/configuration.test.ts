@@ -8,8 +8,9 @@ import type { CreditStore } from '../../src/store/port.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
 import { UNKNOWN_USER } from '../../src/testing/case.ts'
+import { openPool } from '../kit/database.ts'
+import { serviceClient } from '../kit/stack.ts'
 import { faultProxy } from './fault-proxy.ts'
-import { openPool, serviceClient } from './sql-harness.ts'
 
 const PAGE = '<!DOCTYPE html><html><body>Welcome to example.test</body></html>'
 const ONCE = { retries: 0 }

@@ -8,8 +8,9 @@ import type { CreditStore } from '../../src/store/port.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
 import { chargeOf } from '../../src/testing/case.ts'
+import { openPool, signUp } from '../kit/database.ts'
+import { restClient, serviceClient } from '../kit/stack.ts'
 import { type Fault, type FaultProxy, faultProxy } from './fault-proxy.ts'
-import { openPool, restClient, serviceClient, signUp } from './sql-harness.ts'
 
 const RETRY = { timeoutMs: 4_000, retries: 2 }
 /** PostgREST needs up to some seconds to connect to its database again. */
@@ -31,7 +32,7 @@ const routes = new Map<RouteName, Route>()
 const pools: pg.Pool[] = []
 
 function poolAt(url: string): pg.Pool {
-  const pool = openPool(url, 5)
+  const pool = openPool(url, { max: 5 })
   pools.push(pool)
   return pool
 }

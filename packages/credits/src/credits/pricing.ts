@@ -2,7 +2,7 @@ import { CreditError } from '../core/errors.ts'
 import { invalidInput, parseOrThrow } from '../core/money.ts'
 import { selectMargin } from '../core/pricing/margins.ts'
 import type { UsageInput } from '../core/pricing/normalize-usage.ts'
-import { requireRate } from '../core/pricing/rates.ts'
+import { frozenRate, requireRate } from '../core/pricing/rates.ts'
 import type { CreditStore, ReservationKey } from '../store/port.ts'
 import type { ChargeRecord, MarginRow, Metadata, RateRow, Reservation, ReservationResult } from '../store/types.ts'
 import { chargeRecord, estimateOf, manualCharge } from './charge-records.ts'
@@ -82,9 +82,10 @@ export function pricingLookup({ storeOf, cache, ceilingCredits }: LookupOptions)
   }
 
   async function find(scope: FindPricingInput, { costKnown = false } = {}): Promise<CallPricing> {
-    const { rateId, marginId } = scope
+    const { model, rateId, marginId } = scope
     if (rateId === undefined || marginId === undefined) return inForce(scope, costKnown)
-    const { rate, margin } = await cache.rows({ rateId, marginId })
+    const { margin, aliases, ...rows } = await cache.rows({ rateId, marginId })
+    const rate = frozenRate(rows.rate, { modelId: model, aliases })
     return { rate, margin, marginPercent: percentOf(margin), ceilingCredits: ceiling }
   }
 

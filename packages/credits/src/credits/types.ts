@@ -138,7 +138,7 @@ export interface Credits extends CreditsReports {
   capture(input: CaptureInput): Promise<CaptureResult>
   /**
    * Charges the last provider call of a reservation (or nothing) and returns the rest. Settling again returns the first
-   * result.
+   * result with `replayed: true`, also when the charge differs; operators find that charge in the audit log.
    *
    * @throws CreditError `RESERVATION_NOT_FOUND`, `RESERVATION_CLOSED` once released, `UNKNOWN_MODEL`, `USAGE_MISSING`
    * @example

@@ -52,7 +52,12 @@ export interface CreditStore {
   extend(input: StoreExtendInput): Promise<ExtendResult>
   /** Charges one provider call; the reservation stays open. @throws CreditError `RESERVATION_CLOSED` */
   capture(input: StoreCaptureInput): Promise<CaptureResult>
-  /** Charges the last provider call and returns the rest. @throws CreditError `RESERVATION_CLOSED` once released */
+  /**
+   * Charges the last provider call and returns the rest. Called again: the first result with `replayed: true`, also when
+   * the charge differs. A SQL store then writes the other charge to the audit log (`charge_not_recorded`).
+   *
+   * @throws CreditError `RESERVATION_NOT_FOUND`, `RESERVATION_CLOSED` once released (details: `amount` of the charge)
+   */
   settle(input: StoreSettleInput): Promise<SettleResult>
   /** Returns everything that is still reserved. */
   release(input: ReservationKey): Promise<ReservationResult>
@@ -80,8 +85,14 @@ export interface CreditStore {
   /** Adds a row to a margin. @throws CreditError `VERSION_CONFLICT` */
   setMargin(input: StoreSetMarginInput): Promise<MarginRow>
   getMarginAudit(input: { limit: number; before?: number | undefined }): Promise<MarginAuditPage>
-  /** Adds those rates that differ from the latest of their model, all or none; old rows are never changed. */
-  addRates(input: { rates: readonly NewRateRow[] }): Promise<{ inserted: number; unchanged: number }>
+  /**
+   * Adds those rates that differ from the latest of their model, all or none; old rows are never changed. `aliases` are
+   * renames of models, old id to new id.
+   */
+  addRates(input: {
+    rates: readonly NewRateRow[]
+    aliases?: Readonly<Record<string, string>> | undefined
+  }): Promise<{ inserted: number; unchanged: number }>
   /** The rates a model has had and will have, newest first. */
   getRateHistory(input: { modelId: string; limit?: number | undefined }): Promise<RateRow[]>
   /** Usage transactions with what they cost, oldest first: for operators, never for users. */

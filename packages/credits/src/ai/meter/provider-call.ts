@@ -15,6 +15,7 @@ import type {
   SeenOutput,
 } from '../types.ts'
 import { asksForReasoning, countsSomething, isReasoningModel, unifiedReason } from './answers.ts'
+import { taggedOptions } from './gateway-tag.ts'
 import { meteredInput } from './input-stream.ts'
 
 const DEFAULT_DRAIN_SECONDS = 600
@@ -198,7 +199,10 @@ export class ProviderCall {
     return asksForReasoning(providerOptions) || isReasoningModel(model.modelId)
   }
 
-  /** The params as the provider gets them: limited to what can be paid, with a counter in an input still to come. */
+  /**
+   * The params as the provider gets them: limited to what can be paid, tagged for the gateway's report, with a counter
+   * in an input still to come.
+   */
   #paramsToSend(): { sent: CallParams; clamped: boolean } {
     const { delivery, params } = this.method
     const { allowance, estimate } = this
@@ -207,6 +211,8 @@ export class ProviderCall {
     const payable = delivery === 'stream' ? session.spendable(allowance) : allowance.amount
     const limit = estimate.maxOutputTokensFor(payable)
     const sent: Record<string, unknown> = { ...params }
+    const options = taggedOptions(this.method.model, sent.providerOptions, allowance.reservation.id)
+    if (options !== undefined) sent.providerOptions = options
     if (this.signal !== undefined) sent.abortSignal = this.#abort.signal
     if (limit !== undefined) sent.maxOutputTokens = limit
     const { input } = estimate

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { codeOf, model, models } from '../../../__tests__/core/models.ts'
+import { codeOf, model, models } from '../../../__tests__/kit/models.ts'
 import { canonical, compare } from '../money.ts'
 import { calculateCredits } from './calculate.ts'
 import { DEFAULT_MAX_OUTPUT_TOKENS, estimateCharge, maxAffordableOutputTokens } from './estimate.ts'

@@ -131,7 +131,7 @@ function portOf(state: MemoryState, pricing: MemoryPricing): CreditStore {
     getPricing: async ({ ids } = {}) => snapshot(pricing, ids),
     setMargin: async (input) => setMargin(pricing, input),
     getMarginAudit: async (input) => marginAudit(pricing, input),
-    addRates: async ({ rates }) => addRates(pricing, rates),
+    addRates: async (input) => addRates(pricing, input),
     getRateHistory: async ({ modelId, limit = 100 }) => rateHistory(pricing, modelId, limit),
     getCharges: async (input) => charges(state, input),
     getEstimates: async (input) => estimates(state, input),

@@ -1,5 +1,5 @@
 import { CreditError } from '../../core/errors.ts'
-import { add, compare, invalidInput, isZero, min, sub, sum } from '../../core/money.ts'
+import { add, compare, invalidInput, isZero, max, min, sub, sum } from '../../core/money.ts'
 import type { StoreAdjustInput, StoreGrantInput, StoreHistoryInput, StoreRefundInput } from '../port.ts'
 import type { HistoryPage, Transaction, TransactionResult } from '../types.ts'
 import { applyDue } from './accounts.ts'
@@ -76,7 +76,10 @@ export function reverse(state: MemoryState, input: StoreRefundInput): Transactio
   })
 }
 
-/** What was spent of a grant and not taken back by an earlier reversal; expired credits were not spent. */
+/**
+ * What was spent of a grant and not taken back by an earlier reversal; expired credits were not spent. Nothing, when a
+ * refund has put back more since than was taken.
+ */
 function spentOf(account: Account, original: Entry, lot: Lot | undefined): string {
   const expiries = account.entries.filter(({ transaction }) => transaction.type === 'expiry')
   const expired =
@@ -88,7 +91,7 @@ function spentOf(account: Account, original: Entry, lot: Lot | undefined): strin
         )
   const collected = sum(correctionsOf(account, original).map(({ transaction }) => absolute(transaction.amount)))
   const gone = sum([lot?.remaining ?? '0', expired, collected])
-  return sub(original.transaction.amount, gone)
+  return max('0', sub(original.transaction.amount, gone))
 }
 
 /** See {@link CreditStore.adjust}. */

@@ -77,7 +77,7 @@ export function sqlStore(call: SqlCall): CreditStore {
         p_reason: input.reason,
       }),
     getMarginAudit: ({ limit, before }) => run(functions.getMarginAudit, { p_limit: limit, p_before: before }),
-    addRates: ({ rates }) => run(functions.addRates, { p_rates: rates }),
+    addRates: ({ rates, aliases }) => run(functions.addRates, { p_rates: rates, p_aliases: aliases }),
     getRateHistory: ({ modelId, limit = 100 }) =>
       run(functions.getRateHistory, { p_model_id: modelId, p_limit: limit }),
     getEstimates: ({ limit, after }) => run(functions.getEstimates, { p_limit: limit, p_after: after }),
