@@ -71,7 +71,7 @@ describe('credits-schema-setup', () => {
     expect(text).not.toMatch(/Sort|Bitmap|Seq Scan/)
   })
 
-  it('RLS is on for every table: users see their own rows, admins all, nobody but the functions writes', async () => {
+  it('RLS is on for every table: users see their own rows, admins all, and only the functions write', async () => {
     const open = await test.sql(
       `select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' and not relrowsecurity`,
     )

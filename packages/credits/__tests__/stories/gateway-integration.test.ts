@@ -96,8 +96,8 @@ describe('gateway-integration', () => {
       'select id from public.credit_reservations where account_id = $1',
       [userId],
     )
-    const told = JSON.stringify(seen)
-    expect(told).toContain(userId)
-    expect(told).toContain(reservation?.id)
+    const reported = JSON.stringify(seen)
+    expect(reported).toContain(userId)
+    expect(reported).toContain(reservation?.id)
   })
 })
