@@ -1,8 +1,12 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
 import { createGateway } from '@ai-sdk/gateway'
 import { generateText } from 'ai'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { reservationTag } from '../../src/cli/reconcile-gateway.ts'
+import { reservationTag } from '../../src/ai/meter/gateway-tag.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
+import { chargeOf } from '../../src/testing/case.ts'
 import { type CommandLine, startCommandLine } from './command-line.ts'
 
 const MODEL = 'anthropic/claude-sonnet-4.5'
@@ -113,5 +117,57 @@ describe('credits reconcile --gateway', () => {
     const { code, answer } = await reconcile('--gateway', '--apply')
     expect({ code, ...answer }).toMatchObject({ code: 1, charged: [], unknown: [reservationId] })
     expect(await available()).toBe('50')
+  })
+
+  it('reconcile --gateway takes off what earlier steps have charged, and closes what needs no more', async () => {
+    const reservationId = await expiredReservation()
+    await callModel([reservationTag(reservationId)])
+    const charge = chargeOf('3.36', { costUsd: '0.021' })
+    await postgresStore(cli.admin).capture({ userId, reservationId, captureId: crypto.randomUUID(), charge })
+    await untilExpired()
+    const { code, answer } = await reconcile('--gateway', '--apply')
+    expect({ code, ...answer }).toMatchObject({ code: 0, charged: [], closed: [reservationId], unknown: [] })
+    expect(await available()).toBe('46.64')
+    expect(await reconcile('--gateway')).toMatchObject({ code: 0, answer: { expired: [] } })
+  })
+})
+
+describe('an app that is killed with kill -9', () => {
+  const SCRIPT = join(import.meta.dirname, 'killed-app.script.ts')
+
+  /** @returns the signal that ended the app */
+  async function runUntilKilled(how: string): Promise<NodeJS.Signals | null> {
+    const env = { ...process.env, ...variables(), DATABASE_URL: cli.database.dbUrl }
+    const app = spawn(process.execPath, [SCRIPT, userId, MODEL, how], { env, stdio: ['ignore', 'ignore', 'inherit'] })
+    const [, signal] = await once(app, 'exit')
+    return signal
+  }
+
+  const bill = async () => {
+    const query = '/v1/report?start_date=2020-01-01&end_date=9&group_by=model'
+    const headers = { authorization: `Bearer ${cli.stack.gatewayApiKey}` }
+    const { results } = (await (await fetch(new URL(query, cli.stack.gatewayUrl), { headers })).json()) as {
+      results: { market_cost: number }[]
+    }
+    return results.reduce((total, row) => total + row.market_cost, 0)
+  }
+
+  it.each([
+    ['between the answer and the settlement', 'before-settle'],
+    ['in the middle of a stream', 'in-a-stream'],
+    ['after a step of a loop was charged', 'after-a-step'],
+  ])('%s is charged what the gateway billed by reconcile --gateway, once', async (_, how) => {
+    const before = await bill()
+    expect(await runUntilKilled(how)).toBe('SIGKILL')
+    await new Promise((resolve) => setTimeout(resolve, 2_500))
+    expect(await reconcile('--gateway')).toMatchObject({ code: 1, answer: { expired: [{ userId }] } })
+    expect(await reconcile('--gateway', '--apply')).toMatchObject({ code: 0, answer: { unknown: [] } })
+    expect(await reconcile('--gateway', '--apply')).toMatchObject({ code: 0, answer: { charged: [] } })
+    const cost = (await bill()) - before
+    expect(cost).toBeGreaterThan(0)
+    // USD to credits at a margin of 60 %.
+    expect(50 - Number(await available())).toBeCloseTo(cost * 160, 4)
+    expect((await postgresStore(cli.admin).getBalance({ userId })).reserved).toBe('0')
+    expect((await cli.run('verify', '--prices')).code).toBe(0)
   })
 })

@@ -248,14 +248,25 @@ describe('settle', () => {
     expect(await refusal(extend(userId, id, 1), 'RESERVATION_CLOSED')).toEqual(closed)
   })
 
-  it('settle refuses a second charge of another amount and says which amount was not recorded', async () => {
+  it('settle gives the first result to a second charge of another amount and audits that charge', async () => {
+    const other = { p_charge: { amount: '9', costUsd: '0.050000' } }
     const userId = await userWith(database, 50)
     const charged = await reserve(database, userId, 10)
-    await settle(userId, charged, '7')
-    expect(await refusal(settle(userId, charged, '9'), 'IDEMPOTENCY_MISMATCH')).toEqual({ id: charged, amount: '9' })
+    const first = await settle(userId, charged, '7')
+    expect(await settle(userId, charged, '9', other)).toEqual({ ...first, replayed: true })
+    expect(await settle(userId, charged, '7.000000')).toEqual({ ...first, replayed: true })
     const empty = await reserve(database, userId, 10)
-    await settle(userId, empty)
-    expect(await refusal(settle(userId, empty, '9'), 'IDEMPOTENCY_MISMATCH')).toEqual({ id: empty, amount: '9' })
+    const nothing = await settle(userId, empty)
+    expect(await settle(userId, empty, '9', other)).toEqual({ ...nothing, replayed: true })
+    const { rows } = await database.admin.query(
+      `select subject, old, new from public.credit_audit_log
+       where action = 'charge_not_recorded' and subject in ($1, $2) order by id`,
+      [charged, empty],
+    )
+    expect(rows).toEqual([
+      { subject: charged, old: { amount: '7' }, new: { amount: '9', costUsd: '0.05' } },
+      { subject: empty, old: { amount: '0' }, new: { amount: '9', costUsd: '0.05' } },
+    ])
     expect(await balanceOf(database, userId)).toMatchObject({ available: '43', reserved: '0' })
   })
 

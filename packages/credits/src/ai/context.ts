@@ -1,6 +1,5 @@
-import type { ErrorContext } from '../credits/types.ts'
-import type { ChargeRecord, Metadata } from '../store/port.ts'
-import type { EstimatedCharge } from './charge/correct-estimates.ts'
+import type { ErrorContext, OnError } from '../credits/types.ts'
+import type { Metadata } from '../store/port.ts'
 import type { CreditsReceipt } from './receipt.ts'
 import type { AnyModel, CallContext } from './types.ts'
 
@@ -17,15 +16,6 @@ export interface AbandonedPolicy {
   /** A provider that has not finished after this long is cancelled and charged by estimate. Default 600. */
   drainSeconds?: number | undefined
 }
-
-/** Where an error given to `onError` came from. */
-export interface CallErrorContext extends ErrorContext {
-  /** A charge that is not in the ledger. */
-  charge?: ChargeRecord | undefined
-}
-
-/** Receives errors that must not disturb the caller. */
-export type OnCreditsError = (error: unknown, context: CallErrorContext) => void
 
 /** Ties calls together where the runtime has no `AsyncLocalStorage`. Made by `creditsScope`. */
 export interface CreditsScope {
@@ -47,19 +37,17 @@ export interface CreditsContext extends CallContext {
   scope?: CreditsScope | undefined
   /** Called once per outermost call, when its charges are in the ledger or could not be written. Must not throw. */
   onSettled?: ((receipt: CreditsReceipt) => void) | undefined
-  /** Called with every charge that was estimated and that `reconcileEstimates` can correct. Must not throw. */
-  onEstimated?: ((charge: EstimatedCharge) => void) | undefined
   /** Receives failures the caller does not see, and charges that could not be written. Default: `credits.onError`. */
-  onError?: OnCreditsError | undefined
+  onError?: OnError | undefined
   /** Keeps the process alive until the charges are written: `waitUntil` of Vercel, `after` of Next. */
   waitUntil?: ((work: Promise<unknown>) => void) | undefined
 }
 
 /** Reports an error. Never throws: an error handler that fails must not fail the call. */
-export function reportError(context: CreditsContext, error: unknown, details: CallErrorContext): void {
-  const onError = (context.onError ?? context.credits.onError) as OnCreditsError | undefined
+export function reportError(context: CreditsContext, error: unknown, details: ErrorContext): void {
+  const onError = context.onError ?? context.credits.onError
   try {
-    onError?.(error, { userId: context.userId, ...details })
+    onError(error, { userId: context.userId, ...details })
   } catch {
     // The handler itself failed. There is no other handler.
   }

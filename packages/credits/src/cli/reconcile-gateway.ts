@@ -1,6 +1,7 @@
 import type { GatewayProvider } from '@ai-sdk/gateway'
 import type pg from 'pg'
-import { isZero, sum } from '../core/money.ts'
+import { reservationTag } from '../ai/meter/gateway-tag.ts'
+import { compare, isZero, sub, sum } from '../core/money.ts'
 import { toMicros } from '../core/time.ts'
 import type { Credits } from '../credits/types.ts'
 import { createCredits } from '../credits.ts'
@@ -24,11 +25,6 @@ interface ExpiredPage {
   next: object | null
 }
 
-/** The tag by which the gateway's report finds the calls of a reservation. The wrapper sends it with each call. */
-export function reservationTag(reservationId: string): string {
-  return `credits:${reservationId}`
-}
-
 /** `credits reconcile --gateway` */
 export async function reconcileGateway(
   client: pg.Client,
@@ -50,14 +46,24 @@ export async function reconcileGateway(
   const gateway = await loadGateway()
   const credits = createCredits({ store: postgresStore(client) })
   const charged: object[] = []
+  const closed: string[] = []
   const unknown: string[] = []
   for (const reservation of expired) {
-    const costUsd = await reportedCost(gateway, reservation)
-    if (costUsd === undefined) unknown.push(reservation.reservationId)
-    else charged.push(await charge(credits, reservation, costUsd, output))
+    const { userId, reservationId } = reservation
+    const reported = await reportedCost(gateway, reservation)
+    if (reported === undefined) {
+      unknown.push(reservationId)
+      continue
+    }
+    const costUsd = sub(reported, await capturedCost(client, reservation))
+    if (compare(costUsd, '0') > 0) charged.push(await charge(credits, reservation, costUsd, output))
+    else {
+      await credits.settle({ userId, reservationId })
+      closed.push(reservationId)
+    }
   }
-  output.say(`${charged.length} charged, ${unknown.length} unknown to the gateway's report`)
-  output.answer({ applied: true, charged, unknown })
+  output.say(`${charged.length} charged, ${closed.length} had been charged, ${unknown.length} unknown to the report`)
+  output.answer({ applied: true, charged, closed, unknown })
   return unknown.length === 0 ? 0 : 1
 }
 
@@ -90,6 +96,21 @@ async function reportedCost(gateway: GatewayProvider, reservation: ExpiredReserv
   const costs = rows.map(({ marketCost, totalCost }) => decimal(marketCost || totalCost))
   const total = sum(costs)
   return rows.length === 0 || isZero(total) ? undefined : total
+}
+
+/** What earlier steps of the reservation have charged: the report counts them too. */
+async function capturedCost(client: pg.Client, { userId, reservationId }: ExpiredReservation): Promise<string> {
+  const { rows } = await client.query<{ cost: string }>(
+    `with captured as (
+       select entry.id, entry.version from public.credit_transactions entry
+       where entry.account_id = $1 and entry.reservation_id = $2)
+     select trim_scale(coalesce(sum(charge.cost_usd), 0))::text as cost from public.credit_charges charge
+     where charge.account_id = $1
+       and (charge.version in (select captured.version from captured)
+         or charge.corrects_id in (select captured.id from captured))`,
+    [userId, reservationId],
+  )
+  return rows[0]?.cost ?? '0'
 }
 
 /** The gateway reports JSON numbers; 12 places are those of the ledger. */

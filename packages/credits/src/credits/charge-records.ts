@@ -10,7 +10,7 @@ import { isCode } from './errors.ts'
 import type { CallPricing, EstimateResult, EstimateUsage, PriceInput } from './types.ts'
 
 /** What a charge is made from besides its rate and margin. */
-type PricedCall = Omit<PriceInput, 'planId' | 'userId' | 'rateId' | 'marginId'>
+type PricedCall = Omit<PriceInput, 'planId' | 'userId' | 'rateId' | 'marginId' | 'pricing'>
 
 /**
  * Prices one provider call. The gateway's own figure wins over the computed one, and both are kept, so that a drift

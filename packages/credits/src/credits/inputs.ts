@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { creditsSchema, isZero, percentSchema, signedCreditsSchema, usdSchema } from '../core/money.ts'
 import { isStorableJson, isStorableText } from '../core/pricing/storable.ts'
 import type { ChargeRecord } from '../store/types.ts'
+import type { CallPricing } from './operation-types.ts'
 
 /**
  * One schema per use case, built once. Unknown fields are refused: a misspelt `minimumAmount` must not
@@ -155,6 +156,13 @@ export const inputs = {
     actorId: id.optional(),
     idempotencyKey: label,
   }),
+  correctEstimate: z.strictObject({ userId: id, transactionId: id, charge, idempotencyKey: label }),
+  estimates: z
+    .strictObject({
+      limit: z.int().min(1).max(5000).default(100),
+      after: z.strictObject({ accountId: id, version: z.int().min(0) }).optional(),
+    })
+    .default({ limit: 100 }),
   adjust: z.strictObject({ userId: id, amount: nonZero, reason, actorId: id.optional(), idempotencyKey: label }),
   user: z.strictObject({ userId: id }),
   history: z.strictObject({
@@ -172,6 +180,7 @@ export const inputs = {
       ...scopeFields,
       ...frozenFields,
       usage,
+      pricing: z.custom<CallPricing>().optional(),
       servedModel: label,
       reported: z
         .strictObject({ costUsd: usdSchema, source: z.enum(['market-cost', 'gateway-cost']), flags })

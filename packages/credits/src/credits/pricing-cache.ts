@@ -10,6 +10,7 @@ const MOST_PAIRS = 2_000
 export interface FrozenRows {
   rate: RateRow
   margin: MarginRow
+  aliases: PricingSnapshot['aliases']
 }
 
 /** Rates and margins in memory. */
@@ -92,5 +93,5 @@ export function pricingCache(options: {
 function pairIn(snapshot: PricingSnapshot, ids: { rateId: string; marginId: string }): FrozenRows | undefined {
   const rate = snapshot.rates.find(({ id }) => id === ids.rateId)
   const margin = snapshot.margins.find(({ id }) => id === ids.marginId)
-  return rate && margin && { rate, margin }
+  return rate && margin && { rate, margin, aliases: snapshot.aliases }
 }

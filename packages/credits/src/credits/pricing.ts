@@ -2,7 +2,7 @@ import { CreditError } from '../core/errors.ts'
 import { invalidInput, parseOrThrow } from '../core/money.ts'
 import { selectMargin } from '../core/pricing/margins.ts'
 import type { UsageInput } from '../core/pricing/normalize-usage.ts'
-import { requireRate } from '../core/pricing/rates.ts'
+import { frozenRate, requireRate } from '../core/pricing/rates.ts'
 import type { CreditStore, ReservationKey } from '../store/port.ts'
 import type { ChargeRecord, MarginRow, Metadata, RateRow, Reservation, ReservationResult } from '../store/types.ts'
 import { chargeRecord, estimateOf, manualCharge } from './charge-records.ts'
@@ -82,9 +82,10 @@ export function pricingLookup({ storeOf, cache, ceilingCredits }: LookupOptions)
   }
 
   async function find(scope: FindPricingInput, { costKnown = false } = {}): Promise<CallPricing> {
-    const { rateId, marginId } = scope
+    const { model, rateId, marginId } = scope
     if (rateId === undefined || marginId === undefined) return inForce(scope, costKnown)
-    const { rate, margin } = await cache.rows({ rateId, marginId })
+    const { margin, aliases, ...rows } = await cache.rows({ rateId, marginId })
+    const rate = frozenRate(rows.rate, { modelId: model, aliases })
     return { rate, margin, marginPercent: percentOf(margin), ceilingCredits: ceiling }
   }
 
@@ -168,7 +169,8 @@ export function pricing(context: UseCaseContext): Pick<Credits, 'price' | 'estim
 }
 
 async function price(context: UseCaseContext, input: PriceInput): Promise<ChargeRecord> {
-  const { rateId, marginId, planId, userId, ...call } = parseOrThrow(inputs.price, input)
+  const { rateId, marginId, planId, userId, pricing, ...call } = parseOrThrow(inputs.price, input)
+  if (pricing !== undefined) return chargeRecord(call, pricing)
   const { model, feature, reported } = call
   // A rate is not needed when the gateway said what the call cost.
   const options = { costKnown: reported !== undefined }

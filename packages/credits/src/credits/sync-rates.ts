@@ -1,6 +1,6 @@
 import { invalidInput } from '../core/money.ts'
 import { diffRates, type GuardRails, type HeldChange, type RateChange, type RateDiff } from '../core/price-list/diff.ts'
-import { parseModelList, type RateCandidate } from '../core/price-list/parse.ts'
+import { parseAliases, parseModelList, type RateCandidate } from '../core/price-list/parse.ts'
 import type { CreditStore } from '../store/port.ts'
 import type { NewRateRow, PricingSnapshot, RateRow } from '../store/types.ts'
 import { type RateSource, readRateSource } from './rate-source.ts'
@@ -37,7 +37,9 @@ export interface SyncRatesResult {
   unchanged: number
   /** Price dimensions that this version does not know, by model: kept in the row, not billed. */
   unknownKeys: Record<string, string[]>
-  /** Rows that were written; null for a dry run. */
+  /** Renames of models that are new or changed, old id to new id. Only the list inside this package has renames. */
+  renamed: Record<string, string>
+  /** Rows of rates that were written; null for a dry run. */
   written: number | null
 }
 
@@ -72,7 +74,8 @@ export async function syncRates({
     ({ modelId }) => !scheduled.has(modelId) && (accept === 'all' || accept.includes(modelId)),
   )
   if (accept !== 'all') refuseUnheld(accept, accepted)
-  const rows = rowsOf(diff, accepted, current, list)
+  const rates = rowsOf(diff, accepted, current, list)
+  const renamed = newAliases(parseAliases(list.raw), snapshot.aliases)
   return {
     source: list.source,
     sourceHash: list.sourceHash,
@@ -86,7 +89,8 @@ export async function syncRates({
     unknownKeys: Object.fromEntries(
       candidates.filter((row) => row.unknownKeys.length > 0).map((row) => [row.modelId, row.unknownKeys]),
     ),
-    written: input.dryRun ? null : await write(store, rows),
+    renamed,
+    written: input.dryRun ? null : await write(store, rates, renamed),
   }
 }
 
@@ -142,6 +146,20 @@ function completed(next: RateCandidate, before: RateRow | undefined): Omit<NewRa
   }
 }
 
-async function write(store: Pick<CreditStore, 'addRates'>, rates: readonly NewRateRow[]): Promise<number> {
-  return rates.length === 0 ? 0 : (await store.addRates({ rates })).inserted
+function newAliases(
+  listed: Readonly<Record<string, string>>,
+  current: Readonly<Record<string, string>>,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(listed).filter(([alias, modelId]) => !Object.hasOwn(current, alias) || current[alias] !== modelId),
+  )
+}
+
+async function write(
+  store: Pick<CreditStore, 'addRates'>,
+  rates: readonly NewRateRow[],
+  aliases: Readonly<Record<string, string>>,
+): Promise<number> {
+  if (rates.length === 0 && Object.keys(aliases).length === 0) return 0
+  return (await store.addRates({ rates, aliases })).inserted
 }

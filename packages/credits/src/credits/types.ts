@@ -4,6 +4,7 @@ import type {
   Balance,
   CaptureResult,
   ChargeRecord,
+  EstimatesPage,
   ExtendResult,
   MarginRow,
   PricingSnapshot,
@@ -15,9 +16,12 @@ import type {
 } from '../store/types.ts'
 import type {
   AdjustInput,
+  CallPricing,
   CaptureInput,
+  CorrectEstimateInput,
   EstimateInput,
   EstimateResult,
+  EstimatesInput,
   ExtendInput,
   FindPricingInput,
   GrantInput,
@@ -134,7 +138,7 @@ export interface Credits extends CreditsReports {
   capture(input: CaptureInput): Promise<CaptureResult>
   /**
    * Charges the last provider call of a reservation (or nothing) and returns the rest. Settling again returns the first
-   * result.
+   * result with `replayed: true`, also when the charge differs; operators find that charge in the audit log.
    *
    * @throws CreditError `RESERVATION_NOT_FOUND`, `RESERVATION_CLOSED` once released, `UNKNOWN_MODEL`, `USAGE_MISSING`
    * @example
@@ -198,6 +202,20 @@ export interface Credits extends CreditsReports {
    */
   adjust(input: AdjustInput): Promise<TransactionResult>
 
+  /** Estimated charges without a correction, by account and version, a page at a time: for operators. */
+  getEstimates(input?: EstimatesInput): Promise<EstimatesPage>
+  /**
+   * Replaces an estimated charge by what the call really cost, once: `reconcileEstimates` does it from the gateway's
+   * records. What is missing is charged, as far as it is available; what is not is recorded as uncollected.
+   *
+   * @throws CreditError `TRANSACTION_NOT_FOUND`, `INVALID_INPUT` (path `transactionId`) for a charge that is not
+   * estimated or has its correction, `IDEMPOTENCY_MISMATCH`
+   * @example
+   * ```ts
+   * await credits.correctEstimate({ userId, transactionId, charge: { ...charge, amount: '3.36' } })
+   * ```
+   */
+  correctEstimate(input: CorrectEstimateInput): Promise<TransactionResult>
   /** The user's credits now. */
   getBalance(input: { userId: string }): Promise<Balance>
   /** The user's transactions, newest first, a page at a time. */
@@ -240,16 +258,6 @@ export interface Credits extends CreditsReports {
   getMarginAudit(input?: PageInput): Promise<MarginAuditResult>
   /** The rates a model has had and will have, newest first. */
   getRateHistory(input: { model: string; limit?: number | undefined }): Promise<RateRow[]>
-}
-
-/** The rate and margin that price a call. */
-export interface CallPricing {
-  /** Null: no price is known; `ceilingCredits` is charged unless the provider reports the cost. */
-  rate: RateRow | null
-  margin: MarginRow
-  marginPercent: string
-  /** Ceiling of {@link UnknownModelOptions}; null where models without a price are refused. */
-  ceilingCredits: string | null
 }
 
 /** Cached rates and margins. */

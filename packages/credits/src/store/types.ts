@@ -104,7 +104,7 @@ export interface Transaction {
   balanceAfter: string
   uncollected: string
   reservationId: string | null
-  /** The transaction that a refund returns or a reversal takes back. */
+  /** The transaction that a refund returns, a reversal takes back, or a correction of an estimate replaces. */
   reversesId: string | null
   feature: string | null
   model: string | null
@@ -117,7 +117,7 @@ export interface Transaction {
   createdAt: string
 }
 
-/** Result of `grant`, `refund`, `reverse` and `adjust`. */
+/** Result of `grant`, `refund`, `reverse`, `adjust` and `correctEstimate`. */
 export interface TransactionResult {
   transaction: Transaction
   balance: Balance
@@ -271,6 +271,35 @@ export interface StoredCharge {
   usage: Usage | null
   /** The prices that the charge was made from; null unless `details` were asked for. */
   pricing: Metadata | null
+}
+
+/** A charge that was made from an estimate, that the gateway has a record of, and that has no correction yet. */
+export interface EstimatedCharge {
+  transactionId: string
+  accountId: string
+  userId: string
+  version: number
+  /** Credits that were charged, uncollected ones included. */
+  amount: string
+  /** The margin that was in force. Null where the app set the amount itself. */
+  marginPercent: string | null
+  /** Under this id the gateway keeps its record of the call. */
+  generationId: string
+  model: string | null
+  feature: string | null
+  createdAt: string
+}
+
+/** Where a page of estimated charges ended. */
+export interface EstimatePosition {
+  accountId: string
+  version: number
+}
+
+/** A page of estimated charges, by account and version. `next` is null on the last page. */
+export interface EstimatesPage {
+  data: EstimatedCharge[]
+  next: EstimatePosition | null
 }
 
 /** Where a page of charges ended. */

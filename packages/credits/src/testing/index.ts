@@ -2,6 +2,7 @@ import { memoryStore } from '../store/memory/index.ts'
 import { captureCases } from './captures.ts'
 import type { ContractCase, StoreHarness } from './case.ts'
 import { correctionCases } from './corrections.ts'
+import { estimateCases } from './estimates.ts'
 import { extensionCases } from './extensions.ts'
 import { grantCases } from './grants.ts'
 import { inputCases } from './inputs.ts'
@@ -26,6 +27,7 @@ export const storeContract: Readonly<Record<string, readonly ContractCase[]>> = 
   settlements: settlementCases,
   grants: grantCases,
   corrections: correctionCases,
+  estimates: estimateCases,
   inputs: inputCases,
   pricing: pricingCases,
   reports: reportCases,

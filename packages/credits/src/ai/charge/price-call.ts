@@ -14,21 +14,13 @@ import { type CountedUsage, countedUsage } from './counted-usage.ts'
 import { fieldsOf, type ProviderReading, readProvider } from './providers/index.ts'
 import { believedCost } from './reported-cost.ts'
 
-/** A charge with what was reported for it and what had to be assumed. */
-export interface FlaggedCharge extends ChargeRecord {
-  /** What was assumed, refused or estimated, so that nothing is assumed in silence. */
-  flags: string[]
-  /** The provider's own usage object, at most 4 kB, where the charge has flags. */
-  rawUsage: Metadata | null
-}
-
 /**
  * Prices one provider call: from the cost that the gateway or the provider reports, else from the rate and the usage,
  * with what is missing estimated from what was seen. A fallback model that answered is priced as itself.
  *
- * @throws CreditError as `credits.price` does: `UNKNOWN_MODEL`, `CONFIG_INVALID`, `STORE_UNAVAILABLE`
+ * @throws CreditError `UNKNOWN_MODEL`, when the model has no price for what was used
  */
-export async function priceCall(call: PricedCall, outcome: CallOutcome): Promise<FlaggedCharge> {
+export async function priceCall(call: PricedCall, outcome: CallOutcome): Promise<ChargeRecord> {
   const costs = readGatewayCosts(outcome.providerMetadata)
   const reading = readReading(call, outcome)
   const servedModel = shortText(costs?.servedModelId) ?? reading.servedModel
@@ -89,7 +81,7 @@ function totalOf(tokens: unknown): number | undefined {
   return typeof total === 'number' ? total : undefined
 }
 
-/** The price of a fallback that answered; undefined when it has none of its own. */
+/** The price of a fallback that answered; undefined when it has none of its own, or when the store is away. */
 async function findServed({ context }: PricedCall, model: string): Promise<CallPricing | undefined> {
   const { credits, feature, userId } = context
   try {
@@ -97,12 +89,15 @@ async function findServed({ context }: PricedCall, model: string): Promise<CallP
     // The ceiling is the last resort: the model that was asked for has a price.
     return pricing.rate === null ? undefined : pricing
   } catch (error) {
-    if (CreditError.isInstance(error) && error.code === 'UNKNOWN_MODEL') return undefined
-    throw error
+    // The provider has been called, so the call is charged at the price of the model that was asked for.
+    if (!CreditError.isInstance(error) || error.code !== 'UNKNOWN_MODEL') {
+      credits.onError(error, { operation: 'pricing', userId })
+    }
+    return undefined
   }
 }
 
-async function priceCounted(input: Pricing): Promise<FlaggedCharge> {
+async function priceCounted(input: Pricing): Promise<ChargeRecord> {
   const { call, outcome, reading, costs, served, pricing, counted } = input
   const { context } = call
   const usage = withTerms(call, outcome, counted.usage)
@@ -110,14 +105,12 @@ async function priceCounted(input: Pricing): Promise<FlaggedCharge> {
   const flags = [...counted.flags, ...believed.flags]
   const reported = believed.reported ?? (await withOtherModels(input, usage, flags))
   const servedModel = input.servedModel === call.model ? undefined : input.servedModel
-  const frozen = served === undefined ? call.frozen : undefined
   const charge = await context.credits.price({
     model: served === undefined ? call.model : (servedModel as string),
     feature: context.feature,
     userId: context.userId,
     usage,
-    rateId: frozen?.rateId,
-    marginId: frozen?.marginId,
+    pricing,
     servedModel: served === undefined ? servedModel : undefined,
     reported,
     estimated: counted.estimated && believed.reported === undefined,

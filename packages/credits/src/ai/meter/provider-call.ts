@@ -4,7 +4,6 @@ import { generationIdOf, priceCall } from '../charge/index.ts'
 import { rateIdOf, reportError } from '../context.ts'
 import { estimateCall, seenOutput } from '../estimate/index.ts'
 import { type ProviderCallInScope, runProviderCall } from '../scope.ts'
-import { withShortRetries } from '../settlement.ts'
 import type {
   AnyModel,
   CallEstimate,
@@ -16,6 +15,7 @@ import type {
   SeenOutput,
 } from '../types.ts'
 import { asksForReasoning, countsSomething, isReasoningModel, unifiedReason } from './answers.ts'
+import { taggedOptions } from './gateway-tag.ts'
 import { meteredInput } from './input-stream.ts'
 
 const DEFAULT_DRAIN_SECONDS = 600
@@ -199,7 +199,10 @@ export class ProviderCall {
     return asksForReasoning(providerOptions) || isReasoningModel(model.modelId)
   }
 
-  /** The params as the provider gets them: limited to what can be paid, with a counter in an input still to come. */
+  /**
+   * The params as the provider gets them: limited to what can be paid, tagged for the gateway's report, with a counter
+   * in an input still to come.
+   */
   #paramsToSend(): { sent: CallParams; clamped: boolean } {
     const { delivery, params } = this.method
     const { allowance, estimate } = this
@@ -208,6 +211,8 @@ export class ProviderCall {
     const payable = delivery === 'stream' ? session.spendable(allowance) : allowance.amount
     const limit = estimate.maxOutputTokensFor(payable)
     const sent: Record<string, unknown> = { ...params }
+    const options = taggedOptions(this.method.model, sent.providerOptions, allowance.reservation.id)
+    if (options !== undefined) sent.providerOptions = options
     if (this.signal !== undefined) sent.abortSignal = this.#abort.signal
     if (limit !== undefined) sent.maxOutputTokens = limit
     const { input } = estimate
@@ -244,7 +249,7 @@ export class ProviderCall {
     if (allowance.over) return
     if (this.chargedInside) return this.#end(undefined)
     const { context } = this.run.session
-    const { model, frozen, id: reservationId } = allowance.reservation
+    const { id: reservationId } = allowance.reservation
     try {
       const call = {
         modality: this.method.modality,
@@ -253,12 +258,11 @@ export class ProviderCall {
         model: estimate.model,
         params: this.method.params,
         estimate,
-        frozen: model === estimate.model ? frozen : undefined,
         attempt: allowance.attempt,
         startedAt: isoTime(this.#startedAt),
       }
       const all = { ...outcome, seen, generationId: this.#generationId }
-      this.run.session.record(allowance, await withShortRetries(() => priceCall(call, all)))
+      this.run.session.record(allowance, await priceCall(call, all))
     } catch (error) {
       reportError(context, error, { operation: 'price', reservationId })
       this.#end(undefined)

@@ -73,9 +73,11 @@ export function takeFromLots(account: Account, amount: string, since: number): L
   return parts
 }
 
-/** What corrections of a transaction (refunds of a usage, reversals of a grant) have changed so far. */
+/** Refunds of a usage, or reversals of a grant, so far. */
 export function correctionsOf(account: Account, original: Entry): Entry[] {
-  return account.entries.filter(({ transaction }) => transaction.reversesId === original.transaction.id)
+  return account.entries.filter(
+    ({ transaction }) => transaction.reversesId === original.transaction.id && transaction.type !== 'usage',
+  )
 }
 
 /**

@@ -90,7 +90,9 @@ export function capture(state: MemoryState, input: StoreCaptureInput): CaptureRe
     const { transaction } = step.entry
     return { ...resultOf(account, reservation, true), transaction: { ...transaction }, extension: step.extension }
   }
-  if (reservation.state === 'settled' || reservation.state === 'released') throw closed(reservation)
+  if (reservation.state === 'settled' || reservation.state === 'released') {
+    throw closed(reservation, input.charge.amount)
+  }
   const entry = charge(opened, input.charge, input.captureId)
   const mayExtend = reservation.state === 'active' && account.status === 'active' && !state.spendingFrozen
   const extension = more === undefined ? null : mayExtend ? addReserved(account, reservation, more, now) : NOT_GRANTED
@@ -104,24 +106,15 @@ export function settle(state: MemoryState, input: StoreSettleInput): SettleResul
   if (input.createMissing) createExpired(state, input)
   const opened = open(state, input)
   const { account, reservation, now } = opened
-  if (reservation.state === 'released' && !input.createMissing) throw closed(reservation)
+  if (reservation.state === 'released' && !input.createMissing) throw closed(reservation, input.charge?.amount)
   const replayed = reservation.state === 'settled'
-  if (replayed) {
-    requireSameCharge(reservation, input.charge)
-  } else {
+  if (!replayed) {
     // The last charge has the reservation's own id, so it cannot be made twice.
     if (input.charge !== undefined) reservation.settlement = charge(opened, input.charge, input.reservationId)
     closeReservation(reservation, 'settled', now)
   }
   const transaction = reservation.settlement === null ? null : { ...reservation.settlement.transaction }
   return { ...resultOf(account, reservation, replayed), transaction }
-}
-
-/** A second settle with another charge is refused, because its cost would be recorded nowhere. */
-function requireSameCharge({ reservationId, settlement }: MemoryReservation, record: ChargeRecord | undefined): void {
-  if (record === undefined) return
-  const charged = settlement === null ? '0' : sub(settlement.transaction.uncollected, settlement.transaction.amount)
-  if (compare(record.amount, charged) !== 0) throw mismatch(reservationId)
 }
 
 /** See {@link CreditStore.release}. */
@@ -265,8 +258,10 @@ function resultOf(account: Account, reservation: MemoryReservation, replayed: bo
   return { ...reservationOf(reservation), replayed, balance: balanceOf(account) }
 }
 
-function closed({ reservationId, state }: MemoryReservation): CreditError {
-  return new CreditError({ code: 'RESERVATION_CLOSED', details: { reservationId, state } })
+/** The refusal, with the amount of a charge that was not recorded. */
+function closed({ reservationId, state }: MemoryReservation, amount?: string): CreditError {
+  const details = { reservationId, state, ...(amount !== undefined && { amount }) }
+  return new CreditError({ code: 'RESERVATION_CLOSED', details })
 }
 
 /** The refusal with what the account has: `available` is never negative. */

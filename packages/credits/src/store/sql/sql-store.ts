@@ -77,9 +77,17 @@ export function sqlStore(call: SqlCall): CreditStore {
         p_reason: input.reason,
       }),
     getMarginAudit: ({ limit, before }) => run(functions.getMarginAudit, { p_limit: limit, p_before: before }),
-    addRates: ({ rates }) => run(functions.addRates, { p_rates: rates }),
+    addRates: ({ rates, aliases }) => run(functions.addRates, { p_rates: rates, p_aliases: aliases }),
     getRateHistory: ({ modelId, limit = 100 }) =>
       run(functions.getRateHistory, { p_model_id: modelId, p_limit: limit }),
+    getEstimates: ({ limit, after }) => run(functions.getEstimates, { p_limit: limit, p_after: after }),
+    correctEstimate: ({ userId, transactionId, originalId, charge }) =>
+      run(functions.correctEstimate, {
+        p_account_id: userId,
+        p_transaction_id: transactionId,
+        p_original_id: originalId,
+        p_charge: charge,
+      }),
     getCharges: ({ from, to, limit, after, details = false }) =>
       run(functions.getCharges, { p_from: from, p_to: to, p_limit: limit, p_after: after, p_details: details }),
   }
