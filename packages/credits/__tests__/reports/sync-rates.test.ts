@@ -145,7 +145,7 @@ describe('syncRates', () => {
     expect(result.written).toBe(0)
   })
 
-  it('syncRates takes new models of getAvailableModels and withholds prices that a fuller list contradicts', async () => {
+  it('syncRates takes new models of getAvailableModels and withholds prices that a full list contradicts', async () => {
     const models = (await sameList()).map(({ id, type, pricing }) => ({
       id,
       modelType: type,

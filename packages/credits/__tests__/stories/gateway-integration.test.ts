@@ -26,7 +26,7 @@ describe('gateway-integration', () => {
   }
   const lastTransaction = async (userId: string) => (await credits.getHistory({ userId, limit: 1 })).data[0]
 
-  it('generateText reserves before and settles after the call: one transaction of model, feature and tokens', async () => {
+  it('generateText reserves before and settles after the call: a transaction of model, feature, tokens', async () => {
     const { id: userId } = await test.createUser()
     const before = await providerCalls()
     await withCredits(generateText, { credits, userId, feature: 'summary' })({
@@ -49,7 +49,7 @@ describe('gateway-integration', () => {
     expect(reservations).toEqual([{ state: 'settled' }])
   })
 
-  it('streamText reserves before and settles after the call: one transaction of model, feature and tokens', async () => {
+  it('streamText reserves before and settles after the call: a transaction of model, feature, tokens', async () => {
     const { id: userId } = await test.createUser()
     const result = await withCredits(streamText, { credits, userId, feature: 'chat' })({
       model: gateway(MODEL),

@@ -25,7 +25,7 @@ describe('rate-calculation', () => {
     expect(error).toBeNull()
   }
 
-  it('Sonnet 4.5 with 2,000 input and 1,000 output tokens costs USD 0.021, 2.1 credits and 3.36 with 60 %', async () => {
+  it('Sonnet 4.5 with 2,000 input and 1,000 output tokens: USD 0.021, 2.1 credits and 3.36 with 60 %', async () => {
     expect(calculateCredits(USAGE, { rate: SONNET, marginPercent: '0' })).toMatchObject({
       costUsd: '0.021',
       credits: '2.1',
