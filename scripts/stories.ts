@@ -40,7 +40,8 @@ for (const [index, story] of prd.userStories.entries()) {
   if (story.passes) passed++
   const mark = story.passes ? styleText('green', 'pass') : styleText('red', 'FAIL')
   console.log(
-    `${mark}  ${String(index + 1).padStart(2)}  ${story.id.padEnd(24)} ${story.acceptance.length} lines  ${story.title}`,
+    `${mark}  ${String(index + 1).padStart(2)}  ${story.id.padEnd(24)} ${story.acceptance.length} lines  ` +
+      story.title,
   )
   for (const problem of problems) console.log(`        - ${problem}`)
 }

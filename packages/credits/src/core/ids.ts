@@ -2,7 +2,7 @@ const VERSION_7 = 0x70
 const VERSION_8 = 0x80
 const VARIANT = 0x80
 /** Offset and length of the account slot: the 12 bits after the version, as the hex digits 13 to 15 of an id. */
-const SLOT_BITS = 12
+const ACCOUNT_BITS = 12
 
 /**
  * The first 12 bits of sha256 of an account id in lower case. Every id that this package makes carries them after the
@@ -12,7 +12,7 @@ const SLOT_BITS = 12
  */
 export async function accountSlot(accountId: string): Promise<number> {
   const digest = await sha256(new TextEncoder().encode(accountId.toLowerCase()))
-  return (((digest[0] ?? 0) << 8) | (digest[1] ?? 0)) >> (16 - SLOT_BITS)
+  return (((digest[0] ?? 0) << 8) | (digest[1] ?? 0)) >> (16 - ACCOUNT_BITS)
 }
 
 /**
@@ -31,8 +31,8 @@ export async function uuidv7(input: { accountId: string; now?: number | undefine
 }
 
 /**
- * The same UUID for the same operation, account and key, always (version 8: SHA-256 of the three, with the account
- * slot). It turns an idempotency key into the id of its operation. The parts are length-prefixed, so the keys
+ * The same UUID for the same operation, account and key, always (version 8: SHA-256 of the three, with the
+ * account slot). It makes an idempotency key the id of its operation. The parts are length-prefixed, so the keys
  * `'a', 'bc'` and `'ab', 'c'` differ.
  *
  * @example const reservationId = await uuidFor('reserve', userId, idempotencyKey)
@@ -45,9 +45,9 @@ export async function uuidFor(operation: string, accountId: string, ...key: read
   return format(stamp(digest.slice(0, 16), VERSION_8, await accountSlot(accountId)))
 }
 
-function stamp(bytes: Uint8Array, version: number, slot: number): Uint8Array {
-  bytes[6] = version | (slot >> 8)
-  bytes[7] = slot & 0xff
+function stamp(bytes: Uint8Array, version: number, accountBits: number): Uint8Array {
+  bytes[6] = version | (accountBits >> 8)
+  bytes[7] = accountBits & 0xff
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | VARIANT
   return bytes
 }
