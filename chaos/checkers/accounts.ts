@@ -4,7 +4,8 @@ import type { InvariantQuery } from './invariants.ts'
 export const ACCOUNT_INVARIANTS: readonly InvariantQuery[] = [
   {
     what: 'I1 the balance is not the sum of the transactions',
-    sql: `select account.account_id, account.plan_credits + account.add_on_credits - account.debt as balance, ledger.total
+    sql: `select account.account_id, account.plan_credits + account.add_on_credits - account.debt as balance,
+      ledger.total
       from public.credit_balances account
       cross join lateral (
         select coalesce(sum(entry.amount), 0) as total from public.credit_transactions entry

@@ -15,9 +15,9 @@ const SAME_INSTANT = 'it differs only when two readings of the clock are equal t
 
 const EQUIVALENT: readonly Equivalent[] = []
 
-/** Names that stand for a time. A comparison with one of them cannot be tested at the edge. */
-const TIME =
-  /(^|[._])(\w*_at|\w*_until|since|now_at|effective_from|clock_timestamp\(|now\(|p_from|p_to|p_at|p_time|p_now|created_at|end_time)$/
+/** The names of times. A comparison with one of them cannot be tested at the edge. */
+const TIMES = ['since', 'now', 'effective_from', 'end_time', 'p_from', 'p_to', 'p_at', 'p_time', 'p_now']
+const TIME = new RegExp(`(^|[._])(\\w*_(at|until)|clock_timestamp|${TIMES.join('|')})\\(?$`)
 
 /** Why a mutant counts as equivalent; undefined when it has to be killed. */
 export function equivalentReason(mutant: FunctionMutant | ObjectMutant): string | undefined {

@@ -14,7 +14,8 @@ const OURS = `n.nspname in ('public', 'credits_private')`
 const LISTS: readonly { kind: ObjectMutant['kind']; sql: string }[] = [
   {
     kind: 'constraint',
-    sql: `select c.oid::regclass::text as object, k.conname as name, format('alter table %s drop constraint %I cascade', c.oid::regclass, k.conname) as sql
+    sql: `select c.oid::regclass::text as object, k.conname as name,
+      format('alter table %s drop constraint %I cascade', c.oid::regclass, k.conname) as sql
       from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
       where ${OURS} and k.contype in ('c', 'u', 'p', 'f')`,
   },
@@ -29,8 +30,10 @@ const LISTS: readonly { kind: ObjectMutant['kind']; sql: string }[] = [
   },
   {
     kind: 'trigger',
-    sql: `select c.oid::regclass::text as object, t.tgname as name, format('drop trigger %I on %s', t.tgname, c.oid::regclass) as sql
-      from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_proc p on p.oid = t.tgfoid join pg_namespace n on n.oid = p.pronamespace
+    sql: `select c.oid::regclass::text as object, t.tgname as name, format('drop trigger %I on %s', t.tgname,
+      c.oid::regclass) as sql
+      from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_proc p on p.oid = t.tgfoid
+        join pg_namespace n on n.oid = p.pronamespace
       where n.nspname = 'credits_private' and not t.tgisinternal`,
   },
   {
@@ -47,23 +50,31 @@ const LISTS: readonly { kind: ObjectMutant['kind']; sql: string }[] = [
   },
   {
     kind: 'row security',
-    sql: `select c.oid::regclass::text as object, 'row security' as name, format('alter table %s disable row level security', c.oid::regclass) as sql
+    sql: `select c.oid::regclass::text as object, 'row security' as name,
+      format('alter table %s disable row level security', c.oid::regclass) as sql
       from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'public' and c.relkind = 'r'
-        and exists (select from pg_policies y where y.schemaname = 'public' and y.tablename = c.relname and y.qual <> 'true')`,
+        and exists (select from pg_policies y where y.schemaname = 'public' and y.tablename = c.relname
+          and y.qual <> 'true')`,
   },
   {
     kind: 'revoke',
     sql: `select c.oid::regclass::text as object, format('%s to %s', v.verb, r.role) as name,
-        format('grant %s on %s to %s; grant usage on schema credits_private to %s', v.verb, c.oid::regclass, r.role, r.role) as sql
+        format('grant %s on %s to %s; grant usage on schema credits_private to %s', v.verb, c.oid::regclass, r.role,
+          r.role) as sql
       from pg_class c join pg_namespace n on n.oid = c.relnamespace,
-        (values ('anon'), ('authenticated'), ('service_role')) r (role), (values ('select'), ('insert'), ('update'), ('delete'), ('truncate')) v (verb)
-      where ${OURS} and c.relkind in ('r', 'v') and not has_table_privilege(r.role, c.oid, v.verb) and (c.relkind = 'r' or v.verb = 'select')`,
+        (values ('anon'), ('authenticated'), ('service_role')) r (role), (values ('select'), ('insert'), ('update'),
+          ('delete'), ('truncate')) v (verb)
+      where ${OURS} and c.relkind in ('r', 'v') and not has_table_privilege(r.role, c.oid, v.verb)
+        and (c.relkind = 'r' or v.verb = 'select')`,
   },
   {
     kind: 'revoke',
     sql: `select p.oid::regprocedure::text as object, format('execute to %s', r.role) as name,
-        format('grant execute on function %s to %s; grant usage on schema credits_private to %s', p.oid::regprocedure, r.role, replace(r.role, 'public', 'anon, authenticated, service_role')) as sql
-      from pg_proc p join pg_namespace n on n.oid = p.pronamespace, (values ('anon'), ('authenticated'), ('service_role'), ('public')) r (role)
+        format('grant execute on function %s to %s; grant usage on schema credits_private to %s',
+          p.oid::regprocedure, r.role, replace(r.role, 'public', 'anon, authenticated, service_role')) as sql
+      from pg_proc p
+        join pg_namespace n on n.oid = p.pronamespace, (values ('anon'), ('authenticated'), ('service_role'),
+        ('public')) r (role)
       where ${OURS} and (r.role = 'public' or not has_function_privilege(r.role, p.oid, 'execute'))`,
   },
 ]

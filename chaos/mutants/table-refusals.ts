@@ -58,7 +58,8 @@ export async function listRefusals(client: pg.PoolClient, table: string): Promis
 async function columnsOf(client: pg.PoolClient, table: string): Promise<Column[]> {
   const { rows } = await client.query<Column>(
     `select quote_ident(a.attname) as name, coalesce(d.typname, t.typname) as type, a.attidentity <> '' as identity,
-       exists (select from pg_index i where i.indrelid = a.attrelid and i.indisunique and a.attnum = any (i.indkey)) as unique
+       exists (select from pg_index i where i.indrelid = a.attrelid and i.indisunique
+         and a.attnum = any (i.indkey)) as unique
      from pg_attribute a join pg_type t on t.oid = a.atttypid left join pg_type d on d.oid = t.typbasetype
      where a.attrelid = $1::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
      order by a.attnum`,
@@ -83,7 +84,8 @@ function copyOf(table: string, columns: readonly Column[], changed: readonly str
   const values = columns.map(({ name, type }) =>
     changed.includes(name) ? (OTHER[type] ?? '%c').replaceAll('%c', name) : name,
   )
-  return `insert into ${table} (${columns.map(({ name }) => name).join(', ')}) overriding system value select ${values.join(', ')} from ${table} limit 1`
+  return `insert into ${table} (${columns.map(({ name }) => name).join(', ')}) overriding system value
+    select ${values.join(', ')} from ${table} limit 1`
 }
 
 async function outcome(client: pg.PoolClient, sql: string): Promise<string> {

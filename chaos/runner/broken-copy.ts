@@ -29,5 +29,5 @@ export async function breakCopy(admin: pg.Pool, { name, guards = [], sql }: Brok
 /** Decides on an account that another call may be changing. */
 export const UNLOCKED_ACCOUNTS: BrokenCopy = {
   name: 'accounts and reservations are read without a lock',
-  guards: ['lock-account', 'lock-reservation'],
+  guards: ['lock-account', 'lock-reservation', 'lock-account-of-reservation'],
 }

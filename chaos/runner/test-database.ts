@@ -87,7 +87,8 @@ async function signUpAll(admin: pg.Pool, random: Random, count: number, credits:
   await admin.query(
     `update public.credit_settings set signup_credits = 0 where signup_credits <> 0;
      insert into auth.users (id, aud, role, email, email_confirmed_at, created_at, updated_at)
-     select u, 'authenticated', 'authenticated', u || '@example.com', now(), now(), now() from (values ${list}) made (u, t);
+     select u, 'authenticated', 'authenticated', u || '@example.com', now(), now(), now()
+       from (values ${list}) made (u, t);
      ${credits === '0' ? '' : grants}`,
   )
   return made.map(({ id }) => id)

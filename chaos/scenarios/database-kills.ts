@@ -132,7 +132,8 @@ function parentOf(pid: string): number | undefined {
 export const B2: Scenario = {
   id: 'B2',
   claim:
-    'A database session that is terminated, cancelled or killed inside a function leaves all of a call or nothing.',
+    'A database session that is terminated, cancelled or killed inside a function leaves all of a call or ' +
+    'nothing.',
   faults: ['terminated', 'cancelled', 'killed'],
   run: async (context) => {
     const database = await context.openDatabase()

@@ -124,8 +124,8 @@ export const G: Scenario = {
   id: 'G',
   long: true,
   claim:
-    'Malformed input to the library, the route handlers, PostgREST and SQL is refused with a documented code, never with ' +
-    'a server error, and leaves the ledger as it was.',
+    'Malformed input to the library, the route handlers, PostgREST and SQL is refused with a documented code, ' +
+    'never with a server error, and leaves the ledger as it was.',
   faults: ['library', 'PostgREST', 'SQL', ...Object.keys(PROCESS_ENTRIES)],
   run: async (context) => {
     const database = await context.openDatabase({ api: true })

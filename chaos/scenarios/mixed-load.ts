@@ -113,7 +113,8 @@ export const A6: Scenario = {
     let contended = 0
     const meanwhile = async (): Promise<void> => {
       const { rows } = await database.watcher.query(
-        `select count(*)::int as waiting from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+        `select count(*)::int as waiting from pg_stat_activity where datname = current_database()
+          and wait_event_type = 'Lock'`,
       )
       contended += rows[0].waiting
     }
@@ -145,7 +146,8 @@ export const A6: Scenario = {
 export const A7: Scenario = {
   id: 'A7',
   claim:
-    'Under repeatable read and serializable, every failed call can be repeated, and the ledger adds up afterwards.',
+    'Under repeatable read and serializable, every failed call can be repeated, and the ledger adds up ' +
+    'afterwards.',
   faults: ['serialization failure'],
   run: async (context) => {
     const seconds = context.goal('second')
@@ -179,7 +181,8 @@ export const A8: Scenario = {
   id: 'A8',
   long: true,
   claim:
-    'While sixteen callers mix all operations, every snapshot adds up, and the ledger ends as it was answered to them.',
+    'While sixteen callers mix all operations, every snapshot adds up, and the ledger ends as it was answered to ' +
+    'them.',
   faults: ['snapshot'],
   broken: [UNLOCKED_ACCOUNTS, RELEASE_RETURNS_NOTHING],
   run: async (context) => {

@@ -9,8 +9,8 @@ import type { Scenario, ScenarioContext } from '../runner/scenario.ts'
 export const L: Scenario = {
   id: 'L',
   claim:
-    'Every mutant is killed: a schema without one guard, check, constraint, trigger, policy or revoke, or with one ' +
-    'comparison or sign changed.',
+    'Every mutant is killed: a schema without one guard, check, constraint, trigger, policy or revoke, or with ' +
+    'one comparison or sign changed.',
   faults: ['mutant'],
   run: (context) => runMutants(context, { functions: 1, objects: 1 }),
 }

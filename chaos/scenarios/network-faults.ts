@@ -17,8 +17,8 @@ const RETRIES = { timeoutMs: 400, retries: 2 }
 export const B5: Scenario = {
   id: 'B5',
   claim:
-    'Connections to Postgres and to PostgREST that are cut, stalled, reset, half-closed or slowed down lose no call and ' +
-    'repeat no effect.',
+    'Connections to Postgres and to PostgREST that are cut, stalled, reset, half-closed or slowed down lose no ' +
+    'call and repeat no effect.',
   faults: ['cut', 'reset', 'half-close', 'stall', 'trickle'],
   run: async (context) => {
     const direct = await context.openDatabase()

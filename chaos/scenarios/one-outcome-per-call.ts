@@ -64,13 +64,12 @@ const CALLERS = 20
 export const A5: Scenario = {
   id: 'A5',
   claim:
-    'The first call that ends a reservation decides its outcome. Every other call gets that outcome, or is refused ' +
-    'because the reservation is closed or was settled with another amount.',
+    'The first call that ends a reservation decides its outcome. Every other call gets that outcome or is refused, ' +
+    'and the audit log has each charge that was not recorded.',
   faults: ['barrier'],
   broken: [
     { name: 'a settled reservation can be settled again', guards: ['settle-once'] },
     { name: 'a released reservation can be settled', guards: ['released-is-final'] },
-    { name: 'a second charge of another amount is dropped in silence', guards: ['no-silent-loss'] },
     UNLOCKED_ACCOUNTS,
   ],
   run: async (context) => {
@@ -123,6 +122,8 @@ interface Closed {
   /** Charges under the id of the reservation: what settles wrote. */
   settles: number
   settled: string
+  /** Charges of another amount that the audit log has. */
+  audited: number
 }
 
 async function closedReservations(
@@ -130,7 +131,10 @@ async function closedReservations(
   reservations: readonly { reservationId: string }[],
 ): Promise<Map<string, Closed>> {
   const { rows } = await database.admin.query<Closed>(
-    `select reservation.id, reservation.state, charged.*
+    `select reservation.id, reservation.state, charged.*, (
+       select count(*)::int from public.credit_audit_log change
+       where change.action = 'charge_not_recorded' and change.subject = reservation.id::text
+     ) as audited
      from public.credit_reservations reservation
      cross join lateral (
        select count(*)::int as settles, trim_scale(coalesce(sum(uncollected - amount), 0))::text as settled
@@ -149,14 +153,21 @@ function checkPair(
   calls: readonly { ending: Ending; answer: Answer<unknown> }[],
   closed: Closed | undefined,
 ): void {
-  const { state, settles, settled } = closed ?? { state: 'missing', settles: 0, settled: '0' }
+  const { state, settles, settled, audited } = closed ?? { state: 'missing', settles: 0, settled: '0', audited: 0 }
   const unexpected = calls.filter(({ ending, answer }) => {
-    const otherAmount = ending.settles !== undefined && millionths(ending.settles) !== millionths(settled)
-    if (state === 'settled' && otherAmount) return answer.ok || answer.code !== 'IDEMPOTENCY_MISMATCH'
-    return !answer.ok && answer.code !== 'RESERVATION_CLOSED'
+    // A settle of a settled reservation gives the first result.
+    if (answer.ok || (state === 'settled' && ending.settles !== undefined)) return !answer.ok
+    return answer.code !== 'RESERVATION_CLOSED'
+  })
+  const otherCharges = calls.filter(({ ending, answer }) => {
+    return answer.ok && ending.settles !== undefined && millionths(ending.settles) !== millionths(settled)
   })
   const counts = countBy(unexpected.map(({ answer }) => answer))
   context.check(unexpected.length === 0, `${pair}: a result that does not fit a ${state} of ${settled}`, counts)
+  context.check(
+    audited >= otherCharges.length,
+    `${pair}: ${otherCharges.length} other charges, of which ${audited} are in the audit log`,
+  )
   context.check(settles <= 1, `${pair}: charged ${settles} times by settle`)
   context.check(state !== 'released' || settles === 0, `${pair}: released, and charged by settle`)
 }

@@ -31,8 +31,8 @@ function expected(picoUsd: bigint, marginHundredths: bigint): bigint {
 export const D1: Scenario = {
   id: 'D1',
   claim:
-    'Every random charge equals the exact fraction rounded once. An estimate is never too low, and a call in two parts ' +
-    'costs the same up to rounding.',
+    'Every random charge equals the exact fraction rounded once. An estimate is never too low, and a call in two ' +
+    'parts costs the same up to rounding.',
   faults: ['charge'],
   run: async (context) => {
     const { random } = context
@@ -94,7 +94,8 @@ export const D2: Scenario = {
         for i in 1 .. ${charges} loop
           v_id := gen_random_uuid();
           perform public.credits_reserve('${userId}', v_id, 2);
-          perform public.credits_settle('${userId}', v_id, jsonb_build_object('amount', trim_scale(((i::bigint * 7919 % 1000003) / 1000000.0)::numeric(20, 6))::text));
+          perform public.credits_settle('${userId}', v_id, jsonb_build_object('amount',
+            trim_scale(((i::bigint * 7919 % 1000003) / 1000000.0)::numeric(20, 6))::text));
           commit;
         end loop;
       end $$`)

@@ -12,8 +12,8 @@ const WIDTH = 8
 export const C6: Scenario = {
   id: 'C6',
   claim:
-    'A change of rate or margin between reserve and settle does not touch the frozen price, and every charge can be ' +
-    'recomputed from its own record.',
+    'A change of rate or margin between reserve and settle does not touch the frozen price, and every charge can ' +
+    'be recomputed from its own record.',
   faults: ['price change'],
   run: async (context) => {
     const database = await context.openDatabase()
@@ -96,8 +96,8 @@ function invalidMargin({ between, pick }: Random): string {
 export const C7: Scenario = {
   id: 'C7',
   claim:
-    'Invalid margins are refused by the function and by the table, and every change is audited with its actor, its old ' +
-    'and its new value.',
+    'Invalid margins are refused by the function and by the table, and every change is audited with its actor, ' +
+    'its old and its new value.',
   faults: ['invalid margin'],
   broken: [
     {
@@ -138,7 +138,8 @@ export const C7: Scenario = {
     const conflict = await attempt(() => pool.query(late))
     context.check(!conflict.ok && conflict.code === 'PT409', 'an old version of a margin is accepted', conflict)
     const { rows } = await database.admin.query(
-      `select operation, old_margin_percent::text as old, new_margin_percent::text as new, actor_id, reason from public.margin_audit_log where target = 'audited' order by id`,
+      `select operation, old_margin_percent::text as old, new_margin_percent::text as new, actor_id, reason
+        from public.margin_audit_log where target = 'audited' order by id`,
     )
     const expected = [
       { operation: 'insert', old: null, new: '5.0000', actor_id: actor, reason: 'first' },

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import type { BrokenCopy } from '../runner/broken-copy.ts'
 import type { Scenario } from '../runner/scenario.ts'
+import type { TestDatabase } from '../runner/test-database.ts'
 import { amountOf, attempt, chargeOf, millionths } from '../workload/operations.ts'
 import { checkProperty } from '../workload/properties.ts'
 import { expireReservations } from './races/race.ts'
@@ -31,10 +32,10 @@ const TAKES_RESERVED: BrokenCopy = {
 export const C1: Scenario = {
   id: 'C1',
   claim:
-    'A settle for less, as much or more than was reserved, repeated, with another amount, after a release or after the ' +
-    'expiry, charges what the formula says.',
+    'A settle for less, as much or more than was reserved, repeated, with another amount, after a release or ' +
+    'after the expiry, charges what the formula says.',
   faults: ['settle', 'late settle'],
-  broken: [TAKES_RESERVED],
+  broken: [TAKES_RESERVED, { name: 'a second charge of another amount leaves no trace', guards: ['no-silent-loss'] }],
   run: async (context) => {
     const database = await context.openDatabase()
     const store = database.store(WIDTH)
@@ -55,7 +56,7 @@ export const C1: Scenario = {
         const charged = least(cost, spare + reserved)
         const settled = await store.settle({ ...reservation, charge })
         const again = await store.settle({ ...reservation, charge })
-        const more = await attempt(() => store.settle({ ...reservation, charge: chargeOf(amountOf(cost + 1n)) }))
+        const more = await store.settle({ ...reservation, charge: chargeOf(amountOf(cost + 1n)) })
         const released = await store.release(reservation)
         context.countRuns()
         context.countFault(late ? 'late settle' : 'settle')
@@ -67,7 +68,8 @@ export const C1: Scenario = {
           uncollected: settled.transaction?.uncollected === amountOf(cost - charged),
           late: settled.late === late,
           replayed: again.replayed && again.captured === settled.captured,
-          mismatch: !more.ok && more.code === 'IDEMPOTENCY_MISMATCH',
+          firstResult: more.replayed && more.captured === settled.captured,
+          audited: (await countNotRecorded(database, reservation.reservationId)) === 1,
           released: released.replayed && released.state === 'settled',
           left: millionths(balance.available) === spare + reserved - charged && balance.reserved === amountOf(other),
           closed: !closed.ok && closed.code === 'RESERVATION_CLOSED',
@@ -78,4 +80,13 @@ export const C1: Scenario = {
     )
     await checkProperty(context, property, { times: context.goal('settle'), width: WIDTH })
   },
+}
+
+/** Rows of the audit log for a second charge of a reservation that differs from the first. */
+async function countNotRecorded(database: TestDatabase, reservationId: string): Promise<number> {
+  const { rows } = await database.admin.query<{ count: number }>(
+    `select count(*)::int as count from public.credit_audit_log where action = 'charge_not_recorded' and subject = $1`,
+    [reservationId],
+  )
+  return rows[0]?.count ?? 0
 }

@@ -61,8 +61,8 @@ const SPELLINGS = [
 export const H2: Scenario = {
   id: 'H2',
   claim:
-    'Deleting an account and signing up again under any spelling of the address grants nothing more, and no address is ' +
-    'kept.',
+    'Deleting an account and signing up again under any spelling of the address grants nothing more, and no ' +
+    'address is kept.',
   faults: ['spelling'],
   broken: [
     {
@@ -85,7 +85,8 @@ export const H2: Scenario = {
     await database.admin.query('delete from auth.users')
     context.check((await countGrants(database)) === 1, 'the history was deleted with the user')
     const { rows } = await database.admin.query(
-      `select c.table_schema, c.table_name from information_schema.tables c where c.table_schema in ('public', 'credits_private') and c.table_type = 'BASE TABLE'`,
+      `select c.table_schema, c.table_name from information_schema.tables c
+        where c.table_schema in ('public', 'credits_private') and c.table_type = 'BASE TABLE'`,
     )
     for (const { table_schema: schema, table_name: table } of rows) {
       const { rows: kept } = await database.admin.query(
@@ -100,7 +101,8 @@ export const H2: Scenario = {
 export const H3: Scenario = {
   id: 'H3',
   claim:
-    'Anonymous and unconfirmed users have no grant. Linking, changing and confirming an address grants it exactly once.',
+    'Anonymous and unconfirmed users have no grant. Linking, changing and confirming an address grants it ' +
+    'exactly once.',
   faults: ['identity'],
   run: async (context) => {
     const database = await openWithSignupGrant(context)
@@ -172,8 +174,8 @@ const BREAKAGES: readonly { name: string; damage: string; repair: string }[] = [
 export const H5: Scenario = {
   id: 'H5',
   claim:
-    'A signup works within a second while anything in the credits schema is broken or locked. Afterwards reconcile ' +
-    'grants exactly once.',
+    'A signup works within a second while anything in the credits schema is broken or locked. Afterwards ' +
+    'reconcile grants exactly once.',
   faults: ['breakage', 'lock'],
   broken: [
     { name: 'a signup waits for a locked table', guards: ['signup-never-waits'] },
@@ -236,7 +238,8 @@ export const H6: Scenario = {
     const database = await openWithSignupGrant(context)
     const many = context.goal('signup', 50)
     await database.admin.query(
-      `insert into auth.users (id, email, email_confirmed_at) select gen_random_uuid(), n || '@bulk.example', now() from generate_series(1, ${many}) n`,
+      `insert into auth.users (id, email, email_confirmed_at) select gen_random_uuid(), n || '@bulk.example', now()
+        from generate_series(1, ${many}) n`,
     )
     context.countRuns(many)
     context.countFault('signup', many)
@@ -248,7 +251,8 @@ export const H6: Scenario = {
 export const H7: Scenario = {
   id: 'H7',
   claim:
-    'Thirty racing signups of new persons never pass the daily ceiling of signup grants, and all of it is granted.',
+    'Thirty racing signups of new persons never pass the daily ceiling of signup grants, and all of it is ' +
+    'granted.',
   faults: ['ceiling'],
   broken: [
     { name: 'the ceiling of signup grants is not asked for', guards: ['signup-ceiling'] },

@@ -7,8 +7,8 @@ import { type Answer, attempt, chargeOf, countBy } from '../workload/operations.
 export const C5: Scenario = {
   id: 'C5',
   claim:
-    'An unknown reservation and that of another user are not found by any operation. A refused key may succeed after a ' +
-    'top-up. A reservation can be settled after its user was deleted.',
+    'An unknown reservation and that of another user are not found by any operation. A refused key may succeed ' +
+    'after a top-up. A reservation can be settled after its user was deleted.',
   faults: ['unknown id', 'top-up'],
   run: async (context) => {
     const database = await context.openDatabase()

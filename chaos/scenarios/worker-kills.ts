@@ -22,8 +22,8 @@ interface Call {
 export const B4: Scenario = {
   id: 'B4',
   claim:
-    'A process that is killed at any point of a call leaves one reservation per provider call: settled, or expired and ' +
-    'listed under its call.',
+    'A process that is killed at any point of a call leaves one reservation per provider call: settled, or ' +
+    'expired and listed under its call.',
   faults: [...FAILPOINTS.filter((point) => point !== 'never'), 'random time', 'late settle'],
   run: async (context) => {
     const database = await context.openDatabase()

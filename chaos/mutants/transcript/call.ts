@@ -56,17 +56,23 @@ export const past = (table: string, column: string, where: string): Call =>
 /** Prolongs what would expire within a minute: on a slow machine it would have expired. */
 export const prolong = (table: string): Call =>
   sql(
-    `update public.${table} set expires_at = expires_at + interval '1 hour' where expires_at < now() + interval '1 minute'`,
+    `update public.${table} set expires_at = expires_at + interval '1 hour'
+      where expires_at < now() + interval '1 minute'`,
   )
 export const due = sql(
-  `update public.credit_balances set next_due_at = clock_timestamp() - interval '1 second', expired_until = '-infinity' where account_id = '${A}'`,
+  `update public.credit_balances
+    set next_due_at = clock_timestamp() - interval '1 second', expired_until = '-infinity' where account_id = '${A}'`,
 )
 /** As if the period of the account had begun this many months, and a day, earlier. */
 export const monthsAgo = (account: string, months: number): Call[] => [
   sql(
-    `update public.credit_balances set plan_anchor_at = plan_anchor_at - interval '${months} months 1 day', plan_period_ends_at = plan_period_ends_at - interval '${months} months 1 day', next_due_at = clock_timestamp() - interval '1 second' where account_id = '${account}'`,
+    `update public.credit_balances
+      set plan_anchor_at = plan_anchor_at - interval '${months} months 1 day',
+      plan_period_ends_at = plan_period_ends_at - interval '${months} months 1 day',
+      next_due_at = clock_timestamp() - interval '1 second' where account_id = '${account}'`,
   ),
   sql(
-    `update public.credit_lots set expires_at = expires_at - interval '${months} months 1 day' where account_id = '${account}' and bucket = 'plan' and isfinite(expires_at)`,
+    `update public.credit_lots set expires_at = expires_at - interval '${months} months 1 day'
+      where account_id = '${account}' and bucket = 'plan' and isfinite(expires_at)`,
   ),
 ]

@@ -26,6 +26,7 @@ const spend = (name: string, amount: string): Call[] => [
 /** Reversals of grants, corrections of estimates, erasure, and the heads of the hash chain. */
 export const CORRECTIONS: readonly Call[] = [
   sql(`insert into auth.users (id, email, email_confirmed_at) values ('${B}', 'b@example.com', now())`),
+  ['credits_adjust', B, id('starts with nothing'), '-50', 'why'],
   // The lot is found whole, in part and used up; other lots pay, then there is a debt.
   buy('whole', '10'),
   reverse('reverse part', 'whole', '4'),
@@ -120,8 +121,8 @@ export const CORRECTIONS: readonly Call[] = [
   ['credits_erase', id('stranger')],
   ['credits_verify_transactions', null, null, 5000],
   sql(
-    `select from (select jsonb_array_length(public.credits_verify_heads(public.credits_get_heads() -> 'data') -> 'faults') as n) x
-     where n = 0`,
+    `select from public.credits_verify_heads(public.credits_get_heads() -> 'data') as answer
+     where answer -> 'faults' = '[]'`,
   ),
   sql(`select from (select public.credits_get_heads(null, 1) -> 'next' as next) x where next <> 'null'`),
   [

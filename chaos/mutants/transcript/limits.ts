@@ -81,19 +81,24 @@ export const LIMITS: readonly Call[] = [
       ][index]
       return [
         sql(
-          `select from (select public.${start} (select count(*)::int from ${rows}))::text as x) y where x like '%null}'`,
+          `select from (select public.${start} (select count(*)::int from ${rows}))::text as x) y
+            where x like '%null}'`,
         ),
       ]
     },
   ),
   sql(
-    "select from jsonb_array_elements(public.credits_get_margin_audit(10, (select max(id) from public.margin_audit_log)) -> 'data')",
+    `select from jsonb_array_elements(public.credits_get_margin_audit(10, (select max(id)
+      from public.margin_audit_log)) -> 'data')`,
   ),
   sql(
-    "select from (select public.credits_verify_accounts((select min(account_id::text)::uuid from public.credit_balances), 1) ->> 'next' as x) y where x <> (select min(account_id::text) from public.credit_balances)",
+    `select from (select public.credits_verify_accounts((select min(account_id::text)::uuid
+      from public.credit_balances), 1) ->> 'next' as x) y where x <> (select min(account_id::text)
+      from public.credit_balances)`,
   ),
   sql(
-    "select where (public.credits_get_margin_audit(1) ->> 'nextBefore')::bigint = (select max(id) from public.margin_audit_log)",
+    `select where (public.credits_get_margin_audit(1) ->> 'nextBefore')::bigint = (select max(id)
+      from public.margin_audit_log)`,
   ),
   ['credits_verify_accounts', A, 100],
   // How much an extension prolongs a reservation, which no answer shows.
@@ -101,11 +106,13 @@ export const LIMITS: readonly Call[] = [
   reserve('short', '1', null, 10),
   ['credits_extend', A, id('short'), id('longer'), '1', null, 600],
   sql(
-    `select from public.credit_reservations where id = '${id('short')}' and expires_at > created_at + interval '500 seconds'`,
+    `select from public.credit_reservations where id = '${id('short')}'
+      and expires_at > created_at + interval '500 seconds'`,
   ),
   // An extension up to exactly what may be reserved at once.
   sql(
-    `update public.credit_settings set max_reserved_credits = (select reserved + 3 from public.credit_balances where account_id = '${A}')`,
+    `update public.credit_settings set max_reserved_credits = (select reserved + 3 from public.credit_balances
+      where account_id = '${A}')`,
   ),
   ['credits_extend', A, id('short'), id('up to the limit'), '5', '2'],
   ['credits_extend', A, id('short'), id('beyond the limit'), '5', '0.000001'],

@@ -19,7 +19,8 @@ export const PLANS: readonly Call[] = [
   ['credits_get_history', A, 3],
   // Within a paid period, the difference for the rest of it: nearly all, because it has just begun.
   sql(
-    `insert into public.credit_plans (id, name, price_usd, monthly_credits, rollover_limit) values ('more', 'More', 20, 500.00001, 40)`,
+    `insert into public.credit_plans (id, name, price_usd, monthly_credits, rollover_limit)
+      values ('more', 'More', 20, 500.00001, 40)`,
   ),
   ['credits_set_plan', SMALL, 'starter'],
   ['credits_set_plan', SMALL, 'more'],

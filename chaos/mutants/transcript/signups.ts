@@ -2,7 +2,8 @@ import { A, type Call, charge, id, monthsAgo, sql } from './call.ts'
 
 const person = (name: string, email: string | null, more = 'false, now()'): Call =>
   sql(
-    `insert into auth.users (id, email, is_anonymous, email_confirmed_at) values ('${id(name)}', ${email ? `'${email}'` : 'null'}, ${more})`,
+    `insert into auth.users (id, email, is_anonymous, email_confirmed_at)
+      values ('${id(name)}', ${email ? `'${email}'` : 'null'}, ${more})`,
   )
 
 /** Signups, and what operators read and repair. */
@@ -14,7 +15,8 @@ export const SIGNUPS: readonly Call[] = [
   person('p4', 'annlee@other.com'),
   person('p5', null, 'true, null'),
   sql(
-    `update auth.users set email = 'late@x.com', is_anonymous = false, email_confirmed_at = now() where id = '${id('p5')}'`,
+    `update auth.users set email = 'late@x.com', is_anonymous = false, email_confirmed_at = now()
+      where id = '${id('p5')}'`,
   ),
   sql('update public.credit_settings set signup_credits = 0'),
   person('p9', 'nine@x.com'),

@@ -16,7 +16,8 @@ export const TIME_AND_FREEZES: readonly Call[] = [
   due,
   // Reservations of a second, made at the bounds of the input: on a slow machine they would have expired.
   sql(
-    `update public.credit_balances set next_due_at = 'infinity' where account_id <> '${A}' and next_due_at < now() + interval '1 minute'`,
+    `update public.credit_balances set next_due_at = 'infinity' where account_id <> '${A}'
+      and next_due_at < now() + interval '1 minute'`,
   ),
   ['credits_expire_due', 0],
   ['credits_expire_due', 10],
@@ -24,7 +25,8 @@ export const TIME_AND_FREEZES: readonly Call[] = [
   grant('expiring', '7', 'plan', 1, 1000),
   reserve('cover', '4'),
   sql(
-    `update public.credit_lots set expires_at = clock_timestamp() - interval '1 second' where transaction_id = '${id('expiring')}'`,
+    `update public.credit_lots set expires_at = clock_timestamp() - interval '1 second'
+      where transaction_id = '${id('expiring')}'`,
   ),
   due,
   ['credits_get_balance', A],
@@ -62,7 +64,8 @@ export const TIME_AND_FREEZES: readonly Call[] = [
   ['credits_freeze_spending', false],
   // Limits a little above what is open now.
   sql(
-    `update public.credit_settings set max_open_reservations = (select open_reservations + 3 from public.credit_balances where account_id = '${A}')`,
+    `update public.credit_settings set max_open_reservations = (select open_reservations + 3
+      from public.credit_balances where account_id = '${A}')`,
   ),
   reserve('o1', '1'),
   reserve('o2', '1'),
@@ -73,7 +76,8 @@ export const TIME_AND_FREEZES: readonly Call[] = [
   ['credits_release', A, id('o2')],
   ['credits_release', A, id('o3')],
   sql(
-    `update public.credit_settings set max_open_reservations = 100, max_reserved_credits = (select reserved + 4 from public.credit_balances where account_id = '${A}')`,
+    `update public.credit_settings set max_open_reservations = 100, max_reserved_credits = (select reserved + 4
+      from public.credit_balances where account_id = '${A}')`,
   ),
   reserve('m1', '4'),
   reserve('m2', '0.000001'),

@@ -18,7 +18,7 @@ export interface Actor {
 /** Two users with rows of every kind, an admin, and every other kind of caller. */
 export async function createActors(context: ScenarioContext, database: TestDatabase): Promise<Actor[]> {
   const store = database.store(2)
-  const [a = '', b = '', admin = '', claimant = ''] = await database.users(4, '100')
+  const [a = '', b = '', admin = '', otherAdmin = '', claimant = ''] = await database.users(5, '100')
   const anonymous = await signUp(database.admin, context.random.uuid(), { anonymous: true })
   for (const userId of [a, b]) {
     const reservation = { userId, reservationId: context.random.uuid() }
@@ -26,7 +26,8 @@ export async function createActors(context: ScenarioContext, database: TestDatab
     await store.settle({ ...reservation, charge: chargeOf('3') })
     await store.reserve({ userId, reservationId: context.random.uuid(), amount: '1', ttlSeconds: 300 })
   }
-  await database.pool(1).query('select public.credits_set_admin($1, true)', [admin])
+  const setAdmin = 'select public.credits_set_admin(id, true) from unnest($1::uuid[]) id'
+  await database.pool(1).query(setAdmin, [[admin, otherAdmin]])
   await database.admin.query(`update auth.users set raw_user_meta_data = '{"role": "admin"}' where id = $1`, [claimant])
   const user = (name: ActorName, userId: string, more: Record<string, unknown> = {}): Actor => {
     const claims = { sub: userId, role: 'authenticated', aud: 'authenticated', ...more }

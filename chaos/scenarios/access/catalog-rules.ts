@@ -42,18 +42,22 @@ const CATALOG_RULES: readonly CatalogRule[] = [
   {
     what: 'a view that runs with its owner’s rights',
     sql: `select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      where ${OURS} and c.relkind = 'v' and not coalesce(c.reloptions, '{}') && array['security_invoker=true', 'security_invoker=on']`,
+      where ${OURS} and c.relkind = 'v'
+        and not coalesce(c.reloptions, '{}') && array['security_invoker=true', 'security_invoker=on']`,
   },
   {
     what: 'an overloaded function',
-    sql: `select p.proname as name, count(*) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    sql: `select n.nspname || '.' || p.proname as name, count(*) from pg_proc p
+      join pg_namespace n on n.oid = p.pronamespace
       where ${OURS} group by 1 having count(*) > 1`,
   },
   {
     what: 'a numeric column without an upper bound, which NaN would pass',
     sql: `select c.oid::regclass || '.' || a.attname as name
-      from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace join pg_type t on t.oid = a.atttypid
-      where ${OURS} and c.relkind = 'r' and 'numeric'::regtype in (a.atttypid, t.typbasetype) and a.attnum > 0 and not a.attisdropped
+      from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+        join pg_type t on t.oid = a.atttypid
+      where ${OURS} and c.relkind = 'r' and 'numeric'::regtype in (a.atttypid, t.typbasetype) and a.attnum > 0
+        and not a.attisdropped
         and not exists (select from pg_constraint k where k.contype = 'c' and (
           (k.conrelid = c.oid and pg_get_constraintdef(k.oid) ~ ('\\m' || a.attname || '(\\)::numeric)? <= '))
           or (k.contypid = t.oid and pg_get_constraintdef(k.oid) ~* '\\mvalue <= ')))`,
@@ -66,7 +70,9 @@ const CATALOG_RULES: readonly CatalogRule[] = [
   {
     what: 'a cost, a margin, a provider id or a reason in what a user reads',
     sql: `select table_name || '.' || column_name as name from information_schema.columns
-      where table_schema = 'public' and table_name in ('credit_transactions', 'credit_transactions_text', 'credit_reservations', 'credit_balances', 'credit_balances_text', 'credit_lots', 'credit_lots_text')
+      where table_schema = 'public'
+        and table_name in ('credit_transactions', 'credit_transactions_text', 'credit_reservations',
+        'credit_balances', 'credit_balances_text', 'credit_lots', 'credit_lots_text')
         and column_name ~ '(cost|margin_percent|generation|provider|pricing|usage|reason|actor)'`,
   },
 ]
@@ -75,8 +81,8 @@ const CATALOG_RULES: readonly CatalogRule[] = [
 export const E3: Scenario = {
   id: 'E3',
   claim:
-    'Definer functions are closed and have an empty search_path, tables have row security, views run with the rights of ' +
-    'their reader, and no relation that users read has a cost.',
+    'Definer functions are closed and have an empty search_path, tables have row security, views run with the ' +
+    'rights of their reader, and no relation that users read has a cost.',
   faults: ['rule'],
   broken: [
     { name: 'a definer function has no search_path', sql: 'alter function public.credits_reserve reset search_path' },

@@ -79,8 +79,8 @@ export function isExpected({ bare, schema, kind }: DatabaseObject): boolean {
 /** What an actor must see of a relation. */
 export function expectedVisibility(actor: ActorName, { bare, schema, kind }: DatabaseObject): Visibility {
   if (schema === 'credits_private' || kind === 'sequence' || actor === 'authenticator') return 'denied'
-  // The one row of this view is about the reader.
-  if (actor === 'admin' && bare === 'credit_session') return 'own'
+  // The one row of the session is about its reader, and profiles are a table of the app with admins of its own.
+  if (actor === 'admin' && ['credit_session', 'profiles'].includes(bare)) return 'own'
   if (actor === 'service_role' || actor === 'admin') return 'all'
   if (isUser(actor)) return READABLE[bare] ?? 'denied'
   return bare === 'credit_plans' ? 'all' : 'denied'

@@ -38,7 +38,8 @@ export const E2: Scenario = {
     }
     const [a, b] = [of('user A'), of('user B')]
     const { rows } = await database.admin.query<{ id: string }>(
-      'select id from public.credit_transactions where account_id = $1 union select id from public.credit_reservations where account_id = $1',
+      `select id from public.credit_transactions where account_id = $1 union select id
+        from public.credit_reservations where account_id = $1`,
       [b.userId],
     )
     const theirs = [b.userId ?? '', ...rows.map(({ id }) => id)]

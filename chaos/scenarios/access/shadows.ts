@@ -3,8 +3,10 @@ import type { Scenario } from '../../runner/scenario.ts'
 const SHADOWS: readonly string[] = [
   'create temp table credit_balances (account_id uuid, plan_credits numeric)',
   'create temp table credit_settings (spending_frozen boolean)',
-  'create function pg_temp.now() returns timestamptz language sql as $$select timestamptz $t$2000-01-01$t$$$',
-  'create function pg_temp.clock_timestamp() returns timestamptz language sql as $$select timestamptz $t$2000-01-01$t$$$',
+  ...['now', 'clock_timestamp'].map(
+    (name) =>
+      `create function pg_temp.${name}() returns timestamptz language sql as $$select timestamptz '2000-01-01'$$`,
+  ),
   'create function pg_temp.coalesce_numeric(numeric) returns numeric language sql as $$select 0$$',
   'create function pg_temp.sha256(bytea) returns bytea language sql as $$select $t$\\x$t$::bytea$$',
   'create function pg_temp.least(numeric, numeric) returns numeric language sql as $$select 0$$',

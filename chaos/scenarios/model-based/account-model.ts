@@ -24,8 +24,6 @@ export interface ModelReservation {
   uncollected: bigint
   created: number
   expires: number
-  /** The amount of its last charge, once settled. */
-  settled: bigint
 }
 
 /** A usage that may be refunded. */
@@ -112,7 +110,7 @@ export class AccountModel {
     const reserved = least(amount, notNegative(this.available))
     if (reserved < minimum) return 'INSUFFICIENT_CREDITS'
     const times = { created: this.now, expires: this.now + life }
-    this.reservations.set(id, { state: 'active', reserved, captured: 0n, uncollected: 0n, settled: 0n, ...times })
+    this.reservations.set(id, { state: 'active', reserved, captured: 0n, uncollected: 0n, ...times })
     return 'ok'
   }
 
@@ -139,10 +137,9 @@ export class AccountModel {
     this.applyDue()
     const reservation = this.#reservation(id)
     if (reservation.state === 'released') return 'RESERVATION_CLOSED'
-    if (reservation.state === 'settled') return reservation.settled === amount ? 'ok' : 'IDEMPOTENCY_MISMATCH'
+    if (reservation.state === 'settled') return 'ok'
     this.#charge(reservation, id, amount)
     reservation.state = 'settled'
-    reservation.settled = amount
     return 'ok'
   }
 

@@ -135,8 +135,11 @@ const life = fc.integer({ min: 1, max: 8 }).map((hundreds) => hundreds * 100 + 5
 
 const text = (value: number): string => amountOf(BigInt(value))
 
-/** The id of a reservation, usage or grant of the model, counted from the latest one. */
-const pick = (ids: ReadonlyMap<string, unknown>, index: number): string => [...ids.keys()].at(-1 - index) ?? ''
+/** The id of a reservation, usage or grant of the model, counted from the latest one; empty when there is none. */
+function pick(ids: ReadonlyMap<string, unknown>, index: number): string {
+  const latestFirst = [...ids.keys()].reverse()
+  return latestFirst[index % Math.max(1, latestFirst.length)] ?? ''
+}
 
 type Of<Values> = (values: Values) => AccountCommand
 
@@ -259,7 +262,7 @@ export const COMMANDS: fc.Arbitrary<AccountCommand>[] = [
   { weight: 2, arbitrary: fc.record({ which, amount }).map(capture) },
   { weight: 4, arbitrary: fc.record({ which, amount }).map(settle) },
   { weight: 1, arbitrary: fc.record({ which }).map(release) },
-  { weight: 3, arbitrary: fc.record({ amount, bucket, priority, life }).map(grant) },
+  { weight: 4, arbitrary: fc.record({ amount, bucket, priority, life }).map(grant) },
   { weight: 1, arbitrary: fc.record({ amount: either }).map(adjust) },
   { weight: 2, arbitrary: fc.record({ which, amount }).map(correct('refund')) },
   { weight: 2, arbitrary: fc.record({ which, amount }).map(correct('reverse')) },

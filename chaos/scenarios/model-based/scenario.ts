@@ -12,8 +12,8 @@ export const C12: Scenario = {
   id: 'C12',
   long: true,
   claim:
-    'Any sequence of operations leaves what a model in whole millionths leaves: burn-down, expiry, captures, overage, ' +
-    'refunds and reversals.',
+    'Any sequence of operations leaves what a model in whole millionths leaves: burn-down, expiry, captures, ' +
+    'overage, refunds and reversals.',
   faults: ['sequence'],
   broken: [
     { name: 'a lot may expire twice over under later reservations', guards: ['cover-only-earlier-reservations'] },

@@ -21,6 +21,8 @@ export interface App {
   sql(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>
   /** What the server wrote so far. */
   output(): string
+  /** Ends the server alone with SIGTERM, as a platform does, and waits until it has ended. */
+  stopServer(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -45,6 +47,7 @@ export async function startApp(
     service,
     sql,
     credits: createCredits({ store: supabaseStore(service) }),
+    stopServer: server.stop,
     stop: async () => {
       await server.stop()
       await pool.end()

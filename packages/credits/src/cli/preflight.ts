@@ -20,18 +20,18 @@ export async function findCollisions(client: pg.Client, folder: string): Promise
   return { installed: false, collisions: found.rows.map(({ collision }) => collision) }
 }
 
-function parametersOf({ functions, tables, views, triggers }: MigratedObjects): string[][] {
+function parametersOf({ functions, tables, views, indexes, triggers, policies }: MigratedObjects): string[][] {
   const publicFunctions = functions.filter(({ schema }) => schema === 'public').map(({ name }) => name)
-  const names = triggers.map(({ name, table }) => `${name} on ${table}`)
-  return [[...tables, ...views], publicFunctions, names]
+  const onTables = [...triggers, ...policies].map(({ name, table }) => `${name} on ${table}`)
+  return [[...tables, ...views, ...indexes], publicFunctions, onTables]
 }
 
 const QUERY = `
-  select case relation.relkind when 'v' then 'view' when 'm' then 'materialized view' else 'table' end
+  select case relation.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence'
+      when 'i' then 'index' when 'I' then 'index' when 'c' then 'type' else 'table' end
       || ' public.' || relation.relname as collision
     from pg_catalog.pg_class relation
     where relation.relnamespace = 'public'::regnamespace and relation.relname = any ($1::text[])
-      and relation.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'i')
   union all
   select 'type public.' || type.typname from pg_catalog.pg_type type
     where type.typnamespace = 'public'::regnamespace and type.typname = any ($1::text[])
@@ -41,9 +41,17 @@ const QUERY = `
     from pg_catalog.pg_proc function
     where function.pronamespace = 'public'::regnamespace and function.proname = any ($2::text[])
   union all
-  select 'trigger ' || installed.name from (
-      select trigger.tgname || ' on ' || trigger.tgrelid::regclass::text as name
-      from pg_catalog.pg_trigger trigger where not trigger.tgisinternal) installed
+  select installed.kind || ' ' || installed.name from (
+      select 'trigger' as kind, format('%s on %s.%s', trigger.tgname, namespace.nspname, relation.relname) as name
+      from pg_catalog.pg_trigger trigger
+      join pg_catalog.pg_class relation on relation.oid = trigger.tgrelid
+      join pg_catalog.pg_namespace namespace on namespace.oid = relation.relnamespace
+      where not trigger.tgisinternal
+      union all
+      select 'policy', format('%s on %s.%s', policy.polname, namespace.nspname, relation.relname)
+      from pg_catalog.pg_policy policy
+      join pg_catalog.pg_class relation on relation.oid = policy.polrelid
+      join pg_catalog.pg_namespace namespace on namespace.oid = relation.relnamespace) installed
     where installed.name = any ($3::text[])
   union all
   select 'schema credits_private' from pg_catalog.pg_namespace namespace where namespace.nspname = 'credits_private'
