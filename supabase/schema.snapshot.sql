@@ -598,7 +598,7 @@ begin
       ('open_reservations', reservations.open::text, account.open_reservations::text),
       ('plan_lots', trim_scale(lots.plan)::text, trim_scale(account.plan_credits)::text),
       ('add_on_lots', trim_scale(lots.add_on)::text, trim_scale(account.add_on_credits)::text),
-      ('debt_beside_credits', '0',
+      ('debt_with_credits', '0',
         trim_scale(case when credits > 0 then account.debt else 0 end)::text),
       ('stray_cost', '0', (
         select count(*) from public.credit_transaction_costs cost
@@ -2484,7 +2484,7 @@ CREATE OR REPLACE FUNCTION credits_private.period_end(p_anchor timestamp with ti
  SET search_path TO ''
 AS $function$
 begin
-  -- In UTC, whatever the time zone of the session, and from the anchor: 31 January, 28 February, 31
+  -- In UTC in every time zone of a session, and from the anchor: 31 January, 28 February, 31
   -- March.
   return (p_anchor at time zone 'utc' + make_interval(months => p_period)) at time zone 'utc';
 end;
@@ -3180,14 +3180,14 @@ CREATE OR REPLACE FUNCTION credits_private.start_next_period(account credit_bala
 AS $function$
 declare
   ended_at constant timestamptz := account.plan_period_ends_at;
-  ending_plan public.credit_plans;
+  ended_plan public.credit_plans;
 begin
-  select plan.* into strict ending_plan from public.credit_plans plan
+  select plan.* into strict ended_plan from public.credit_plans plan
   where plan.id = account.plan_id;
   account.plan_period := account.plan_period + 1;
   account.plan_period_ends_at :=
     credits_private.period_end(account.plan_anchor_at, account.plan_period);
-  account := credits_private.roll_over(account, ending_plan.rollover_limit, ended_at);
+  account := credits_private.roll_over(account, ended_plan.rollover_limit, ended_at);
   account := credits_private.expire_lots(account, ended_at);
   account.plan_id := coalesce(account.next_plan_id, account.plan_id);
   account.next_plan_id := null;

@@ -158,7 +158,7 @@ export const percentSchema = decimalSchema(PERCENT, 'must be a plain decimal wit
   .refine((text) => compare(text, '10000') <= 0, { error: 'must be at most 10000' })
 
 /**
- * Parses with a zod schema and turns its issues into `INVALID_INPUT` with their paths.
+ * Parses with a zod schema and reports its issues as `INVALID_INPUT` with their paths.
  * @example parseOrThrow(creditsSchema, body.amount, 'amount')
  */
 export function parseOrThrow<Output>(schema: z.ZodType<Output>, value: unknown, path = ''): Output {
@@ -216,7 +216,7 @@ export function creditsOfCost(cost: Exact, marginPercent: string, mode: 'half-up
 }
 
 /**
- * Turns a cost into credits: `cost / 0.01 * (1 + margin / 100)`, which is exactly `cost * (100 + margin)`.
+ * Converts a cost to credits: `cost / 0.01 * (1 + margin / 100)`, which is exactly `cost * (100 + margin)`.
  * Rounded half up at the sixth place; `mode: 'up'` is for estimates.
  * @throws CreditError `INVALID_INPUT` for a cost or margin that is no plain decimal in range
  * @example creditsOfUsd({ costUsd: '0.021', marginPercent: '60' }).credits // '3.36'
@@ -233,7 +233,7 @@ export function creditsOfUsd(input: {
 }
 
 /**
- * The cost that a margin turns into these credits, to the last place of the ledger: the inverse of
+ * The cost that gives these credits with a margin, to the last place of the ledger: the inverse of
  * {@link creditsOfUsd}.
  * @throws CreditError `INVALID_INPUT` for credits or a margin that is no plain decimal in range
  * @example usdOfCredits({ credits: '3.36', marginPercent: '60' }) // '0.021'

@@ -16,7 +16,7 @@ import type { CallPricing, Credits, FindPricingInput, PriceInput, PricingScope }
 const MOST_REMEMBERED = 10_000
 const PLAN_LIFE_MS = 60_000
 
-/** Which rate and margin price a call. The one lookup for reserve, capture, settle, price, estimate and `findPricing`. */
+/** Which rate and margin price a call: one lookup for reserve, capture, settle, price, estimate and `findPricing`. */
 export interface PricingLookup {
   /**
    * The frozen rows when `rateId` and `marginId` are given, else those in force.

@@ -1,7 +1,7 @@
 import { toMicros } from '../time.ts'
 import type { ChargeFlag } from './flags.ts'
 import { inForce } from './in-force.ts'
-import { type ModelName, normalForm, ownIds, parseModelKey, vendorModel, withoutEndings } from './model-ids.ts'
+import { type ModelName, normalForm, ownIds, parseModelKey, vendorModel, withoutSuffixes } from './model-ids.ts'
 
 /** The parts of a rate row that finding one reads. */
 export interface EffectiveRate {
@@ -101,7 +101,7 @@ function indexOf(rates: readonly EffectiveRate[]): Index {
 /** Ids of one owner's models that an id may mean, the closest first. */
 function idsOf(names: Names | undefined, name: string): string[] {
   if (names === undefined) return []
-  return withoutEndings(name.toLowerCase()).flatMap((form) => names.get(normalForm(form)) ?? [])
+  return withoutSuffixes(name.toLowerCase()).flatMap((form) => names.get(normalForm(form)) ?? [])
 }
 
 function gatewayIds(index: Index, model: ModelName): { ids: string[]; variant: string | null } {
