@@ -1,14 +1,18 @@
 #!/usr/bin/env node
-/** `pnpm chaos [--seed S] [--only ID,ID] [--tier probe|ci|release] [--prove] [--processes N]`: fault and race tests. */
+/**
+ * `pnpm chaos [--seed S] [--only ID,ID] [--tier probe|ci|release] [--prove] [--processes N] [--list]`: fault and race
+ * tests.
+ */
 import { parseArgs } from 'node:util'
 import { ALL_MUTANTS, SCENARIOS } from './catalogue.ts'
-import { printOutcome, printSummary, writeJournal } from './runner/report.ts'
+import { printCatalogue, printOutcome, printSummary, writeJournal } from './runner/report.ts'
 import type { Outcome } from './runner/run.ts'
 import { runInProcesses } from './runner/runner-processes.ts'
 import type { Scenario, Tier } from './runner/scenario.ts'
 
 const JOURNALS = '.stack/chaos'
-const USAGE = 'usage: pnpm chaos [--seed S] [--only A1,B,...] [--tier probe|ci|release] [--prove] [--processes N]'
+const USAGE =
+  'usage: pnpm chaos [--seed S] [--only A1,B,...] [--tier probe|ci|release] [--prove] [--processes N] [--list]'
 
 const { values } = parseArgs({
   options: {
@@ -17,13 +21,18 @@ const { values } = parseArgs({
     tier: { type: 'string', default: 'ci' },
     prove: { type: 'boolean', default: false },
     processes: { type: 'string', default: '2' },
+    list: { type: 'boolean', default: false },
   },
 })
 
 process.exitCode = await main()
 
 async function main(): Promise<number> {
-  const { seed, prove } = values
+  const { seed, prove, list } = values
+  if (list) {
+    printCatalogue([...SCENARIOS, ALL_MUTANTS])
+    return 0
+  }
   const scenarios = selectScenarios(values.only, prove)
   const tier = tierOf(values.tier)
   const processes = Number(values.processes)

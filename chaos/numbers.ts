@@ -14,7 +14,7 @@ const of = (ci: number, release: number, what: string, ...faults: string[]): Goa
 
 /** By scenario. One without a number here runs each of its cases once. */
 export const NUMBERS: Readonly<Record<string, readonly Goal[]>> = {
-  A1: [of(1, 20, 'rounds of every race on every table', 'round')],
+  A1: [of(1, 20, 'round(s) of every race on every table', 'round')],
   A2: [of(3, 50, 'bursts of 1000', 'burst')],
   A3: [of(50, 1000, 'rounds of 50 sockets', 'synchronised')],
   A4: [of(20, 500, 'bursts of twice 200', 'mismatch')],

@@ -1,8 +1,9 @@
 import { appendFileSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { styleText } from 'node:util'
+import { NUMBERS } from '../numbers.ts'
 import { compareWithGoals, type Outcome } from './run.ts'
-import type { Tier } from './scenario.ts'
+import type { Scenario, Tier } from './scenario.ts'
 
 /** One line per scenario: runs, faults, violations. */
 export function printOutcome({ id, claim, runs, faults, violations, notes, milliseconds }: Outcome): void {
@@ -14,6 +15,17 @@ export function printOutcome({ id, claim, runs, faults, violations, notes, milli
   for (const note of notes) console.log(`          ${note}`)
   for (const { what, detail } of violations.slice(0, 8)) {
     console.log(`          ${styleText('red', what)} ${detail === undefined ? '' : textOf(detail).slice(0, 400)}`)
+  }
+}
+
+/** The catalogue as the Markdown table of README.md. */
+export function printCatalogue(scenarios: readonly Scenario[]): void {
+  console.log('| id | claim | tier ci | tier release |\n|---|---|---|---|')
+  for (const { id, claim } of scenarios) {
+    const goals = NUMBERS[id] ?? []
+    const numbers = (tier: 'ci' | 'release'): string =>
+      goals.map((goal) => `${goal[tier].toLocaleString('en')} ${goal.what}`).join(', ') || 'every case once'
+    console.log(`| ${id} | ${claim} | ${numbers('ci')} | ${numbers('release')} |`)
   }
 }
 

@@ -19,8 +19,8 @@ export const A1: Scenario = {
   id: 'A1',
   long: true,
   claim:
-    'No function decides on a state that another call is changing, and none deadlocks, in any race, with a barrier at ' +
-    'any table.',
+    'No function decides on a state that another call is changing, and none deadlocks, in any race, with a ' +
+    'barrier at any table.',
   faults: ['barrier'],
   broken: [
     UNLOCKED_ACCOUNTS,

@@ -4,7 +4,7 @@ import type { ChargeRecord } from '../../packages/credits/src/store/port.ts'
 /** What came of a call: a value, or the code with which it was refused. */
 export type Answer<Value> = { ok: true; value: Value } | { ok: false; code: string; error: unknown }
 
-/** Turns a refusal into an answer. */
+/** Makes an answer of a refusal. */
 export async function attempt<Value>(call: () => Promise<Value>): Promise<Answer<Value>> {
   try {
     return { ok: true, value: await call() }
