@@ -23,6 +23,7 @@ if (
 const COPIES: readonly { from: string; to: string }[] = [
   // The app's own migrations next to ours are not part of the package.
   { from: 'supabase/migrations/*_credits_*.sql', to: 'migrations' },
+  { from: 'supabase/plain-postgres/*.sql', to: 'plain-postgres' },
   { from: 'supabase/examples/*.{sql,out}', to: 'examples' },
   { from: 'docs/*.md', to: 'docs' },
 ]

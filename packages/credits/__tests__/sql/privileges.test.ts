@@ -185,7 +185,7 @@ describe('a push that stops after any migration', () => {
        grant all on ${kind} to anon, authenticated, service_role`,
   )
 
-  it('a push that stops after any migration leaves nothing that API users may execute or write', async () => {
+  it('a push that stops after any migration leaves open only the operations of service_role', async () => {
     const stack = await startStack({ ephemeral: true, migrationsDir: null, seedFile: null })
     const owner = new pg.Client({ connectionString: stack.dbUrl })
     await owner.connect()
@@ -198,8 +198,14 @@ describe('a push that stops after any migration', () => {
       const functions = await owner.query<{ name: string }>(
         `select distinct format('%s.%s', n.nspname, p.proname) as name
          from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-         cross join unnest('{anon,authenticated}'::text[]) r (role)
-         where ${OURS} and ${NOT_OF_EXTENSIONS} and has_function_privilege(r.role, p.oid, 'execute')`,
+         cross join unnest($1::text[]) r (role)
+         where ${OURS} and ${NOT_OF_EXTENSIONS} and has_function_privilege(r.role, p.oid, 'execute')
+           and not (r.role = 'service_role' and n.nspname = 'public' and p.proname = any ($2::text[]))
+         union
+         select 'PUBLIC: ' || p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+         cross join aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+         where ${OURS} and ${NOT_OF_EXTENSIONS} and a.grantee = 0`,
+        [ROLES, OPERATIONS],
       )
       const found = [
         ...functions.rows.map(({ name }) => name).filter((name) => !FOR_READERS.includes(name)),

@@ -9,14 +9,17 @@ interface Preflight {
   collisions: string[]
 }
 
-/** Looks for everything that has a name the migrations need. Changes nothing. */
-export async function findCollisions(client: pg.Client, folder: string): Promise<Preflight> {
+/**
+ * Looks for everything that has a name the migrations need. Changes nothing.
+ * @param plain what Supabase has need not be there: `init --plain` makes it
+ */
+export async function findCollisions(client: pg.Client, folder: string, plain: boolean): Promise<Preflight> {
   const { rows } = await client.query<{ installed: boolean }>(
     `select to_regprocedure('public.credits_schema_version()') is not null as installed`,
   )
   if (rows[0]?.installed) return { installed: true, collisions: [] }
   const objects = migratedObjects(folder)
-  const found = await client.query<{ collision: string }>(QUERY, parametersOf(objects))
+  const found = await client.query<{ collision: string }>(QUERY, [...parametersOf(objects), plain])
   return { installed: false, collisions: found.rows.map(({ collision }) => collision) }
 }
 
@@ -56,12 +59,18 @@ const QUERY = `
   union all
   select 'schema credits_private' from pg_catalog.pg_namespace namespace where namespace.nspname = 'credits_private'
   union all
-  select 'the role ' || needed.name || ' does not exist: this is no Supabase database'
+  select 'the role ' || needed.name || ' does not exist: a Postgres without Supabase needs init --plain'
     from (values ('anon'), ('authenticated'), ('service_role')) needed (name)
-    where not exists (select from pg_catalog.pg_roles role where role.rolname = needed.name)
+    where not $4::boolean and not exists (select from pg_catalog.pg_roles role where role.rolname = needed.name)
   union all
-  select 'the table auth.users does not exist: this is no Supabase database'
-    where to_regclass('auth.users') is null
+  select 'the table auth.users does not exist: a Postgres without Supabase needs init --plain'
+    where not $4::boolean and to_regclass('auth.users') is null
+  union all
+  select 'the table auth.users has no column ' || needed.name
+    from (values ('id'), ('email'), ('email_confirmed_at'), ('phone'), ('phone_confirmed_at'), ('is_anonymous')) needed
+      (name)
+    where to_regclass('auth.users') is not null and not exists (select from pg_catalog.pg_attribute attribute
+      where attribute.attrelid = to_regclass('auth.users') and attribute.attname = needed.name)
   union all
   select 'Postgres ' || current_setting('server_version') || ' is too old: 15 or newer is needed'
     where current_setting('server_version_num')::integer < 150000
