@@ -255,7 +255,7 @@ export function seedSql(): string {
     parts.push(statement(rates.slice(start, start + ROWS_PER_STATEMENT), last ? aliases : null))
   }
   const sql = parts.join('\n')
-  if (sql.split('$rates$').length % 2 === 0) throw new Error('a price list contains the quote $rates$')
+  if (sql.split('$rates$').length % 2 === 0) throw new Error('a price list contains the delimiter $rates$')
   return sql
 }
 

@@ -470,7 +470,7 @@ CREATE UNIQUE INDEX credit_model_aliases_pkey ON public.credit_model_aliases USI
 CREATE UNIQUE INDEX credit_plans_pkey ON public.credit_plans USING btree (id);
 CREATE UNIQUE INDEX credit_rates_model_id_effective_from_key ON public.credit_rates USING btree (model_id, effective_from);
 CREATE UNIQUE INDEX credit_rates_pkey ON public.credit_rates USING btree (id);
-CREATE INDEX credit_reservations_account_id_expires_at_idx ON public.credit_reservations USING btree (account_id, expires_at);
+CREATE INDEX credit_reservations_account_id_expires_at_idx ON public.credit_reservations USING btree (account_id, expires_at) WHERE (expires_at > '-infinity'::timestamp with time zone);
 CREATE INDEX credit_reservations_created_at_idx ON public.credit_reservations USING brin (created_at);
 CREATE UNIQUE INDEX credit_reservations_pkey ON public.credit_reservations USING btree (account_id, id);
 CREATE UNIQUE INDEX credit_settings_pkey ON public.credit_settings USING btree (id);
@@ -578,7 +578,8 @@ begin
   select coalesce(sum(reservation.reserved), 0) as reserved, count(*) as open into reservations
   from public.credit_reservations reservation
   where reservation.account_id = account.account_id and reservation.state = 'active'
-    and reservation.expires_at > account.expired_until;
+    and reservation.expires_at > account.expired_until
+    and reservation.expires_at > '-infinity';
   select coalesce(sum(lot.remaining) filter (where lot.bucket = 'plan'), 0) as plan,
     coalesce(sum(lot.remaining) filter (where lot.bucket = 'add-on'), 0) as add_on into lots
   from public.credit_lots lot
@@ -597,7 +598,7 @@ begin
       ('open_reservations', reservations.open::text, account.open_reservations::text),
       ('plan_lots', trim_scale(lots.plan)::text, trim_scale(account.plan_credits)::text),
       ('add_on_lots', trim_scale(lots.add_on)::text, trim_scale(account.add_on_credits)::text),
-      ('debt_beside_credits', '0',
+      ('debt_with_credits', '0',
         trim_scale(case when credits > 0 then account.debt else 0 end)::text),
       ('stray_cost', '0', (
         select count(*) from public.credit_transaction_costs cost
@@ -1556,13 +1557,14 @@ begin
   reserved := (
     select coalesce(sum(reservation.reserved), 0) from public.credit_reservations reservation
     where reservation.account_id = account.account_id and reservation.state = 'active'
-      and reservation.expires_at > now_at);
+      and reservation.expires_at > now_at and reservation.expires_at > '-infinity');
   for lot in
     select candidate.bucket, candidate.remaining, candidate.expires_at, (
         select coalesce(sum(reservation.reserved), 0)
         from public.credit_reservations reservation
         where reservation.account_id = account.account_id and reservation.state = 'active'
-          and reservation.expires_at > now_at and reservation.created_at < candidate.expires_at
+          and reservation.expires_at > now_at and reservation.expires_at > '-infinity'
+          and reservation.created_at < candidate.expires_at
       ) as reserved_before
     from public.credit_lots candidate
     where candidate.account_id = account.account_id and not candidate.used_up
@@ -1726,6 +1728,7 @@ begin
     select reservation.id from public.credit_reservations reservation
     where reservation.account_id = account.account_id and reservation.state = 'active'
       and reservation.expires_at > account.expired_until and reservation.expires_at <= p_now
+      and reservation.expires_at > '-infinity'
     for update skip locked -- guard: skip-locked-reservations
   ),
   expired as (
@@ -1741,7 +1744,8 @@ begin
   -- A skipped reservation is being closed by the caller that has it locked. It counts until then.
   select min(reservation.expires_at) into skipped from public.credit_reservations reservation
   where reservation.account_id = account.account_id and reservation.state = 'active'
-    and reservation.expires_at > account.expired_until and reservation.expires_at <= p_now;
+    and reservation.expires_at > account.expired_until and reservation.expires_at <= p_now
+    and reservation.expires_at > '-infinity';
   account.reserved := account.reserved - freed.reserved;
   account.open_reservations := account.open_reservations - freed.reservations;
   account.expired_until := coalesce(skipped - interval '1 microsecond', p_now);
@@ -2370,6 +2374,7 @@ begin
       from public.credit_reservations reservation
       where reservation.account_id = account.account_id
         and reservation.expires_at > account.expired_until
+        and reservation.expires_at > '-infinity'
       order by reservation.expires_at limit 200
     )
     select least(
@@ -2479,7 +2484,7 @@ CREATE OR REPLACE FUNCTION credits_private.period_end(p_anchor timestamp with ti
  SET search_path TO ''
 AS $function$
 begin
-  -- In UTC, whatever the time zone of the session, and from the anchor: 31 January, 28 February, 31
+  -- In UTC in every time zone of a session, and from the anchor: 31 January, 28 February, 31
   -- March.
   return (p_anchor at time zone 'utc' + make_interval(months => p_period)) at time zone 'utc';
 end;
@@ -2895,7 +2900,7 @@ begin
   return (
     select coalesce(sum(reservation.reserved), 0) from public.credit_reservations reservation
     where reservation.account_id = account.account_id and reservation.state = 'active'
-      and reservation.expires_at > account.expired_until
+      and reservation.expires_at > account.expired_until and reservation.expires_at > '-infinity'
       and reservation.created_at < p_time -- guard: cover-only-earlier-reservations
   );
 end;
@@ -3175,14 +3180,14 @@ CREATE OR REPLACE FUNCTION credits_private.start_next_period(account credit_bala
 AS $function$
 declare
   ended_at constant timestamptz := account.plan_period_ends_at;
-  ending_plan public.credit_plans;
+  ended_plan public.credit_plans;
 begin
-  select plan.* into strict ending_plan from public.credit_plans plan
+  select plan.* into strict ended_plan from public.credit_plans plan
   where plan.id = account.plan_id;
   account.plan_period := account.plan_period + 1;
   account.plan_period_ends_at :=
     credits_private.period_end(account.plan_anchor_at, account.plan_period);
-  account := credits_private.roll_over(account, ending_plan.rollover_limit, ended_at);
+  account := credits_private.roll_over(account, ended_plan.rollover_limit, ended_at);
   account := credits_private.expire_lots(account, ended_at);
   account.plan_id := coalesce(account.next_plan_id, account.plan_id);
   account.next_plan_id := null;
@@ -3790,7 +3795,7 @@ begin
   asked := credits_private.extension_request(
     '', p_amount, p_minimum_amount, p_ttl_seconds);
   locked := credits_private.lock_reservation(p_account_id, p_reservation_id);
-  known := (locked.reservation).extensions -> p_extension_id::text;
+  known := (locked.reservation).extensions -> p_extension_id::text; -- guard: extend-once
   if known is null then
     if (locked.reservation).state <> 'active' then
       perform credits_private.raise_closed(locked.reservation);
@@ -4316,7 +4321,9 @@ begin
   perform credits_private.check_reservation_input(p_account_id, p_reservation_id, p_amount,
     p_minimum_amount, p_ttl_seconds, p_feature, p_model, p_metadata);
   account := credits_private.open_account(p_account_id);
+  -- guard reserve-once {
   reservation := credits_private.find_reservation(p_account_id, p_reservation_id);
+  -- } reserve-once
   if reservation.id is not null then
     perform credits_private.check_open(reservation);
     -- guard same-parameters {

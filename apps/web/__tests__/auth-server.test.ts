@@ -16,7 +16,7 @@ afterAll(async () => {
 
 const CLIENT = { 'x-real-ip': '203.0.113.7' }
 
-test('the auth server learns the address of the client, with the secret key and without its rights', async () => {
+test('the auth server gets the address of the client, with the secret key and without its rights', async () => {
   const browser = new Browser(app)
   const body = { email: 'far@example.test', password: PASSWORD }
   expect((await browser.send('POST', '/api/auth/sign-up', body, CLIENT)).status).toBe(200)

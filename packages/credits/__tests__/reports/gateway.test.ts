@@ -54,7 +54,7 @@ describe('through the gateway and its own client', () => {
     for (const tokens of [5, 7]) await call({ model: gateway()(model), prompt: `Say [dev: tokens=${tokens}]` })
     const today = new Date().toISOString().slice(0, 10)
     const spend = await gateway().getSpendReport({ startDate: today, endDate: today, groupBy: 'model' })
-    expect(await credits.reconcileSpend({ spend })).toMatchObject({
+    expect(await credits.compareSpend({ spend })).toMatchObject({
       matched: 1,
       differing: [],
       missingInLedger: [],
@@ -64,7 +64,7 @@ describe('through the gateway and its own client', () => {
     for await (const { generationId, costUsd } of credits.charges())
       if (generationId) reported.push({ generationId, costUsd })
     expect(reported).toHaveLength(2)
-    expect(await credits.reconcileCosts({ reported })).toMatchObject({ matched: 2, missingInReport: [] })
+    expect(await credits.compareCosts({ reported })).toMatchObject({ matched: 2, missingInReport: [] })
     expect(await credits.drift()).toMatchObject({ alerts: 0, notCompared: 0, rows: [{ model, calls: 2 }] })
   })
 })

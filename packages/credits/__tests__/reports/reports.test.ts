@@ -177,30 +177,30 @@ describe('what the provider says', () => {
       { generationId: 'gen-2', costUsd: '0.0078' },
       { generationId: 'gen-3', costUsd: '0.1' },
     ]
-    const result = await database.credits.reconcileCosts({ from, reported: lines })
+    const result = await database.credits.compareCosts({ from, reported: lines })
     expect(result).toMatchObject({
       matched: 1,
       differing: [{ generationId: 'gen-2', ledgerUsd: '0.0077', reportedUsd: '0.0078' }],
       missingInLedger: [{ generationId: 'gen-3', costUsd: '0.1' }],
       missingInReport: [{ generationId: null, costUsd: '0.0066' }],
     })
-    const bad = database.credits.reconcileCosts({ from, reported: [{ generationId: 'gen-1', costUsd: '-1' }] })
+    const bad = database.credits.compareCosts({ from, reported: [{ generationId: 'gen-1', costUsd: '-1' }] })
     expect(await codeOf(bad)).toBe('INVALID_INPUT')
   })
 
   it('compareSpend compares the spend report of the gateway with the ledger by model', async () => {
     const agrees = { model: HAIKU, totalCost: 0, marketCost: 0.0213, requestCount: 3 }
     const spend = { results: [agrees, { model: 'acme/other', totalCost: 0.5 }] }
-    expect(await database.credits.reconcileSpend({ from, spend })).toMatchObject({
+    expect(await database.credits.compareSpend({ from, spend })).toMatchObject({
       matched: 1,
       differing: [],
       missingInLedger: [{ model: 'acme/other', reportedUsd: '0.5', ledgerCalls: 0 }],
     })
     const fewer = { results: [{ ...agrees, requestCount: 2 }] }
-    expect((await database.credits.reconcileSpend({ from, spend: fewer })).differing).toMatchObject([
+    expect((await database.credits.compareSpend({ from, spend: fewer })).differing).toMatchObject([
       { ledgerCalls: 3, reportedCalls: 2 },
     ])
-    expect((await database.credits.reconcileSpend({ from, spend: { results: [] } })).missingInReport).toMatchObject([
+    expect((await database.credits.compareSpend({ from, spend: { results: [] } })).missingInReport).toMatchObject([
       { model: HAIKU },
     ])
   })

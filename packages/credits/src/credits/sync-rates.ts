@@ -46,8 +46,8 @@ export interface SyncRatesResult {
 /**
  * Brings the rates up to date with a price list. New prices become new rows in force from now, old rows stay as they
  * are. What looks like a mistake waits for a person: a price more than 3x higher or lower, to or from 0, a price that
- * vanished, a partial list against a fuller one, a change next to a scheduled one, and everything when more than a tenth
- * of the priced models are missing. A malformed list changes nothing at all.
+ * vanished, a partial list against a fuller one, a change next to a scheduled one, and everything when more than a
+ * tenth of the priced models are missing. A malformed list changes nothing at all.
  *
  * @throws CreditError `INVALID_INPUT` with the path of the fault (`data[12].pricing.input`), `PROVIDER_UNAVAILABLE`
  * when the list cannot be had, `STORE_UNAVAILABLE`
@@ -69,7 +69,7 @@ export async function syncRates({
   const snapshot = await store.getPricing()
   const current = inForce(snapshot, snapshot.rates, ({ modelId }) => modelId)
   const scheduled = scheduledIn(snapshot)
-  const diff = holdScheduled(diffRates(current, candidates, input.guardRails), scheduled)
+  const diff = withoutScheduled(diffRates(current, candidates, input.guardRails), scheduled)
   const accepted = diff.held.filter(
     ({ modelId }) => !scheduled.has(modelId) && (accept === 'all' || accept.includes(modelId)),
   )
@@ -100,7 +100,7 @@ function scheduledIn({ rates, asOf }: PricingSnapshot): ReadonlyMap<string, stri
 }
 
 /** A new row would come before the scheduled one, which a person decided on: neither may win in silence. */
-function holdScheduled(diff: RateDiff, scheduled: ReadonlyMap<string, string>): RateDiff {
+function withoutScheduled(diff: RateDiff, scheduled: ReadonlyMap<string, string>): RateDiff {
   if (scheduled.size === 0) return diff
   const reasonFor = (modelId: string) => `another change is scheduled for ${scheduled.get(modelId)}`
   const waits = ({ modelId }: { modelId: string }) => scheduled.has(modelId)
@@ -134,7 +134,7 @@ function rowsOf(
   return next.map((row) => ({ ...completed(row, before.get(row.modelId)), source, sourceHash }))
 }
 
-/** What a list leaves out stays: limits that it does not name, and with a partial list all prices it has no room for. */
+/** What a list leaves out stays: limits that it does not name, and prices that a partial list has no place for. */
 function completed(next: RateCandidate, before: RateRow | undefined): Omit<NewRateRow, 'source'> {
   const { modelId, type, pricing, partial } = next
   return {

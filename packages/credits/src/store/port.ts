@@ -53,8 +53,8 @@ export interface CreditStore {
   /** Charges one provider call; the reservation stays open. @throws CreditError `RESERVATION_CLOSED` */
   capture(input: StoreCaptureInput): Promise<CaptureResult>
   /**
-   * Charges the last provider call and returns the rest. Called again: the first result with `replayed: true`, also when
-   * the charge differs. A SQL store then writes the other charge to the audit log (`charge_not_recorded`).
+   * Charges the last provider call and returns the rest. Called again: the first result with `replayed: true`, also
+   * when the charge differs. A SQL store then writes the other charge to the audit log (`charge_not_recorded`).
    *
    * @throws CreditError `RESERVATION_NOT_FOUND`, `RESERVATION_CLOSED` once released (details: `amount` of the charge)
    */

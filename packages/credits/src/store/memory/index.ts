@@ -62,7 +62,8 @@ const PLANS: readonly MemoryPlan[] = [
  *
  * @example
  * ```ts
- * const store = memoryStore({ rates: [{ modelId: 'openai/gpt-5', pricing: { input: '0.00000125', output: '0.00001' } }] })
+ * const pricing = { input: '0.00000125', output: '0.00001' }
+ * const store = memoryStore({ rates: [{ modelId: 'openai/gpt-5', pricing }] })
  * const { userId } = store.createAccount()
  * const credits = createCredits({ store })
  * ```
