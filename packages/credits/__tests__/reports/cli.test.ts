@@ -182,7 +182,7 @@ describe('credits rates', () => {
     expect((await json('rates', 'history', 'acme/own')).answer).toMatchObject([{ source: 'own.json', known: true }])
   })
 
-  it('rates sync --bundled reads the list of the package without a network, and changes nothing after the seed', async () => {
+  it('rates sync --bundled reads the list of the package without a network, and changes nothing', async () => {
     const { code, answer } = await json('rates', 'sync', '--bundled', '--dry-run')
     expect(code).toBe(0)
     expect(answer.listed).toBeGreaterThan(700)
