@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { withCredits } from '../../src/ai/index.ts'
 import { createCredits } from '../../src/index.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
-import { openPool } from '../store/sql-harness.ts'
+import { openPool } from '../kit/database.ts'
 import { readCatalogue, readRows, withoutLibrary } from './catalogue.ts'
 import { execute, type Ran } from './command-line.ts'
 
