@@ -1,4 +1,4 @@
-/** Writes docs/errors.md from the table of error codes. With `--check` it only compares: exit 1 when it differs. */
+/** Writes docs/errors.md from the table of error codes. `--check` only compares, and ends with 1 when it differs. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ERROR_CODES } from '../packages/credits/src/core/error-codes.ts'

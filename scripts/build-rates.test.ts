@@ -50,7 +50,7 @@ describe('the seed of rates', () => {
     expect(layOver(older, { id: 'x/y', cost: { ...cost, input: 4 } })).toEqual({ ...older, input: '0.000004' })
   })
 
-  it('reads "above N tokens" as whole-request tiers that start at N + 1', () => {
+  it('makes "above N tokens" into whole-request tiers that start at N + 1', () => {
     const tiers = [{ ...cost, input: 6, output: 22.5, inputTokensAbove: 200_000 }]
     const pricing = layOver({}, { id: 'x/y', cost: { ...cost, tiers } })
     expect(pricing?.input_tiers).toEqual([

@@ -32,8 +32,8 @@ function accepted({ name, detail }: Pick<Finding, 'name' | 'detail'>): boolean {
  * is an admin.
  */
 const CALLABLE_DEFINERS = `
-  select format(
-    '%s may call %I.%I(%s)', role, n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as detail
+  select format('%s may call %I.%I(%s)',
+    role, n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as detail
   from pg_proc p
   join pg_namespace n on n.oid = p.pronamespace
   cross join unnest(array['anon', 'authenticated']) as role

@@ -470,7 +470,7 @@ CREATE UNIQUE INDEX credit_model_aliases_pkey ON public.credit_model_aliases USI
 CREATE UNIQUE INDEX credit_plans_pkey ON public.credit_plans USING btree (id);
 CREATE UNIQUE INDEX credit_rates_model_id_effective_from_key ON public.credit_rates USING btree (model_id, effective_from);
 CREATE UNIQUE INDEX credit_rates_pkey ON public.credit_rates USING btree (id);
-CREATE INDEX credit_reservations_account_id_expires_at_idx ON public.credit_reservations USING btree (account_id, expires_at);
+CREATE INDEX credit_reservations_account_id_expires_at_idx ON public.credit_reservations USING btree (account_id, expires_at) WHERE (expires_at > '-infinity'::timestamp with time zone);
 CREATE INDEX credit_reservations_created_at_idx ON public.credit_reservations USING brin (created_at);
 CREATE UNIQUE INDEX credit_reservations_pkey ON public.credit_reservations USING btree (account_id, id);
 CREATE UNIQUE INDEX credit_settings_pkey ON public.credit_settings USING btree (id);
@@ -578,7 +578,8 @@ begin
   select coalesce(sum(reservation.reserved), 0) as reserved, count(*) as open into reservations
   from public.credit_reservations reservation
   where reservation.account_id = account.account_id and reservation.state = 'active'
-    and reservation.expires_at > account.expired_until;
+    and reservation.expires_at > account.expired_until
+    and reservation.expires_at > '-infinity';
   select coalesce(sum(lot.remaining) filter (where lot.bucket = 'plan'), 0) as plan,
     coalesce(sum(lot.remaining) filter (where lot.bucket = 'add-on'), 0) as add_on into lots
   from public.credit_lots lot
@@ -1556,13 +1557,14 @@ begin
   reserved := (
     select coalesce(sum(reservation.reserved), 0) from public.credit_reservations reservation
     where reservation.account_id = account.account_id and reservation.state = 'active'
-      and reservation.expires_at > now_at);
+      and reservation.expires_at > now_at and reservation.expires_at > '-infinity');
   for lot in
     select candidate.bucket, candidate.remaining, candidate.expires_at, (
         select coalesce(sum(reservation.reserved), 0)
         from public.credit_reservations reservation
         where reservation.account_id = account.account_id and reservation.state = 'active'
-          and reservation.expires_at > now_at and reservation.created_at < candidate.expires_at
+          and reservation.expires_at > now_at and reservation.expires_at > '-infinity'
+          and reservation.created_at < candidate.expires_at
       ) as reserved_before
     from public.credit_lots candidate
     where candidate.account_id = account.account_id and not candidate.used_up
@@ -1726,6 +1728,7 @@ begin
     select reservation.id from public.credit_reservations reservation
     where reservation.account_id = account.account_id and reservation.state = 'active'
       and reservation.expires_at > account.expired_until and reservation.expires_at <= p_now
+      and reservation.expires_at > '-infinity'
     for update skip locked -- guard: skip-locked-reservations
   ),
   expired as (
@@ -1741,7 +1744,8 @@ begin
   -- A skipped reservation is being closed by the caller that has it locked. It counts until then.
   select min(reservation.expires_at) into skipped from public.credit_reservations reservation
   where reservation.account_id = account.account_id and reservation.state = 'active'
-    and reservation.expires_at > account.expired_until and reservation.expires_at <= p_now;
+    and reservation.expires_at > account.expired_until and reservation.expires_at <= p_now
+    and reservation.expires_at > '-infinity';
   account.reserved := account.reserved - freed.reserved;
   account.open_reservations := account.open_reservations - freed.reservations;
   account.expired_until := coalesce(skipped - interval '1 microsecond', p_now);
@@ -2371,6 +2375,7 @@ begin
       from public.credit_reservations reservation
       where reservation.account_id = account.account_id
         and reservation.expires_at > account.expired_until
+        and reservation.expires_at > '-infinity'
       order by reservation.expires_at limit 200
     )
     select least(
@@ -2911,7 +2916,7 @@ begin
   return (
     select coalesce(sum(reservation.reserved), 0) from public.credit_reservations reservation
     where reservation.account_id = account.account_id and reservation.state = 'active'
-      and reservation.expires_at > account.expired_until
+      and reservation.expires_at > account.expired_until and reservation.expires_at > '-infinity'
       and reservation.created_at < p_time -- guard: cover-only-earlier-reservations
   );
 end;

@@ -2,6 +2,7 @@ import { UNLOCKED_ACCOUNTS } from '../runner/broken-copy.ts'
 import type { Scenario, ScenarioContext } from '../runner/scenario.ts'
 import type { TestDatabase } from '../runner/test-database.ts'
 import { throughBarrier } from '../workload/barrier.ts'
+import { countDeadlocks, detectDeadlocks } from '../workload/deadlocks.ts'
 import { ACCOUNT_RACES } from './races/accounts.ts'
 import { FREEZE_RACES } from './races/freezes.ts'
 import { OPERATOR_RACES } from './races/operations.ts'
@@ -17,7 +18,9 @@ const RACES: readonly Race[] = [...PROBE_RACES, ...FREEZE_RACES]
 export const A1: Scenario = {
   id: 'A1',
   long: true,
-  claim: 'No function decides on a state that another call is changing, in any race, with a barrier at any table.',
+  claim:
+    'No function decides on a state that another call is changing, and none deadlocks, in any race, with a barrier at ' +
+    'any table.',
   faults: ['barrier'],
   broken: [
     UNLOCKED_ACCOUNTS,
@@ -29,6 +32,7 @@ export const A1: Scenario = {
   ],
   run: async (context) => {
     const database = await context.openDatabase()
+    await detectDeadlocks(database)
     const probe = context.tier === 'probe'
     const tables = probe ? HOT_TABLES : await tablesOf(database)
     const callers = context.byTier(50, 50, 12)
@@ -41,6 +45,8 @@ export const A1: Scenario = {
       }
       context.countFault('round')
     }
+    const deadlocks = await countDeadlocks(database)
+    context.check(deadlocks === 0, `${deadlocks} deadlocks`)
     if (!probe) context.note(`${tables.length} tables x ${RACES.length} races x ${callers} callers`)
   },
 }

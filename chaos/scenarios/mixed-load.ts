@@ -1,6 +1,7 @@
 import { type BrokenCopy, UNLOCKED_ACCOUNTS } from '../runner/broken-copy.ts'
 import type { Scenario, ScenarioContext } from '../runner/scenario.ts'
 import type { TestDatabase } from '../runner/test-database.ts'
+import { countDeadlocks, detectDeadlocks } from '../workload/deadlocks.ts'
 import { checkUsable, compareWithHistory, newHistory, type TrafficHistory } from '../workload/history.ts'
 import { retryUntilAnswered, sleep } from '../workload/operations.ts'
 import type { Random } from '../workload/random.ts'
@@ -46,19 +47,19 @@ async function load(context: ScenarioContext, database: TestDatabase, options: L
   const store = database.store(callers, options.settings)
   const history = newHistory()
   let working = true
-  const repeating = repeatWhile(() => working, database, options.meanwhile)
   const between = operatorCalls(database)
   const timed = typeof options.operations === 'object' ? Date.now() + options.operations.milliseconds : undefined
   const operations = typeof options.operations === 'object' ? Number.MAX_SAFE_INTEGER : options.operations
   const stopped = (): boolean => timed !== undefined && Date.now() > timed
-  await Promise.all(
+  const calling = Promise.all(
     Array.from({ length: callers }, (_, caller) => {
       const random = context.random.fork(caller)
       return traffic({ store, accounts, window, random, history, operations, stopped, between })
     }),
-  )
-  working = false
-  await repeating
+  ).finally(() => {
+    working = false
+  })
+  await Promise.all([calling, repeatWhile(() => working, database, options.meanwhile)])
   context.countRuns(Object.values(history.results).reduce((total, count) => total + count, 0))
   await compareWithHistory(context, database, history)
   await checkUsable(context, store, accounts)
@@ -109,7 +110,7 @@ export const A6: Scenario = {
   broken: [RELEASE_LOCKS_ACCOUNT_FIRST],
   run: async (context) => {
     const database = await context.openDatabase()
-    await database.admin.query(`alter database ${database.clone.name} set deadlock_timeout = '10ms'`)
+    await detectDeadlocks(database)
     let contended = 0
     const meanwhile = async (): Promise<void> => {
       const { rows } = await database.watcher.query(
@@ -132,13 +133,8 @@ export const A6: Scenario = {
     context.note(JSON.stringify(history.results))
     context.countFault('second', Math.floor(milliseconds / 1000))
     context.countFault('contention', contended)
-    // The server updates its counters with a delay.
-    await database.watcher.query('select pg_stat_force_next_flush(), pg_stat_clear_snapshot()')
-    await sleep(1200)
-    const { rows } = await database.watcher.query(
-      'select deadlocks::int from pg_stat_database where datname = current_database()',
-    )
-    context.check(rows[0].deadlocks === 0, `${rows[0].deadlocks} deadlocks`)
+    const deadlocks = await countDeadlocks(database)
+    context.check(deadlocks === 0, `${deadlocks} deadlocks`)
   },
 }
 

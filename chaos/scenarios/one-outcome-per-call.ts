@@ -4,7 +4,7 @@ import type { Scenario, ScenarioContext } from '../runner/scenario.ts'
 import type { TestDatabase } from '../runner/test-database.ts'
 import { throughBarrier } from '../workload/barrier.ts'
 import { type Answer, chargeOf, countBy, millionths, retryUntilAnswered } from '../workload/operations.ts'
-import { expireReservations } from './races/race.ts'
+import { countFirst, expireReservations } from './races/race.ts'
 
 interface EndingParts {
   store: CreditStore
@@ -16,6 +16,8 @@ interface EndingParts {
 /** A call that can end a reservation, or must not be able to reopen it. */
 interface Ending {
   name: string
+  /** It closes the reservation, unless that is closed already. */
+  closes?: boolean
   /** What it charges as the last charge, if it settles. */
   settles?: string
   call(parts: EndingParts): Promise<Answer<unknown>>
@@ -23,6 +25,7 @@ interface Ending {
 
 const settle = (amount: string): Ending => ({
   name: `settle ${amount}`,
+  closes: true,
   settles: amount,
   call: ({ store, reservation }) =>
     retryUntilAnswered(() => store.settle({ ...reservation, charge: chargeOf(amount) })),
@@ -33,9 +36,14 @@ const ENDINGS: readonly Ending[] = [
   settle('4'),
   {
     name: 'settle without a charge',
+    closes: true,
     call: ({ store, reservation }) => retryUntilAnswered(() => store.settle(reservation)),
   },
-  { name: 'release', call: ({ store, reservation }) => retryUntilAnswered(() => store.release(reservation)) },
+  {
+    name: 'release',
+    closes: true,
+    call: ({ store, reservation }) => retryUntilAnswered(() => store.release(reservation)),
+  },
   {
     name: 'extend',
     call: ({ store, reservation, key }) =>
@@ -168,6 +176,8 @@ function checkPair(
     audited >= otherCharges.length,
     `${pair}: ${otherCharges.length} other charges, of which ${audited} are in the audit log`,
   )
+  const closings = countFirst(calls.flatMap(({ ending, answer }) => (ending.closes ? [answer] : [])))
+  context.check(closings <= 1, `${pair}: closed ${closings} times`)
   context.check(settles <= 1, `${pair}: charged ${settles} times by settle`)
   context.check(state !== 'released' || settles === 0, `${pair}: released, and charged by settle`)
 }

@@ -35,8 +35,9 @@ const SECTIONS: [title: string, query: string][] = [
   ],
   [
     'policies',
-    `select format('%s.%s: %I %s to %s using (%s)%s;', schemaname, tablename, policyname, lower(cmd),
-       array_to_string(roles, ', '), coalesce(qual, ''), coalesce(' with check (' || with_check || ')', '')) as line
+    `select format('%s.%s: %I %s to %s using (%s)%s;',
+       schemaname, tablename, policyname, lower(cmd), array_to_string(roles, ', '),
+       coalesce(qual, ''), coalesce(' with check (' || with_check || ')', '')) as line
      from pg_policies where schemaname in ('public', 'credits_private') order by schemaname, tablename, policyname`,
   ],
   [

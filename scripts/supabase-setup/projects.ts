@@ -79,9 +79,9 @@ export async function createProject(project: NewProject): Promise<Project> {
     }),
     signal: AbortSignal.timeout(60_000),
   }).catch((cause: unknown) => {
+    const reason = cause instanceof Error ? cause.message : cause
     throw new SetupError(
-      `The answer of the Management API was lost (${cause instanceof Error ? cause.message : cause}); ` +
-        'the project may have been created.',
+      `The answer of the Management API was lost (${reason}); the project may have been created.`,
       'Run the same command again: it finds the project when it exists and does not create a second one.',
     )
   })

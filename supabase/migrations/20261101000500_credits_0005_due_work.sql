@@ -43,6 +43,7 @@ begin
     select reservation.id from public.credit_reservations reservation
     where reservation.account_id = account.account_id and reservation.state = 'active'
       and reservation.expires_at > account.expired_until and reservation.expires_at <= p_now
+      and reservation.expires_at > '-infinity'
     for update skip locked -- guard: skip-locked-reservations
   ),
   expired as (
@@ -58,7 +59,8 @@ begin
   -- A skipped reservation is being closed by the caller that has it locked. It counts until then.
   select min(reservation.expires_at) into skipped from public.credit_reservations reservation
   where reservation.account_id = account.account_id and reservation.state = 'active'
-    and reservation.expires_at > account.expired_until and reservation.expires_at <= p_now;
+    and reservation.expires_at > account.expired_until and reservation.expires_at <= p_now
+    and reservation.expires_at > '-infinity';
   account.reserved := account.reserved - freed.reserved;
   account.open_reservations := account.open_reservations - freed.reservations;
   account.expired_until := coalesce(skipped - interval '1 microsecond', p_now);
@@ -223,7 +225,7 @@ begin
   return (
     select coalesce(sum(reservation.reserved), 0) from public.credit_reservations reservation
     where reservation.account_id = account.account_id and reservation.state = 'active'
-      and reservation.expires_at > account.expired_until
+      and reservation.expires_at > account.expired_until and reservation.expires_at > '-infinity'
       and reservation.created_at < p_time -- guard: cover-only-earlier-reservations
   );
 end;
@@ -249,6 +251,7 @@ begin
       from public.credit_reservations reservation
       where reservation.account_id = account.account_id
         and reservation.expires_at > account.expired_until
+        and reservation.expires_at > '-infinity'
       order by reservation.expires_at limit 200
     )
     select least(

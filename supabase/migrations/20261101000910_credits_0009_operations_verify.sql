@@ -148,7 +148,8 @@ begin
   select coalesce(sum(reservation.reserved), 0) as reserved, count(*) as open into reservations
   from public.credit_reservations reservation
   where reservation.account_id = account.account_id and reservation.state = 'active'
-    and reservation.expires_at > account.expired_until;
+    and reservation.expires_at > account.expired_until
+    and reservation.expires_at > '-infinity';
   select coalesce(sum(lot.remaining) filter (where lot.bucket = 'plan'), 0) as plan,
     coalesce(sum(lot.remaining) filter (where lot.bucket = 'add-on'), 0) as add_on into lots
   from public.credit_lots lot

@@ -74,7 +74,7 @@ test('a user is refused on every admin route and page, and nothing changes', asy
   expect([after.default, after.overrides]).toEqual([before.default, before.overrides])
 })
 
-test('of two admins who decided on the same version, the second gets both versions from real Postgres over HTTP', async () => {
+test('of two admins who decided on the same version, the second gets both versions over HTTP', async () => {
   const { browser } = await newAdmin(app)
   const { default: current } = await (await browser.fetch('/api/admin/credits/margins')).json()
   const put = (marginPercent: string) =>

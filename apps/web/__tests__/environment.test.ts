@@ -36,7 +36,7 @@ test('an app without its variables names the missing ones on pages and routes, a
   }
 })
 
-test('the route of the scheduler refuses every request while CRON_SECRET is not set, "Bearer undefined" included', async () => {
+test('without CRON_SECRET the route of the scheduler refuses every request, "Bearer undefined" included', async () => {
   const server = await startServer({ ...COMPLETE, CRON_SECRET: ' ' })
   try {
     for (const authorization of ['Bearer undefined', 'Bearer ', 'Bearer  ']) {

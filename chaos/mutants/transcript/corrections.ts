@@ -54,6 +54,13 @@ export const CORRECTIONS: readonly Call[] = [
   reverse('reverse once', 'twice', '5'),
   ['credits_refund', B, id('refund between'), id('all of it twice'), 'why'],
   reverse('reverse twice', 'twice'),
+  // A lot that was refunded, and spent from again, is not refunded for the first charge again.
+  buy('lot p', '5', 0),
+  buy('lot q', '5', 0),
+  ...spend('from p and q', '8'),
+  ['credits_refund', B, id('refund to q'), id('from p and q'), 'why', '3'],
+  ...spend('from q again', '2'),
+  ['credits_refund', B, id('refund to p'), id('from p and q'), 'why', '3'],
   // What has expired is neither taken nor owed.
   buy('expires', '9', 1, 1000),
   ...spend('before the expiry', '2'),

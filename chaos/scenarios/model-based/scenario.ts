@@ -16,8 +16,6 @@ export const C12: Scenario = {
     'overage, refunds and reversals.',
   faults: ['sequence'],
   broken: [
-    { name: 'a lot may expire twice over under later reservations', guards: ['cover-only-earlier-reservations'] },
-    { name: 'earlier refunds of a charge are not subtracted', guards: ['subtract-earlier-refunds'] },
     { name: 'reversals have no bound', guards: ['reversal-within-original'] },
     { name: 'an adjustment takes what reservations keep back', guards: ['adjust-within-available'] },
   ],

@@ -48,7 +48,12 @@ export function createCredits(options: CreditsOptions): Credits {
       return storeOf()
     },
     cache,
-    pricing: pricingLookup({ storeOf, cache, ceilingCredits: settings.unknownModels?.ceilingCredits }),
+    pricing: pricingLookup({
+      storeOf,
+      cache,
+      ceilingCredits: settings.unknownModels?.ceilingCredits,
+      gatewayPrices: settings.gatewayPrices,
+    }),
     upgradeUrl: settings.upgradeUrl,
     ttlSeconds: settings.reservationTtlSeconds,
     failOpen: settings.failOpen && failOpen(storeOf, settings.failOpen),

@@ -94,7 +94,7 @@ function indexesIn(sql: string): string[] {
   return [...namesIn(sql, INDEX), ...namesIn(tables, KEY)].sort()
 }
 
-const TRIGGER = /^\s*(?:execute ')?create (?:or replace )?(?:constraint )?trigger (\w+)\s[\s\S]*?\bon (\w+\.\w+)/gim
+const TRIGGER = /^\s*create (?:or replace )?(?:constraint )?trigger (\w+)\s[\s\S]*?\bon (\w+\.\w+)/gim
 const POLICY = /^\s*create policy (\w+) on (\w+\.\w+)/gim
 
 function onTables(sql: string, pattern: RegExp): OnTable[] {

@@ -43,13 +43,22 @@ const ROUNDING = {
   down: Decimal.ROUND_FLOOR,
 } as const satisfies Record<RoundingMode, Decimal.Rounding>
 
+/** The numbers that were read last. A call compares and adds the same few again and again, and no number changes. */
+const parsed = new Map<string, Exact>()
+const MOST_PARSED = 1_000
+
 /**
  * Reads a plain decimal string.
  * @throws CreditError `INVALID_INPUT` when the text is not one
  */
 export function parseDecimal(text: string, path = 'amount'): Exact {
+  const known = parsed.get(text)
+  if (known !== undefined) return known
   if (typeof text !== 'string' || !DECIMAL.test(text)) throw invalidInput(path, 'not a plain decimal string')
-  return new Exact(text)
+  const value = new Exact(text)
+  if (parsed.size >= MOST_PARSED) parsed.clear()
+  parsed.set(text, value)
+  return value
 }
 
 /** The canonical decimal string of a number: no exponent, no needless zeros, never "-0". */
@@ -57,9 +66,11 @@ export function writeDecimal(value: Exact): string {
   return value.isZero() ? '0' : value.toFixed()
 }
 
+const CANONICAL = /^(?:0|-?(?:[1-9][0-9]{0,27}(?:\.[0-9]{0,39}[1-9])?|0\.[0-9]{0,39}[1-9]))$/
+
 /** The canonical form of a plain decimal string: `"1.500000"` -> `"1.5"`, `"-0"` -> `"0"`. */
 export function canonical(text: string, path?: string): string {
-  return writeDecimal(parseDecimal(text, path))
+  return CANONICAL.test(text) ? text : writeDecimal(parseDecimal(text, path))
 }
 
 /**
@@ -177,13 +188,21 @@ export interface CreditsOfCost {
 }
 
 const HUNDRED = new Exact(100)
+const MOST_MARGINS = 1_000
+const factors = new Map<string, Exact>()
 
 /**
- * 100 + margin: the factor between USD and credits, because a credit costs USD 0.01.
+ * 100 + margin: the factor between USD and credits, because a credit costs USD 0.01. Every call asks for it several
+ * times, and there are few margins, so it is made once for each.
  * @throws CreditError `INVALID_INPUT` for a margin out of range
  */
 export function creditsPerUsd(marginPercent: string): Exact {
-  return HUNDRED.plus(parseOrThrow(percentSchema, marginPercent, 'marginPercent'))
+  const known = factors.get(marginPercent)
+  if (known !== undefined) return known
+  const factor = HUNDRED.plus(parseOrThrow(percentSchema, marginPercent, 'marginPercent'))
+  if (factors.size >= MOST_MARGINS) factors.clear()
+  factors.set(marginPercent, factor)
+  return factor
 }
 
 /** {@link creditsOfUsd} for a number. */
