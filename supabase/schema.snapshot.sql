@@ -2310,9 +2310,10 @@ begin
         credits_private.margin_json(margin)
         order by margin.scope, margin.target, margin.version), '[]')
     from public.margin_config margin
-    where margin.effective_from > now()
-      or margin.id in (select id from in_force)
-      or margin.id = any (p_ids));
+    where case
+      when p_ids is not null then margin.id = any (p_ids)
+      else margin.effective_from > now() or margin.id in (select id from in_force)
+    end);
 end;
 $function$
 ;
@@ -2685,13 +2686,28 @@ begin
       from public.credit_rates rate
       where rate.effective_from <= now()
       order by rate.model_id, rate.effective_from desc
+    ), chosen as (
+      select rate.* from public.credit_rates rate
+      where case
+        when p_ids is not null then rate.id = any (p_ids)
+        else rate.effective_from > now() or rate.id in (select id from in_force)
+      end
+    ), named as (
+      select coalesce(array_agg(distinct chosen.source), '{}') as sources from chosen
     )
-    select coalesce(
-      jsonb_agg(credits_private.rate_json(rate) order by rate.model_id, rate.effective_from), '[]')
-    from public.credit_rates rate
-    where rate.effective_from > now()
-      or rate.id in (select id from in_force)
-      or rate.id = any (p_ids));
+    select jsonb_build_object(
+      'sources', to_jsonb(named.sources),
+      'rates', (
+        select coalesce(jsonb_agg(
+          jsonb_strip_nulls(
+            credits_private.rate_json(chosen.*::public.credit_rates)
+            - '{pricing,known,source}'::text[])
+          || jsonb_build_object(
+            'pricing', chosen.pricing,
+            'source', array_position(named.sources, chosen.source) - 1)
+          order by chosen.model_id, chosen.effective_from), '[]')
+        from chosen))
+    from named);
 end;
 $function$
 ;
@@ -4106,8 +4122,7 @@ CREATE OR REPLACE FUNCTION public.credits_get_pricing(p_ids uuid[] DEFAULT NULL:
  SET search_path TO ''
 AS $function$
 begin
-  return jsonb_build_object(
-    'rates', credits_private.rates_in_force(p_ids),
+  return credits_private.rates_in_force(p_ids) || jsonb_build_object(
     'margins', credits_private.margins_in_force(p_ids),
     'aliases', (
       select coalesce(jsonb_object_agg(renamed.alias, renamed.model_id), '{}')

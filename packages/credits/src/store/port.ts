@@ -80,7 +80,7 @@ export interface CreditStore {
   getBalance(input: { userId: string }): Promise<Balance>
   getHistory(input: StoreHistoryInput): Promise<HistoryPage>
 
-  /** All rates and margins in force or scheduled; with `ids`, those rows as well even if superseded. */
+  /** All rates and margins in force or scheduled; with `ids`, only the rows with these ids, even if superseded. */
   getPricing(input?: { ids?: readonly string[] | undefined }): Promise<PricingSnapshot>
   /** Adds a row to a margin. @throws CreditError `VERSION_CONFLICT` */
   setMargin(input: StoreSetMarginInput): Promise<MarginRow>

@@ -70,9 +70,9 @@ export function rateHistory(state: MemoryPricing, modelId: string, limit: number
     .map((row) => ({ ...row }))
 }
 
-export function snapshot(state: MemoryPricing, ids: readonly string[] = []): PricingSnapshot {
+export function snapshot(state: MemoryPricing, ids?: readonly string[]): PricingSnapshot {
   const asOf = iso(state.now())
-  const wanted = new Set(ids)
+  const wanted = ids && new Set(ids)
   return {
     rates: current(state.rates, asOf, wanted, (row) => row.modelId),
     margins: current(state.margins, asOf, wanted, keyOf),
@@ -136,11 +136,11 @@ function keyOf({ scope, target }: { scope: string; target: string }): string {
   return `${scope} ${target}`
 }
 
-/** Per key the row in force and those to come, and the rows that were asked for by id. */
+/** Per key the row in force and those to come; or only the rows that were asked for by id. */
 function current<Row extends { id: string; effectiveFrom: string }>(
   rows: readonly Row[],
   asOf: string,
-  wanted: ReadonlySet<string>,
+  wanted: ReadonlySet<string> | undefined,
   key: (row: Row) => string,
 ): Row[] {
   const inForce = new Map<string, Row>()
@@ -150,6 +150,6 @@ function current<Row extends { id: string; effectiveFrom: string }>(
     if (other === undefined || row.effectiveFrom >= other.effectiveFrom) inForce.set(key(row), row)
   }
   return rows
-    .filter((row) => row.effectiveFrom > asOf || inForce.get(key(row)) === row || wanted.has(row.id))
+    .filter((row) => wanted?.has(row.id) ?? (row.effectiveFrom > asOf || inForce.get(key(row)) === row))
     .map((row) => ({ ...row }))
 }
