@@ -8,7 +8,8 @@ import { type Credits, createCredits, type ErrorContext } from '../../src/index.
 import type { CreditStore } from '../../src/store/port.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
-import { openPool, serviceClient, signUp } from '../store/sql-harness.ts'
+import { openPool, signUp } from '../kit/database.ts'
+import { serviceClient } from '../kit/stack.ts'
 import { finish, provider, sleep, textParts } from './scripted-model.ts'
 
 /**
@@ -101,7 +102,7 @@ const WAYS: Readonly<Record<string, () => Promise<Way>>> = {
   supabaseStore: () => wayOver(stack.url, (url) => supabaseStore(serviceClient({ ...stack, url }))),
   postgresStore: () =>
     wayOver(stack.dbUrl, (url) => {
-      const pool = openPool(url, CALLS)
+      const pool = openPool(url, { max: CALLS })
       closing.push(() => pool.end())
       return postgresStore(pool)
     }),

@@ -8,7 +8,7 @@ import { type CreditsContext, type CreditsReceipt, reconcileEstimates, withCredi
 import { creditsOfUsd } from '../../src/core/money.ts'
 import { type Credits, createCredits } from '../../src/index.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
-import { openPool, signUp } from '../store/sql-harness.ts'
+import { openPool, signUp } from '../kit/database.ts'
 import { sleep } from './scripted-model.ts'
 
 /** `CREDITS_ABORTS=500` for the figure of the docs. */
@@ -49,8 +49,8 @@ let gateway: GatewayProvider
 
 beforeAll(async () => {
   stack = await startStack({ ephemeral: true })
-  admin = openPool(stack.adminDbUrl, 5)
-  pool = openPool(stack.dbUrl, 10)
+  admin = openPool(stack.adminDbUrl, { max: 5 })
+  pool = openPool(stack.dbUrl, { max: 10 })
   credits = createCredits({ store: postgresStore(pool) })
   gateway = createGateway({ baseURL: stack.gatewayUrl, apiKey: stack.gatewayApiKey })
   await credits.pricing()

@@ -9,7 +9,7 @@ import { withCredits } from '../../src/ai/index.ts'
 import { createCredits } from '../../src/index.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { finish, provider, textParts } from '../ai/scripted-model.ts'
-import { openPool } from '../store/sql-harness.ts'
+import { openPool } from '../kit/database.ts'
 import { readCatalogue } from './catalogue.ts'
 import { execute } from './command-line.ts'
 
@@ -32,7 +32,7 @@ const json = async (...args: string[]) => {
 
 beforeAll(async () => {
   server = await startBarePostgres()
-  owner = openPool(server.dbUrl, 4)
+  owner = openPool(server.dbUrl, { max: 4 })
   await owner.query(APP)
 })
 afterAll(async () => {
