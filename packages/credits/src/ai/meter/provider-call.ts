@@ -3,7 +3,6 @@ import type { Allowance, CallSession } from '../call-session.ts'
 import { generationIdOf, priceCall } from '../charge/index.ts'
 import { rateIdOf, reportError } from '../context.ts'
 import { estimateCall, isSameCall, seenOutput } from '../estimate/index.ts'
-import { type ProviderCallInScope, runProviderCall } from '../scope.ts'
 import type {
   AnyModel,
   CallEstimate,
@@ -16,6 +15,7 @@ import type {
 } from '../types.ts'
 import { asksForReasoning, countsSomething, isReasoningModel, unifiedReason } from './answers.ts'
 import { meteredInput } from './input-stream.ts'
+import { type ProviderCallInScope, runProviderCall } from './nesting.ts'
 
 const DEFAULT_DRAIN_SECONDS = 600
 
@@ -25,7 +25,9 @@ export interface ProviderMethod {
   modality: Modality
   delivery: Delivery
   params: CallParams
-  invoke(params: CallParams): PromiseLike<unknown>
+  /** The method itself, and what it was called with: the params first. */
+  member: (...args: unknown[]) => unknown
+  args: readonly unknown[]
 }
 
 /** How a provider call ended: the finish reason, or what became of it without one. */
@@ -109,8 +111,9 @@ export class ProviderCall {
   }
 
   /** Calls the provider. */
-  invoke(): Promise<unknown> {
-    return runProviderCall(this.#scope, async () => this.method.invoke(this.#sent))
+  async invoke(): Promise<unknown> {
+    const { member, model, args } = this.method
+    return runProviderCall(this.#scope, Reflect.apply, member, model, [this.#sent, ...args.slice(1)])
   }
 
   /** Stops the provider. */

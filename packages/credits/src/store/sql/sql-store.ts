@@ -10,6 +10,15 @@ export function sqlStore(call: SqlCall): CreditStore {
   async function run<Answer>(sql: SqlFunction<Answer>, args: SqlArguments): Promise<Answer> {
     return parseAnswer(sql, await call(sql, args))
   }
+  return { ...accounts(run), ...prices(run), ...charges(run) }
+}
+
+type Run = <Answer>(sql: SqlFunction<Answer>, args: SqlArguments) => Promise<Answer>
+type PriceMethod = 'getPricing' | 'setMargin' | 'getMarginAudit' | 'addRates' | 'getRateHistory'
+type ChargeMethod = 'getCharges' | 'getEstimates' | 'correctEstimate'
+
+/** Reservations, transactions and balances. */
+function accounts(run: Run): Omit<CreditStore, PriceMethod | ChargeMethod> {
   return {
     reserve: (input) =>
       run(functions.reserve, {
@@ -65,6 +74,12 @@ export function sqlStore(call: SqlCall): CreditStore {
         p_from: from,
         p_to: to,
       }),
+  }
+}
+
+/** Rates and margins. */
+function prices(run: Run): Pick<CreditStore, PriceMethod> {
+  return {
     getPricing: ({ ids } = {}) => run(functions.getPricing, { p_ids: ids && [...ids] }),
     setMargin: (input) =>
       run(functions.setMargin, {
@@ -80,6 +95,12 @@ export function sqlStore(call: SqlCall): CreditStore {
     addRates: ({ rates }) => run(functions.addRates, { p_rates: rates }),
     getRateHistory: ({ modelId, limit = 100 }) =>
       run(functions.getRateHistory, { p_model_id: modelId, p_limit: limit }),
+  }
+}
+
+/** What operators read and correct. */
+function charges(run: Run): Pick<CreditStore, ChargeMethod> {
+  return {
     getEstimates: ({ limit, after }) => run(functions.getEstimates, { p_limit: limit, p_after: after }),
     correctEstimate: ({ userId, transactionId, originalId, charge }) =>
       run(functions.correctEstimate, {
