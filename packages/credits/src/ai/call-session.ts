@@ -220,10 +220,16 @@ export class CallSession {
   }
 
   /** One after the other: two provider calls must not both take the same credits. */
-  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    const result = this.#queue.then(work)
-    this.#queue = result.catch(() => undefined)
-    return result
+  async #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const before = this.#queue
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#queue = promise
+    await before
+    try {
+      return await work()
+    } finally {
+      resolve()
+    }
   }
 
   /** Makes sure of a reservation that pays for the estimate, or for as much of it as the user can pay. */

@@ -2,7 +2,8 @@ import { CallSession } from './call-session.ts'
 import { type CreditsContext, isSamePayer, rateIdOf } from './context.ts'
 import { callParamsOf, estimateCall } from './estimate/index.ts'
 import { LoopControl } from './loop-control.ts'
-import { callProvider, meteredModel, payerOf } from './meter/meter.ts'
+import { callProvider } from './meter/call-provider.ts'
+import { meteredModel, payerOf } from './meter/meter.ts'
 import type { CallRun } from './meter/provider-call.ts'
 import { observeCall, withTelemetry } from './observability.ts'
 import { rememberResult } from './receipt.ts'
@@ -10,66 +11,71 @@ import { runInScope, sessionInScope } from './scope.ts'
 import { type FunctionKind, type FunctionOptions, isStreamResult, resolveModel } from './sdk-functions.ts'
 import type { AnyModel, CallEstimate } from './types.ts'
 
-/** A call of a function, an agent or a model. */
-export interface WrappedCall {
-  context: CreditsContext
-  kind: FunctionKind
-  /** Makes the call, by way of what is prepared for it. */
-  invoke(run: PreparedCall): unknown
-}
-
-/** What a call goes on with. */
-export interface PreparedCall {
+/**
+ * One wrapped call of the AI SDK: estimate, reserve, call, charge, settle. Functions, agents and models all come through
+ * here.
+ */
+export class WrappedCall {
   /** The run that the provider calls belong to. */
-  run: CallRun
+  readonly run: LoopControl
+  /** The app's signal, where the options do not carry it. */
+  signal: AbortSignal | undefined
+  readonly #context: CreditsContext
+  readonly #kind: FunctionKind
+  readonly #session: CallSession
+  /** False inside a tool: such a call spends from the reservation of the call around it. */
+  readonly #outermost: boolean
+
+  constructor(context: CreditsContext, kind: FunctionKind) {
+    const outer = sessionInScope(context)
+    this.#context = context
+    this.#kind = kind
+    this.#outermost = outer === undefined
+    this.#session = outer ?? new CallSession(context)
+    this.run = new LoopControl(this.#session, kind, this.#outermost)
+  }
+
   /**
    * Reserves for a call with these options, and meters its model.
    * @throws CreditError `INSUFFICIENT_CREDITS` and what `credits.reserve` throws
    */
-  prepare(options: FunctionOptions): Promise<FunctionOptions>
-  /** The callbacks of an agent's settings. */
-  agentCallbacks(settings: FunctionOptions): FunctionOptions
-  /** The app's signal, where the options do not carry it. */
-  signal?: AbortSignal | undefined
-}
-
-/**
- * Runs one wrapped call of the AI SDK: estimate, reserve, call, charge, settle. Functions, agents and models all come
- * through here.
- *
- * @throws CreditError `INSUFFICIENT_CREDITS` and what `credits.reserve` throws, before the provider is called
- */
-export async function runCall({ context, kind, invoke }: WrappedCall): Promise<unknown> {
-  const outer = sessionInScope(context)
-  // A call inside a tool spends from the reservation of the call around it.
-  const session = outer ?? new CallSession(context)
-  const control = new LoopControl(session, kind, outer === undefined)
-  const prepared: PreparedCall = {
-    run: control,
-    async prepare(options) {
-      const model = resolveModel(options.model, kind.modality)
+  async prepare(options: FunctionOptions): Promise<FunctionOptions> {
+    const session = this.#session
+    try {
+      const model = resolveModel(options.model, this.#kind.modality)
       // Nothing to meter: the SDK reports the mistake.
       if (model === undefined) return options
       // What a function of the app does with another than a language model is not known beforehand.
-      const known = kind.own !== true || 'doStream' in model
-      if (outer === undefined && known) await session.reserve(await estimateFirst(session, kind, model, options))
+      const known = this.#kind.own !== true || 'doStream' in model
+      if (this.#outermost && known) await session.reserve(await estimateFirst(session, this.#kind, model, options))
       observeCall(session)
-      prepared.signal ??= options.abortSignal
-      const wrap = (other: AnyModel) => meteredFor(other, context, control)
-      return withTelemetry({ ...control.prepare(options, wrap), model: wrap(model) }, session)
-    },
-    agentCallbacks: (settings) => control.agentCallbacks(settings),
+      this.signal ??= options.abortSignal
+      const wrap = (other: AnyModel) => meteredFor(other, this.#context, this.run)
+      return withTelemetry({ ...this.run.prepare(options, wrap), model: wrap(model) }, session)
+    } catch (error) {
+      await this.#settle()
+      throw error
+    }
   }
-  try {
-    const result = await runInScope(session, () => invoke(prepared))
-    rememberResult(result, session)
-    if (kind.delivery === 'stream' || (kind.own && isStreamResult(result))) control.watchStream(prepared.signal)
-    else if (outer === undefined) await session.settle()
-    return result
-  } catch (error) {
-    // Charges what the provider calls have cost so far. Releases the reservation if they have cost nothing.
-    if (outer === undefined) await session.settle()
-    throw error
+
+  /** Makes the call. It is settled when it is over: at once, or when its stream has ended. */
+  async make<Arguments extends unknown[]>(fn: (...args: Arguments) => unknown, ...args: Arguments): Promise<unknown> {
+    const { delivery, own } = this.#kind
+    try {
+      const result = await runInScope(this.#session, fn, ...args)
+      rememberResult(result, this.#session)
+      if (delivery === 'stream' || (own && isStreamResult(result))) this.run.watchStream(this.signal)
+      else await this.#settle()
+      return result
+    } catch (error) {
+      await this.#settle()
+      throw error
+    }
+  }
+
+  /** Charges what the provider calls have cost. Releases the reservation if they have cost nothing. */
+  async #settle(): Promise<void> {
+    if (this.#outermost) await this.#session.settle()
   }
 }
 
@@ -78,7 +84,7 @@ function meteredFor(model: AnyModel, context: CreditsContext, run: CallRun): Any
   const payer = payerOf(model)
   // The inner one of two different payers charges.
   if (payer !== undefined && !isSamePayer(payer, context)) return model
-  return meteredModel(model, context, (method) => callProvider(method, run))
+  return meteredModel(model, context, callProvider.bind(undefined, run))
 }
 
 /** The estimate of the first provider call, from the options of the function. */

@@ -3,7 +3,7 @@ import { type CreditsContext, type CreditsScope, isSamePayer } from './context.t
 
 interface Storage<Value> {
   getStore(): Value | undefined
-  run<Result>(value: Value, fn: () => Result): Result
+  run<Arguments extends unknown[], Result>(value: Value, fn: (...args: Arguments) => Result, ...args: Arguments): Result
 }
 type StorageClass = new <Value>() => Storage<Value>
 
@@ -58,30 +58,15 @@ export function sessionInScope(context: CreditsContext): CallSession | undefined
 }
 
 /** Runs a call so that the calls it makes find its session with {@link sessionInScope}. */
-export function runInScope<Result>(session: CallSession, fn: () => Result): Result {
+export function runInScope<Arguments extends unknown[], Result>(
+  session: CallSession,
+  fn: (...args: Arguments) => Result,
+  ...args: Arguments
+): Result {
   const { scope } = session.context
   if (scope !== undefined && !scopes.has(scope)) {
     scopes.set(scope, session)
     session.totals.onOver(() => scopes.delete(scope))
   }
-  return sessions === undefined ? fn() : sessions.run(session, fn)
-}
-
-/** A provider call that a meter has made and that has not answered yet. */
-export interface ProviderCallInScope {
-  readonly context: CreditsContext
-  /** A meter of another user was found inside: that one charges, this one does not. */
-  chargedInside: boolean
-}
-
-const providerCalls = localStorageOf<ProviderCallInScope>()
-
-/** The provider call, metered further outside, that this code runs in. */
-export function providerCallInScope(): ProviderCallInScope | undefined {
-  return providerCalls?.getStore()
-}
-
-/** Runs a method of a model so that meters inside it find the provider call with {@link providerCallInScope}. */
-export function runProviderCall<Result>(call: ProviderCallInScope, fn: () => Result): Result {
-  return providerCalls === undefined ? fn() : providerCalls.run(call, fn)
+  return sessions === undefined ? fn(...args) : sessions.run(session, fn, ...args)
 }

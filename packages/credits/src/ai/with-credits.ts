@@ -1,8 +1,9 @@
 import { CreditError } from '../core/errors.ts'
 import { type CreditsContext, isSamePayer } from './context.ts'
-import { callProvider, meteredModel, payerOf } from './meter/meter.ts'
+import { callProvider } from './meter/call-provider.ts'
+import { meteredModel, payerOf } from './meter/meter.ts'
 import type { CallRun } from './meter/provider-call.ts'
-import { type PreparedCall, runCall } from './run-call.ts'
+import { WrappedCall } from './run-call.ts'
 import { localStorageOf } from './scope.ts'
 import { type FunctionKind, type FunctionOptions, isModel, kindOf, whyUnseen } from './sdk-functions.ts'
 import type { AnyModel } from './types.ts'
@@ -69,8 +70,9 @@ function wrapFunction(fn: CallFunction & { [WRAPPED]?: CallFunction }, context: 
     const payer = payerOf(options?.model)
     // The model is metered for another user, who pays.
     if (payer !== undefined && !isSamePayer(payer, context)) return bare(options, ...rest)
-    const invoke = async ({ prepare }: PreparedCall) => bare(await prepare(options ?? {}), ...rest)
-    return runCall({ context, kind, invoke })
+    const call = new WrappedCall(context, kind)
+    // Awaited, so that the function stands in the stack traces of its call.
+    return await call.make(bare, await call.prepare(options ?? {}), ...rest)
   }
   return Object.assign(wrapped, { [WRAPPED]: bare })
 }
@@ -79,7 +81,8 @@ function wrapModel<Model extends AnyModel>(model: Model, context: CreditsContext
   return meteredModel(model, context, (method) => {
     const kind: FunctionKind = { modality: method.modality, delivery: method.delivery, loops: false, unrepeated: true }
     // The meter reserves by itself, from the params that are sent.
-    return runCall({ context, kind, invoke: ({ run }) => callProvider(method, run) })
+    const call = new WrappedCall(context, kind)
+    return call.make(callProvider, call.run, method)
   }) as Model
 }
 
@@ -128,18 +131,17 @@ function runAgent(
   params: FunctionOptions,
 ): Promise<unknown> {
   const kind: FunctionKind = { modality: 'language', delivery: name === 'stream' ? 'stream' : 'whole', loops: true }
-  const invoke = (prepared: PreparedCall) => {
-    const settings = settingsOf(agent)
-    prepared.signal = params?.abortSignal
-    const prepareCall = async (base: FunctionOptions) => {
-      const own = settings.prepareCall
-      const options = typeof own === 'function' ? await own(base) : undefined
-      return prepared.prepare(options ?? base)
-    }
-    const runSettings = { ...settings, ...prepared.agentCallbacks(settings), prepareCall }
-    return withSettings({ agent, settings: runSettings, run: prepared.run }, (receiver) => receiver[name](params))
+  const call = new WrappedCall(context, kind)
+  const settings = settingsOf(agent)
+  call.signal = params?.abortSignal
+  const prepareCall = async (base: FunctionOptions) => {
+    const own = settings.prepareCall
+    const options = typeof own === 'function' ? await own(base) : undefined
+    return call.prepare(options ?? base)
   }
-  return runCall({ context, kind, invoke })
+  const runSettings = { ...settings, ...call.run.agentCallbacks(settings), prepareCall }
+  const scoped = { agent, settings: runSettings, run: call.run }
+  return call.make(withSettings, scoped, (receiver: AgentLike) => receiver[name](params))
 }
 
 interface ScopedSettings {

@@ -7,15 +7,15 @@ export function withDetails(error: CreditError, facts: Readonly<Record<string, u
 }
 
 /**
- * Runs a write. Its ids go into the details of an unknown outcome, because they make it known: the same ids again take
+ * The result of a write. Its ids go into the details of an unknown outcome, because they make it known: the same ids again take
  * effect at most once.
  */
 export async function withIds<Result>(
   ids: Readonly<Record<string, string>>,
-  write: () => Promise<Result>,
+  written: Promise<Result>,
 ): Promise<Result> {
   try {
-    return await write()
+    return await written
   } catch (error) {
     throw isCode(error, 'OUTCOME_UNKNOWN') ? withDetails(error, ids) : error
   }

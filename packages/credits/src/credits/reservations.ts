@@ -28,7 +28,7 @@ export function reservations(context: UseCaseContext): Reservations {
       const { userId, reservationId } = rest
       const extensionId = await operationId('extend', userId, reservationId, idempotencyKey)
       await context.failOpen?.record(rest)
-      return withIds({ reservationId, extensionId }, () => context.store.extend({ ...rest, ttlSeconds, extensionId }))
+      return withIds({ reservationId, extensionId }, context.store.extend({ ...rest, ttlSeconds, extensionId }))
     },
     capture: (input) => capture(context, input),
     settle: (input) => settle(context, input),
@@ -148,7 +148,8 @@ async function capture(context: UseCaseContext, input: CaptureInput): Promise<Ca
   const recorded = (await context.failOpen?.record(key)) ?? true
   if (!recorded) return captureLate(context, key, { userId, reservationId: captureId, charge })
   const more = extend && { ...extend, ttlSeconds: extend.ttlSeconds ?? context.ttlSeconds }
-  const result = await withIds({ reservationId, captureId }, () =>
+  const result = await withIds(
+    { reservationId, captureId },
     context.store.capture({ ...key, captureId, charge, extend: more }),
   )
   context.pricing.remember(result)
@@ -165,7 +166,7 @@ async function captureLate(
   late: Parameters<UseCaseContext['store']['settle']>[0],
 ): Promise<CaptureResult> {
   const ids = { reservationId, captureId: late.reservationId }
-  const settled = await withIds(ids, () => context.store.settle({ ...late, createMissing: true }))
+  const settled = await withIds(ids, context.store.settle({ ...late, createMissing: true }))
   const { transaction } = settled
   if (transaction === null) throw new CreditError({ code: 'INTERNAL', details: ids })
   return { ...settled, reservationId, transaction, extension: { granted: false, amount: '0' } }
@@ -176,7 +177,7 @@ async function settle(context: UseCaseContext, input: SettleInput): Promise<Sett
   const key = { userId, reservationId }
   const charge = await context.pricing.chargeFor(key, choice)
   const createMissing = context.failOpen?.has(key) ? true : undefined
-  const result = await withIds({ reservationId }, () => context.store.settle({ ...key, charge, createMissing }))
+  const result = await withIds({ reservationId }, context.store.settle({ ...key, charge, createMissing }))
   context.failOpen?.remove(key)
   context.pricing.remove(reservationId)
   return result
@@ -187,7 +188,7 @@ async function release(context: UseCaseContext, input: ReleaseInput): Promise<Re
   const { reservationId } = key
   context.pricing.remove(reservationId)
   const provisional = context.failOpen?.release(key)
-  if (provisional === undefined) return withIds({ reservationId }, () => context.store.release(key))
+  if (provisional === undefined) return withIds({ reservationId }, context.store.release(key))
   try {
     // The reserve whose answer was lost may be stored.
     await context.store.release(key)

@@ -16,20 +16,20 @@ export function transactions(context: UseCaseContext): Transactions {
     async grant(input) {
       const { idempotencyKey, ...grant } = parseOrThrow(inputs.grant, input)
       const transactionId = await operationId('grant', grant.userId, idempotencyKey)
-      return withIds({ transactionId }, () => context.store.grant({ ...grant, transactionId }))
+      return withIds({ transactionId }, context.store.grant({ ...grant, transactionId }))
     },
     refund: (input) => correct(context, 'refund', input),
     reverse: (input) => correct(context, 'reverse', input),
     async adjust(input) {
       const { idempotencyKey, ...adjustment } = parseOrThrow(inputs.adjust, input)
       const transactionId = await operationId('adjust', adjustment.userId, idempotencyKey)
-      return withIds({ transactionId }, () => context.store.adjust({ ...adjustment, transactionId }))
+      return withIds({ transactionId }, context.store.adjust({ ...adjustment, transactionId }))
     },
     getEstimates: async (input) => context.store.getEstimates(parseOrThrow(inputs.estimates, input)),
     async correctEstimate(input) {
       const { idempotencyKey, transactionId: originalId, ...rest } = parseOrThrow(inputs.correctEstimate, input)
       const transactionId = await operationId('correct', rest.userId, originalId, idempotencyKey)
-      return withIds({ transactionId }, () => context.store.correctEstimate({ ...rest, transactionId, originalId }))
+      return withIds({ transactionId }, context.store.correctEstimate({ ...rest, transactionId, originalId }))
     },
     getBalance: async (input) => context.store.getBalance(parseOrThrow(inputs.user, input)),
     async getHistory(input) {
@@ -46,5 +46,5 @@ export function transactions(context: UseCaseContext): Transactions {
 async function correct(context: UseCaseContext, operation: 'refund' | 'reverse', input: RefundInput) {
   const { idempotencyKey, transactionId: originalId, ...rest } = parseOrThrow(inputs.correction, input)
   const transactionId = await operationId(operation, rest.userId, originalId, idempotencyKey)
-  return withIds({ transactionId }, () => context.store[operation]({ ...rest, transactionId, originalId }))
+  return withIds({ transactionId }, context.store[operation]({ ...rest, transactionId, originalId }))
 }

@@ -3,7 +3,6 @@ import type { Allowance, CallSession } from '../call-session.ts'
 import { generationIdOf, priceCall } from '../charge/index.ts'
 import { rateIdOf, reportError } from '../context.ts'
 import { estimateCall, isSameCall, seenOutput } from '../estimate/index.ts'
-import { type ProviderCallInScope, runProviderCall } from '../scope.ts'
 import type {
   AnyModel,
   CallEstimate,
@@ -17,6 +16,7 @@ import type {
 import { asksForReasoning, countsSomething, isReasoningModel, unifiedReason } from './answers.ts'
 import { taggedOptions } from './gateway-tag.ts'
 import { meteredInput } from './input-stream.ts'
+import { type ProviderCallInScope, runProviderCall } from './nesting.ts'
 
 const DEFAULT_DRAIN_SECONDS = 600
 
@@ -26,7 +26,9 @@ export interface ProviderMethod {
   modality: Modality
   delivery: Delivery
   params: CallParams
-  invoke(params: CallParams): PromiseLike<unknown>
+  /** The method itself, and what it was called with: the params first. */
+  member: (...args: unknown[]) => unknown
+  args: readonly unknown[]
 }
 
 /** How a provider call ended: the finish reason, or what became of it without one. */
@@ -110,8 +112,9 @@ export class ProviderCall {
   }
 
   /** Calls the provider. */
-  invoke(): Promise<unknown> {
-    return runProviderCall(this.#scope, async () => this.method.invoke(this.#sent))
+  async invoke(): Promise<unknown> {
+    const { member, model, args } = this.method
+    return runProviderCall(this.#scope, Reflect.apply, member, model, [this.#sent, ...args.slice(1)])
   }
 
   /** Stops the provider. */
