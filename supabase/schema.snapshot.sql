@@ -598,7 +598,7 @@ begin
       ('open_reservations', reservations.open::text, account.open_reservations::text),
       ('plan_lots', trim_scale(lots.plan)::text, trim_scale(account.plan_credits)::text),
       ('add_on_lots', trim_scale(lots.add_on)::text, trim_scale(account.add_on_credits)::text),
-      ('debt_beside_credits', '0',
+      ('debt_with_credits', '0',
         trim_scale(case when credits > 0 then account.debt else 0 end)::text),
       ('stray_cost', '0', (
         select count(*) from public.credit_transaction_costs cost
@@ -2310,9 +2310,10 @@ begin
         credits_private.margin_json(margin)
         order by margin.scope, margin.target, margin.version), '[]')
     from public.margin_config margin
-    where margin.effective_from > now()
-      or margin.id in (select id from in_force)
-      or margin.id = any (p_ids));
+    where case
+      when p_ids is not null then margin.id = any (p_ids)
+      else margin.effective_from > now() or margin.id in (select id from in_force)
+    end);
 end;
 $function$
 ;
@@ -2484,7 +2485,7 @@ CREATE OR REPLACE FUNCTION credits_private.period_end(p_anchor timestamp with ti
  SET search_path TO ''
 AS $function$
 begin
-  -- In UTC, whatever the time zone of the session, and from the anchor: 31 January, 28 February, 31
+  -- In UTC in every time zone of a session, and from the anchor: 31 January, 28 February, 31
   -- March.
   return (p_anchor at time zone 'utc' + make_interval(months => p_period)) at time zone 'utc';
 end;
@@ -2685,13 +2686,28 @@ begin
       from public.credit_rates rate
       where rate.effective_from <= now()
       order by rate.model_id, rate.effective_from desc
+    ), chosen as (
+      select rate.* from public.credit_rates rate
+      where case
+        when p_ids is not null then rate.id = any (p_ids)
+        else rate.effective_from > now() or rate.id in (select id from in_force)
+      end
+    ), named as (
+      select coalesce(array_agg(distinct chosen.source), '{}') as sources from chosen
     )
-    select coalesce(
-      jsonb_agg(credits_private.rate_json(rate) order by rate.model_id, rate.effective_from), '[]')
-    from public.credit_rates rate
-    where rate.effective_from > now()
-      or rate.id in (select id from in_force)
-      or rate.id = any (p_ids));
+    select jsonb_build_object(
+      'sources', to_jsonb(named.sources),
+      'rates', (
+        select coalesce(jsonb_agg(
+          jsonb_strip_nulls(
+            credits_private.rate_json(chosen.*::public.credit_rates)
+            - '{pricing,known,source}'::text[])
+          || jsonb_build_object(
+            'pricing', chosen.pricing,
+            'source', array_position(named.sources, chosen.source) - 1)
+          order by chosen.model_id, chosen.effective_from), '[]')
+        from chosen))
+    from named);
 end;
 $function$
 ;
@@ -3180,14 +3196,14 @@ CREATE OR REPLACE FUNCTION credits_private.start_next_period(account credit_bala
 AS $function$
 declare
   ended_at constant timestamptz := account.plan_period_ends_at;
-  ending_plan public.credit_plans;
+  ended_plan public.credit_plans;
 begin
-  select plan.* into strict ending_plan from public.credit_plans plan
+  select plan.* into strict ended_plan from public.credit_plans plan
   where plan.id = account.plan_id;
   account.plan_period := account.plan_period + 1;
   account.plan_period_ends_at :=
     credits_private.period_end(account.plan_anchor_at, account.plan_period);
-  account := credits_private.roll_over(account, ending_plan.rollover_limit, ended_at);
+  account := credits_private.roll_over(account, ended_plan.rollover_limit, ended_at);
   account := credits_private.expire_lots(account, ended_at);
   account.plan_id := coalesce(account.next_plan_id, account.plan_id);
   account.next_plan_id := null;
@@ -4106,8 +4122,7 @@ CREATE OR REPLACE FUNCTION public.credits_get_pricing(p_ids uuid[] DEFAULT NULL:
  SET search_path TO ''
 AS $function$
 begin
-  return jsonb_build_object(
-    'rates', credits_private.rates_in_force(p_ids),
+  return credits_private.rates_in_force(p_ids) || jsonb_build_object(
     'margins', credits_private.margins_in_force(p_ids),
     'aliases', (
       select coalesce(jsonb_object_agg(renamed.alias, renamed.model_id), '{}')

@@ -1,4 +1,4 @@
--- The id that the caller makes is the idempotency key: a call whose answer was lost is repeated as it was.
+-- The id that the caller makes is the idempotency key: a call whose answer was lost is repeated.
 
 insert into auth.users (id, email, email_confirmed_at)
 values ('a11ce000-0000-4000-8000-000000000001', 'alice@example.com', now());

@@ -100,7 +100,7 @@ grant execute on function public.credits_reserve to service_role;
 comment on function public.credits_reserve(
   uuid, uuid, numeric, numeric, integer, text, text, uuid, uuid, jsonb) is
   'Keeps credits back before a model call. With a minimum, takes what is available down to it. An '
-  'amount of 0 reserves nothing, but status, freeze and limits hold. Returns ReservationResult of '
+  'amount of 0 reserves nothing, but status, freeze and limits apply. Returns ReservationResult of '
   'store/port.ts. Errors: INSUFFICIENT_CREDITS, LIMIT_EXCEEDED, ACCOUNT_NOT_FOUND, '
   'ACCOUNT_FROZEN, SPENDING_FROZEN, RESERVATION_CLOSED, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
 

@@ -13,8 +13,7 @@ security definer
 set search_path = ''
 as $$
 begin
-  return jsonb_build_object(
-    'rates', credits_private.rates_in_force(p_ids),
+  return credits_private.rates_in_force(p_ids) || jsonb_build_object(
     'margins', credits_private.margins_in_force(p_ids),
     'aliases', (
       select coalesce(jsonb_object_agg(renamed.alias, renamed.model_id), '{}')
@@ -25,8 +24,8 @@ $$;
 revoke execute on function public.credits_get_pricing from public, anon, authenticated;
 grant execute on function public.credits_get_pricing to service_role;
 comment on function public.credits_get_pricing(uuid[]) is
-  'All rates and margins in force or scheduled, and the rows with these ids even if superseded. '
-  'Returns PricingSnapshot of store/port.ts.';
+  'All rates and margins in force or scheduled; with ids, only the rows with these ids, even if '
+  'superseded. Returns PricingSnapshot of store/port.ts, with rates as rates_in_force writes them.';
 
 create or replace function public.credits_get_rate_history(
   p_model_id text, p_limit integer default 100)
@@ -102,18 +101,35 @@ begin
       from public.credit_rates rate
       where rate.effective_from <= now()
       order by rate.model_id, rate.effective_from desc
+    ), chosen as (
+      select rate.* from public.credit_rates rate
+      where case
+        when p_ids is not null then rate.id = any (p_ids)
+        else rate.effective_from > now() or rate.id in (select id from in_force)
+      end
+    ), named as (
+      select coalesce(array_agg(distinct chosen.source), '{}') as sources from chosen
     )
-    select coalesce(
-      jsonb_agg(credits_private.rate_json(rate) order by rate.model_id, rate.effective_from), '[]')
-    from public.credit_rates rate
-    where rate.effective_from > now()
-      or rate.id in (select id from in_force)
-      or rate.id = any (p_ids));
+    select jsonb_build_object(
+      'sources', to_jsonb(named.sources),
+      'rates', (
+        select coalesce(jsonb_agg(
+          jsonb_strip_nulls(
+            credits_private.rate_json(chosen.*::public.credit_rates)
+            - '{pricing,known,source}'::text[])
+          || jsonb_build_object(
+            'pricing', chosen.pricing,
+            'source', array_position(named.sources, chosen.source) - 1)
+          order by chosen.model_id, chosen.effective_from), '[]')
+        from chosen))
+    from named);
 end;
 $$;
 revoke execute on function credits_private.rates_in_force from public;
 comment on function credits_private.rates_in_force(uuid[]) is
-  'The rate of each model that is in force, those scheduled, and those with these ids.';
+  'The rates in force and those scheduled, or those with the given ids. A rate has its source as a '
+  'place in "sources", and neither "known" (there is a pricing) nor limits that are null: every '
+  'process reads this list.';
 
 create or replace function credits_private.margins_in_force(p_ids uuid[])
 returns jsonb
@@ -134,9 +150,10 @@ begin
         credits_private.margin_json(margin)
         order by margin.scope, margin.target, margin.version), '[]')
     from public.margin_config margin
-    where margin.effective_from > now()
-      or margin.id in (select id from in_force)
-      or margin.id = any (p_ids));
+    where case
+      when p_ids is not null then margin.id = any (p_ids)
+      else margin.effective_from > now() or margin.id in (select id from in_force)
+    end);
 end;
 $$;
 revoke execute on function credits_private.margins_in_force from public;

@@ -168,7 +168,7 @@ begin
       ('open_reservations', reservations.open::text, account.open_reservations::text),
       ('plan_lots', trim_scale(lots.plan)::text, trim_scale(account.plan_credits)::text),
       ('add_on_lots', trim_scale(lots.add_on)::text, trim_scale(account.add_on_credits)::text),
-      ('debt_beside_credits', '0',
+      ('debt_with_credits', '0',
         trim_scale(case when credits > 0 then account.debt else 0 end)::text),
       ('stray_cost', '0', (
         select count(*) from public.credit_transaction_costs cost

@@ -33,14 +33,14 @@ test('the Authorization header alone decides between a bearer token and the sess
 })
 
 test.each(['Basic dXNlcjpwYXNz', 'Bearer', 'Bearer a b', 'abc'])(
-  'the Authorization header "%s" is no session, even beside good cookies',
+  'the Authorization header "%s" is no session, even with valid cookies',
   async (authorization) => {
     const getUser = supabaseUser({ createClient: () => client(ada) })
     expect(await getUser(request({ authorization, cookie: 'sb-x-auth-token=1' }))).toBeNull()
   },
 )
 
-test('a refused session has no user; an auth server that is away is a 503, not a sign-out', async () => {
+test('a refused session has no user, and an unreachable auth server is a 503, not a sign-out', async () => {
   const answer = (error: Answer['error']) =>
     supabaseUser({ createClient: () => client({ data: { user: null }, error }) })(request())
   expect(await answer({ name: 'AuthSessionMissingError', status: 400 })).toBeNull()

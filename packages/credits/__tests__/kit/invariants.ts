@@ -34,7 +34,8 @@ const INVARIANTS: Record<string, string> = {
     select r.id from public.credit_reservations r
     left join public.credit_transactions t
       on t.account_id = r.account_id and t.reservation_id = r.id and t.type = 'usage'
-    group by r.account_id, r.id having r.captured <> coalesce(-sum(t.amount), 0) or r.uncollected <> coalesce(sum(t.uncollected), 0)
+    group by r.account_id, r.id
+    having r.captured <> coalesce(-sum(t.amount), 0) or r.uncollected <> coalesce(sum(t.uncollected), 0)
       or (r.state in ('settled', 'released', 'expired')) <> (r.closed_at is not null)`,
   'I7 versions have no gap and the running balance is right': `
     select account_id from (
@@ -55,12 +56,12 @@ export async function assertInvariants(admin: pg.Pool): Promise<void> {
       const { rows } = await client.query(sql)
       expect(rows, name).toEqual([])
     }
-    expect(await notNumbers(client), 'I11 no column holds NaN').toEqual([])
+    expect(await notNumbers(client), 'I11 no column is NaN').toEqual([])
     const faults = await client.query(
       `select public.credits_verify_transactions(p_limit => 1000000) -> 'faults' as rows,
               public.credits_verify_accounts(p_limit => 1000000) -> 'faults' as accounts`,
     )
-    expect(faults.rows[0], 'I6 the chain of hashes holds').toEqual({ rows: [], accounts: [] })
+    expect(faults.rows[0], 'I6 the chain of hashes is valid').toEqual({ rows: [], accounts: [] })
   } finally {
     await client.query('rollback')
     client.release()
@@ -72,7 +73,8 @@ async function notNumbers(client: pg.PoolClient): Promise<string[]> {
     `select c.relname || '.' || a.attname as name,
             format('select 1 from public.%I where %I = ''NaN'' limit 1', c.relname, a.attname) as sql
      from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_type y on y.oid = a.atttypid
-     where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and 'numeric'::regtype in (y.oid, y.typbasetype)`,
+     where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+       and 'numeric'::regtype in (y.oid, y.typbasetype)`,
   )
   const bad: string[] = []
   for (const { name, sql } of rows) if ((await client.query(sql)).rowCount) bad.push(name)

@@ -236,7 +236,11 @@ describe('accounts', () => {
   it('erase removes free text, says what stays, and the ledger stays sound', async () => {
     await cli.run('grant', '--user', userId, '--amount', '1', '--key', 'k', '--reason', 'sorry, Anna')
     const { code, stdout } = await cli.run('erase', '--user', email())
-    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining('What stays:') })
+    expect(code).toBe(0)
+    const [, stays = ''] = stdout.split('What stays:')
+    const tables = ['credit_transactions', 'credit_transaction_costs', 'credit_reservations', 'credit_balances']
+    for (const name of [...tables, 'credit_lots', 'credit_audit_log', 'signup_claims', 'person_accounts'])
+      expect(stays).toContain(name)
     const { rows } = await cli.admin.query(
       'select reason from public.credit_transaction_costs where reason is not null',
     )
@@ -244,85 +248,6 @@ describe('accounts', () => {
     expect((await cli.run('verify')).code).toBe(0)
   })
 })
-
-const columns = (csv: string) => {
-  const [head, ...rows] = csv.trimEnd().split('\n').map((line) => line.split(',')) // biome-ignore format: one line
-  return rows.map((row) => Object.fromEntries((head ?? []).map((name, index) => [name, row[index]])))
-}
-
-describe('credits export', () => {
-  it('export writes rows between an opening and a closing balance that add up, and disarms formulas', async () => {
-    await cli.spend(userId, '3.5', { feature: '=cmd()' })
-    const [opening, signup, usage, closing] = columns((await cli.run('export', '--user', userId)).stdout)
-    expect(opening).toMatchObject({ type: 'opening', balance_after: '0' })
-    expect([signup?.amount, usage?.amount]).toEqual(['50', '-3.5'])
-    expect(usage?.feature).toBe("'=cmd()")
-    expect(closing).toMatchObject({ type: 'closing', balance_after: '46.5' })
-  })
-
-  it.each([12, 2_500])('export of an account with %i transactions has each of them once, in order', async (count) => {
-    await grantMany(count - 1)
-    const { code, stdout } = await cli.run('export')
-    const rows = columns(stdout)
-    expect(code).toBe(0)
-    expect(rows.slice(1, -1).map((row) => Number(row.version))).toEqual(Array.from({ length: count }, (_, i) => i + 1))
-    expect(rows.at(-1)).toMatchObject({ type: 'closing', balance_after: String(50 + count - 1) })
-  })
-
-  it('export exits 1 and names the account when a row is missing or the balance is another', async () => {
-    await grantMany(3)
-    await cli.admin.query(
-      'set session_replication_role = replica; delete from public.credit_transactions where version = 2',
-    )
-    const missingRow = await cli.run('export')
-    expect(missingRow).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining(`${userId}: transaction 2 is missing`),
-    })
-    userId = await cli.reset()
-    await cli.admin.query('update public.credit_balances set add_on_credits = 1 where account_id = $1', [userId])
-    const other = await cli.run('export')
-    expect(other).toMatchObject({ code: 1, stderr: expect.stringContaining('the balance is 51, the rows give 50') })
-  })
-
-  it('export opens a period with the balance before it', async () => {
-    await cli.spend(userId, '3.5')
-    const from = ['--from', '2999-01-01T00:00:00Z']
-    const { stdout } = await cli.run('export', '--format', 'ndjson', ...from)
-    const rows = stdout.trimEnd().split('\n').map((line) => JSON.parse(line)) // biome-ignore format: one line
-    expect(rows.map((row) => [row.type, row.balance_after])).toEqual([
-      ['opening', '46.5'],
-      ['closing', '46.5'],
-    ])
-  })
-
-  it('export writes a manifest with the hash of the file and with heads that verify --against accepts', async () => {
-    await cli.spend(userId, '3.5')
-    const file = join(cli.folder, 'ledger.csv')
-    const { answer } = await cli.json('export', '--output', file)
-    expect(answer).toMatchObject({ ok: true, accounts: 1, transactions: 2, file })
-    const manifest = JSON.parse(readFileSync(`${file}.manifest.json`, 'utf8'))
-    expect(manifest.heads).toMatchObject([{ accountId: userId, version: 2 }])
-    const sum = execFileSync('sha256sum', [file]).toString().split(' ')[0]
-    expect(manifest.sha256).toBe(sum)
-    expect((await cli.run('verify', '--against', `${file}.manifest.json`)).code).toBe(0)
-  })
-
-  it('export to a file that exists says so and leaves it alone', async () => {
-    const file = join(cli.folder, 'existing.csv')
-    writeFileSync(file, 'mine')
-    const { code, stderr } = await cli.run('export', '--output', file)
-    expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining(`--output: ${file} exists`) })
-    expect(readFileSync(file, 'utf8')).toBe('mine')
-  })
-})
-
-async function grantMany(count: number): Promise<void> {
-  await cli.admin.query(
-    `select public.credits_grant($1, gen_random_uuid(), 1, 'promo', 'add-on') from generate_series(1, $2::int)`,
-    [userId, count],
-  )
-}
 
 describe('credits rates', () => {
   const setTestRate = () => cli.run('rates', 'set', 'test/model', '--input', '3', '--output', '15')

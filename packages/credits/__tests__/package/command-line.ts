@@ -68,7 +68,8 @@ export async function startCommandLine(): Promise<CommandLine> {
   return line
 }
 
-function execute(cwd: string, env: Record<string, string>, args: readonly string[]): Promise<Ran> {
+/** Runs the command line in a folder, with no variables but these. */
+export function execute(cwd: string, env: Record<string, string>, args: readonly string[]): Promise<Ran> {
   return new Promise((resolve) => {
     execFile(
       process.execPath,

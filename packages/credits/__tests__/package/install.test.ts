@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import type pg from 'pg'
+import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { migratedObjects, migrationFiles } from '../../src/cli/migrations.ts'
 import { type CommandLine, startCommandLine } from './command-line.ts'
@@ -135,12 +135,18 @@ describe('an app with a database of its own', () => {
   /** A project without the library: the state before the first install, made by uninstalling it. */
   async function removeAll(): Promise<void> {
     const { stdout } = await cli.run('uninstall', '--dry-run')
-    await cli.admin.query(stdout)
+    // As the role of a push, which does not own auth.users.
+    const owner = new pg.Client({ connectionString: cli.database.dbUrl })
+    await owner.connect()
+    await owner.query(stdout)
+    await owner.end()
   }
 
   async function applyMigrations(): Promise<void> {
-    for (const file of readdirSync(MIGRATIONS).filter((name) => /_credits_/.test(name)).sort()) // biome-ignore format: one line
-      await cli.admin.query(readFileSync(join(MIGRATIONS, file), 'utf8'))
+    const owner = new pg.Client({ connectionString: cli.database.dbUrl })
+    await owner.connect()
+    for (const file of migrationFiles(MIGRATIONS)) await owner.query(readFileSync(join(MIGRATIONS, file), 'utf8'))
+    await owner.end()
   }
 
   it('uninstall prints SQL that removes everything of the library and nothing of the app', async () => {
@@ -187,6 +193,41 @@ describe('an app with a database of its own', () => {
       'view public.credit_charges',
     ])
     expect(() => readdirSync(join(cli.folder, 'collisions'))).toThrow()
+  })
+
+  it('init --preflight knows the name of everything that the migrations make in public', async () => {
+    const { tables, views, indexes, functions } = migratedObjects(MIGRATIONS)
+    const sequences = ['margin_audit_log_id_seq', 'credit_audit_log_id_seq']
+    const known = new Set([...tables, ...views, ...indexes, ...sequences, ...functions.map(({ name }) => name)])
+    await removeAll()
+    const objects = `
+      select relname as name from pg_class where relnamespace = 'public'::regnamespace
+      union all select proname from pg_proc where pronamespace = 'public'::regnamespace
+      union all select typname from pg_type where typnamespace = 'public'::regnamespace and typcategory <> 'A'`
+    const before = new Set((await cli.admin.query(objects)).rows.map(({ name }) => name))
+    await applyMigrations()
+    const made = (await cli.admin.query(objects)).rows.map(({ name }) => name).filter((name) => !before.has(name))
+    expect(made.length).toBeGreaterThan(80)
+    // Postgres gives a sequence another name when its first choice is taken, so those are no collisions.
+    expect(made.filter((name) => !known.has(name))).toEqual([])
+  })
+
+  it('a project with Realtime keeps its own policies, and none of ours after uninstall', async () => {
+    await removeAll()
+    await cli.admin.query(`
+      create table realtime.messages (topic text, extension text);
+      create function realtime.topic() returns text language sql as $$ select 'topic' $$;
+      create function realtime.send(jsonb, text, text, boolean) returns void language sql as '';
+      create policy own_rooms on realtime.messages for select to authenticated using (true);
+      alter table realtime.messages owner to postgres`)
+    const before = await describeDatabase(cli.admin)
+    await applyMigrations()
+    expect(await describeDatabase(cli.admin)).toContain('policy credits_own_topic realtime.messages')
+    await removeAll()
+    expect(await describeDatabase(cli.admin)).toEqual(before)
+    await cli.admin.query('create policy credits_own_topic on realtime.messages for select using (false)')
+    const { answer } = await cli.json('init', '--preflight')
+    expect(answer.collisions).toEqual(['policy credits_own_topic on realtime.messages'])
   })
 
   it('init refuses to go on when a file of the app differs from the package, and writes nothing', async () => {

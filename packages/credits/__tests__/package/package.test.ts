@@ -73,7 +73,7 @@ describe('the tarball', () => {
     const tops = new Set(files.map((file) => file.split('/')[0]))
     tops.delete('examples')
     const expected = ['AGENTS.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'bin', 'dist', 'docs', 'migrations']
-    expect([...tops].sort()).toEqual([...expected, 'package.json', 'rates'].sort())
+    expect([...tops].sort()).toEqual([...expected, 'package.json', 'plain-postgres', 'rates'].sort())
     expect(files.filter((file) => /\.test\.|__fixtures__|\.inputs$|\.map\.map$/.test(file))).toEqual([])
   })
 

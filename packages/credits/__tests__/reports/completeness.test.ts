@@ -27,19 +27,19 @@ const idsOf = (file: string) =>
   [...readFileSync(join(gateway, file), 'utf8').matchAll(/^\s*\| '([^']+)'/gm)].map((match) => match[1] ?? '')
 
 describe('the rates know every model of the installed @ai-sdk/gateway', () => {
-  it('which names more than 500 models of nine types', () => {
+  it('the installed @ai-sdk/gateway names more than 500 models of nine types', () => {
     expect(files).toHaveLength(9)
     expect(new Set(files.flatMap(idsOf)).size).toBeGreaterThan(500)
   })
 
-  it.each(files)('%s', (file) => {
+  it.each(files)('the rates know every model of %s', (file) => {
     const missing = idsOf(file).filter((modelId) => selectRate(snapshot, { modelId }) === null)
     expect(missing, 'run: credits rates sync, and rebuild supabase/seed.sql').toEqual([])
   })
 })
 
 describe('the seeded rates', () => {
-  it('arrive in one query, however many there are', async () => {
+  it('the seeded rates arrive in one query, however many there are', async () => {
     database.queries.length = 0
     const credits = database.make()
     const { snapshot: cached } = await credits.pricing()

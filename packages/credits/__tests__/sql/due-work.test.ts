@@ -16,7 +16,7 @@ afterAll(async () => {
 const { release, reservation } = operations(() => database)
 
 describe('due work without a scheduler', () => {
-  it('reads only the reservations that expired since the last time, however many were closed before', async () => {
+  it('due work reads only reservations that expired since the last time, not the closed ones before', async () => {
     const userId = await userWith(database, 50)
     for (let count = 0; count < 300; count += 1) {
       await release(userId, await reserve(database, userId, 1))
@@ -38,7 +38,7 @@ describe('due work without a scheduler', () => {
     await assertInvariants(database.admin)
   })
 
-  it('is applied to accounts without traffic by a function that skips what is locked', async () => {
+  it('credits_expire_due applies due work to accounts without traffic and skips locked ones', async () => {
     const [one, two] = [await userWith(database, 50), await userWith(database, 50)]
     for (const userId of [one, two]) {
       await reserve(database, userId, 10)
@@ -63,7 +63,7 @@ describe('due work without a scheduler', () => {
     await assertInvariants(database.admin)
   })
 
-  it('leaves a locked reservation to the caller that closes it, and frees it afterwards if that caller gives up', async () => {
+  it('due work leaves a locked reservation to its caller, and frees it if that caller gives up', async () => {
     const userId = await userWith(database, 50)
     const [locked, free] = [await reserve(database, userId, 20), await reserve(database, userId, 5)]
     await advance(database.admin, userId, '10 minutes')
@@ -82,7 +82,7 @@ describe('due work without a scheduler', () => {
     await assertInvariants(database.admin)
   })
 
-  it('finds a reservation that was made after the clock was set back', async () => {
+  it('due work finds a reservation that was made after the clock was set back', async () => {
     const userId = await userWith(database, 50)
     await balanceOf(database, userId)
     // The clock was days ahead when the account was last looked at.

@@ -46,7 +46,7 @@ describe('reservations that expired without a settle', () => {
   const expired = async (args: Json = {}) =>
     (await run<{ data: Json[] }>('get_expired_reservations', { p_limit: 5000, ...args })).data
 
-  it('are listed with what they kept back, until they are settled late', async () => {
+  it('expired reservations are listed with what they reserved until they are settled late', async () => {
     const userId = await userWith(database, 50)
     const id = await reserve(database, userId, 12.5)
     expect(await expired()).not.toContainEqual(expect.objectContaining({ reservationId: id }))
@@ -60,7 +60,7 @@ describe('reservations that expired without a settle', () => {
     expect(await expired()).not.toContainEqual(expect.objectContaining({ reservationId: id }))
   })
 
-  it('are paged in the order in which they were made, within a period', async () => {
+  it('expired reservations of a period are paged in the order in which they were made', async () => {
     const userId = await userWith(database, 50)
     const ids = [await reserve(database, userId, 1), await reserve(database, userId, 2)]
     await advance(database.admin, userId, '1 hour')
@@ -81,7 +81,7 @@ describe('reservations that expired without a settle', () => {
 })
 
 describe('due work', () => {
-  it('of one account that always fails does not stop that of the others', async () => {
+  it('an account whose due work always fails does not stop the due work of the others', async () => {
     const poisoned = await userWith(database, 50)
     const healthy = await userWith(database, 50)
     for (const userId of [poisoned, healthy]) {
@@ -108,7 +108,7 @@ describe('due work', () => {
     expect(await run('expire_due')).toMatchObject({ accountsFailed: 0 })
   })
 
-  it('is left to the scheduler that runs already', async () => {
+  it('credits_expire_due does nothing while another run of it is active', async () => {
     const userId = await userWith(database, 50)
     await reserve(database, userId, 10)
     await advance(database.admin, userId, '1 hour')
@@ -119,7 +119,7 @@ describe('due work', () => {
     expect(await run('expire_due')).toMatchObject({ reservationsExpired: 1 })
   })
 
-  it('is found by an index, not by reading all accounts', async () => {
+  it('accounts with due work are found by an index, not by reading all accounts', async () => {
     const client = await database.admin.connect()
     await client.query('set enable_seqscan = off')
     const { rows } = await client.query(
@@ -131,7 +131,7 @@ describe('due work', () => {
     expect(plan).toContain('credit_balances_next_due_at_idx')
   })
 
-  it('of an account whose opening fails does not stop a reconcile', async () => {
+  it('an account that cannot be opened does not stop a reconcile', async () => {
     await database.admin.query('alter table public.credit_balances rename to elsewhere')
     const [broken, missed] = [await signUp(database.admin), await signUp(database.admin)]
     await database.admin.query('alter table public.elsewhere rename to credit_balances')
@@ -152,7 +152,7 @@ describe('due work', () => {
 })
 
 describe('the history', () => {
-  it('of a type or a period is the same as the whole history, filtered', async () => {
+  it('the history of a type or a period equals the whole history, filtered', async () => {
     const userId = await userWith(database, 40)
     for (let count = 0; count < 10; count += 1) {
       await spend(database, userId, 1)
@@ -179,7 +179,7 @@ describe('the history', () => {
     expect(await invalidPaths(page({ p_limit: 201 }))).toEqual(['limit'])
   })
 
-  it('of a rare type or an old period reads a few pages, however many calls lie in between', async () => {
+  it('the history of a rare type or an old period reads a few pages, however many calls lie in between', async () => {
     const userId = await userWith(database, 50)
     const old = new Date().toISOString()
     await database.admin.query(
@@ -211,7 +211,7 @@ describe('the history', () => {
 })
 
 describe('erasing', () => {
-  it('removes metadata and reasons, leaves the chain valid, and names what stays', async () => {
+  it('erasing an account removes metadata and reasons, leaves the chain valid and names what stays', async () => {
     const userId = await userWith(database, 40)
     const grantId = await purchase(userId, 10, { p_reason: 'for Ann Berger', p_metadata: { name: 'Ann Berger' } })
     await reserve(database, userId, 5, { p_metadata: { prompt: 'Ann Berger' } })
@@ -226,7 +226,7 @@ describe('erasing', () => {
          union all select to_jsonb(a)::text from public.credit_audit_log a) x where text like '%Berger%'`,
     )
     expect(rows).toEqual([{ found: 0 }])
-    // The id still tells a repeat from another grant.
+    // The id still distinguishes a repeat from another grant.
     const repeat = {
       p_account_id: userId,
       p_transaction_id: grantId,
@@ -240,7 +240,7 @@ describe('erasing', () => {
     await refusal(run('grant', { ...repeat, p_reason: 'for Bob' }), 'IDEMPOTENCY_MISMATCH')
   })
 
-  it('works for an account whose user is deleted, and refuses an unknown one', async () => {
+  it('erasing works for the account of a deleted user and refuses an unknown account', async () => {
     const userId = await userWith(database, 40)
     await database.admin.query('delete from auth.users where id = $1', [userId])
     expect(await run('erase', { p_account_id: userId })).toMatchObject({ erased: { transactions: 1 } })
@@ -258,7 +258,7 @@ describe('proofs', () => {
   const tamper = (sql: string) =>
     database.admin.query(`set session_replication_role = replica; ${sql}; set session_replication_role = origin`)
 
-  it('find text that was changed or removed without being erased', async () => {
+  it('verify finds text that was changed or removed without being erased', async () => {
     const userId = await userWith(database, 40)
     const id = await purchase(userId, 10, { p_reason: 'because', p_metadata: { order: 7 } })
     await tamper(`update public.credit_transactions set metadata = '{"order": 8}' where id = '${id}'`)
@@ -274,7 +274,7 @@ describe('proofs', () => {
     expect(await faultsOf()).toEqual([])
   })
 
-  it('compare the ledger with heads that were kept elsewhere', async () => {
+  it('verify compares the ledger with heads that were kept elsewhere', async () => {
     const [grown, rewritten, gone] = [
       await userWith(database, 40),
       await userWith(database, 40),
@@ -297,7 +297,8 @@ describe('proofs', () => {
         p_heads: heads,
       })
     expect(await compare()).toEqual({ heads: heads.length, faults: [] })
-    await tamper(`update public.credit_transactions set hash = sha256('x') where account_id = '${rewritten}' and version = 2;
+    await tamper(`update public.credit_transactions set hash = sha256('x')
+       where account_id = '${rewritten}' and version = 2;
       create table public.kept as select * from public.credit_balances where account_id = '${gone}';
       delete from public.credit_balances where account_id = '${gone}'`)
     expect((await compare()).faults.map(({ accountId, fault }) => [accountId, fault]).sort()).toEqual(
@@ -308,7 +309,8 @@ describe('proofs', () => {
     )
     const head = heads.find(({ accountId }) => accountId === rewritten) as Json
     await tamper(`insert into public.credit_balances select * from public.kept; drop table public.kept;
-      update public.credit_transactions set hash = decode('${head.hash}', 'hex') where account_id = '${rewritten}' and version = 2`)
+      update public.credit_transactions set hash = decode('${head.hash}', 'hex')
+       where account_id = '${rewritten}' and version = 2`)
     await tamper(`update public.credit_balances set version = 1 where account_id = '${rewritten}'`)
     expect((await compare()).faults).toMatchObject([{ accountId: rewritten, fault: 'lower_version' }])
     await tamper(`update public.credit_balances set version = 2 where account_id = '${rewritten}'`)

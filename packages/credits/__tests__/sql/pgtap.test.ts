@@ -42,19 +42,22 @@ async function run(database: TestDatabase, file: string): Promise<string[]> {
 const failures = (lines: string[]) => lines.filter((line) => line.startsWith('not ok'))
 
 describe.skipIf(PGTAP === undefined)('the pgTAP tests', () => {
-  it.each(FILES.map((file) => [basename(file), file]))('of %s pass, as many as planned', async (_name, file) => {
-    const database = await withPgtap()
-    try {
-      const lines = await run(database, file)
-      expect(failures(lines)).toEqual([])
-      const planned = lines.find((line) => /^1\.\.\d+$/.test(line))?.slice(3)
-      expect(lines.filter((line) => line.startsWith('ok'))).toHaveLength(Number(planned))
-    } finally {
-      await database.close()
-    }
-  })
+  it.each(FILES.map((file) => [basename(file), file]))(
+    'the pgTAP tests of %s pass, as many as planned',
+    async (_name, file) => {
+      const database = await withPgtap()
+      try {
+        const lines = await run(database, file)
+        expect(failures(lines)).toEqual([])
+        const planned = lines.find((line) => /^1\.\.\d+$/.test(line))?.slice(3)
+        expect(lines.filter((line) => line.startsWith('ok'))).toHaveLength(Number(planned))
+      } finally {
+        await database.close()
+      }
+    },
+  )
 
-  it('fail on a schema whose users may write their balance', async () => {
+  it('the pgTAP tests fail on a schema whose users may write their balance', async () => {
     const database = await withPgtap()
     try {
       await database.admin.query('grant delete on public.credit_balances to authenticated')

@@ -28,7 +28,7 @@ const setting = (column: string, value: unknown) =>
   database.admin.query(`update public.credit_settings set ${column} = $1`, [value])
 
 describe('a signup', () => {
-  it('opens an account on the free plan with 50 credits and a grant in the ledger', async () => {
+  it('a signup opens an account on the free plan with 50 credits and a grant in the ledger', async () => {
     const userId = await signUp(database.admin)
     expect(await balanceOf(database, userId)).toMatchObject({
       planId: 'free',
@@ -41,13 +41,13 @@ describe('a signup', () => {
     ])
   })
 
-  it('makes the profile of the app with the role user', async () => {
+  it('a signup makes the profile of the app with the role user', async () => {
     const userId = await signUp(database.admin)
     const { rows } = await database.admin.query('select role from public.profiles where user_id = $1', [userId])
     expect(rows).toEqual([{ role: 'user' }])
   })
 
-  it('grants what the settings say', async () => {
+  it('a signup grants what the settings say', async () => {
     await setting('signup_credits', 12.5)
     expect(await available(await signUp(database.admin))).toBe('12.5')
     await setting('signup_credits', 0)
@@ -55,7 +55,7 @@ describe('a signup', () => {
     await setting('signup_credits', 50)
   })
 
-  it('of an anonymous user grants nothing until the user has a confirmed identity, and then once', async () => {
+  it('a signup of an anonymous user grants once, when the user has a confirmed identity', async () => {
     const userId = crypto.randomUUID()
     await database.admin.query('insert into auth.users (id, is_anonymous) values ($1, true)', [userId])
     expect(await available(userId)).toBe('0')
@@ -69,7 +69,7 @@ describe('a signup', () => {
     expect(await available(userId)).toBe('50')
   })
 
-  it('with an unconfirmed address opens the account and grants when the address is confirmed', async () => {
+  it('a signup with an unconfirmed address opens the account and grants when the address is confirmed', async () => {
     const userId = await signUp(database.admin, { confirmed: false })
     expect(await accounts(userId)).toMatchObject([{ signup_decided_at: null, version: '0' }])
     expect(await available(userId)).toBe('0')
@@ -77,10 +77,11 @@ describe('a signup', () => {
     expect(await available(userId)).toBe('50')
   })
 
-  it('with a confirmed phone alone grants to the phone', async () => {
+  it('a signup with only a confirmed phone grants to the phone', async () => {
     const userId = crypto.randomUUID()
     await database.admin.query(
-      `insert into auth.users (id, email, phone, phone_confirmed_at) values ($1, 'claimed@phone.test', '+1 555 0100', now())`,
+      `insert into auth.users (id, email, phone, phone_confirmed_at)
+       values ($1, 'claimed@phone.test', '+1 555 0100', now())`,
       [userId],
     )
     expect(await available(userId)).toBe('50')
@@ -94,7 +95,7 @@ describe('one person', () => {
     ['someone@example.org', 'SomeOne+2@Example.org', ' someone@example.org '],
   ]
 
-  it('gets one grant under all spellings of an address', async () => {
+  it('one person gets one grant under all spellings of an address', async () => {
     for (const [first, ...others] of SPELLINGS as [string, ...string[]][]) {
       expect(await available(await signUp(database.admin, { email: first }))).toBe('50')
       for (const email of others) {
@@ -106,12 +107,12 @@ describe('one person', () => {
     }
   })
 
-  it('differs from another one by a dot outside Gmail', async () => {
+  it('outside Gmail two addresses that differ by a dot are two persons', async () => {
     expect(await available(await signUp(database.admin, { email: 'a.b@example.org' }))).toBe('50')
     expect(await available(await signUp(database.admin, { email: 'ab@example.org' }))).toBe('50')
   })
 
-  it('who confirms an address gets the grant, whichever unconfirmed account came first', async () => {
+  it('the person who confirms an address gets the grant, whichever unconfirmed account came first', async () => {
     const unconfirmed = await signUp(database.admin, { email: 'victim+x1@corp.example', confirmed: false })
     const owner = await signUp(database.admin, { email: 'victim@corp.example' })
     expect([await available(unconfirmed), await available(owner)]).toEqual(['0', '50'])
@@ -120,7 +121,7 @@ describe('one person', () => {
     expect((await accounts(owner))[0].plan_period_ends_at).not.toBeNull()
   })
 
-  it('who deletes the account and comes back gets no second grant, but the next month on time', async () => {
+  it('a person who deletes the account and comes back gets no second grant, but the next month on time', async () => {
     const first = await signUp(database.admin, { email: 'comes.back@example.org' })
     await spend(database, first, 50)
     await deleteUser(first)
@@ -130,7 +131,7 @@ describe('one person', () => {
     expect(await available(second)).toBe('50')
   })
 
-  it('is kept as a keyed hash, never as an address', async () => {
+  it('a person is stored as a keyed hash, never as an address', async () => {
     await signUp(database.admin, { email: 'find.me@example.org' })
     const { rows } = await database.admin.query(
       `select (select count(*) from credits_private.signup_claims
@@ -159,7 +160,7 @@ describe('a debt', () => {
     return userId
   }
 
-  it('goes on in the next account of the person, with a transaction in both ledgers', async () => {
+  it('a debt continues in the next account of the person, with a transaction in both ledgers', async () => {
     const first = await closedWithDebt('debtor@example.org')
     const second = await signUp(database.admin, { email: 'Debtor+new@example.org' })
     expect(await balanceOf(database, second)).toMatchObject({ debt: '20', available: '-20' })
@@ -169,7 +170,7 @@ describe('a debt', () => {
     await refusal(reserve(database, second, 1), 'INSUFFICIENT_CREDITS')
   })
 
-  it('moves once, and waits for an account that is locked', async () => {
+  it('a debt moves once, and waits for an account that is locked', async () => {
     const first = await closedWithDebt('locked.debtor@example.org')
     const second = await whileLocked(
       database,
@@ -188,7 +189,7 @@ describe('a debt', () => {
 })
 
 describe('the daily ceiling of signup grants', () => {
-  it('keeps new persons waiting, exactly, also when they sign up at once', async () => {
+  it('the daily ceiling of signup grants is exact, also when new persons sign up at once', async () => {
     const { rows } = await database.admin.query('select count(*)::int as claims from credits_private.signup_claims')
     await setting('max_signup_grants_per_day', rows[0].claims + 2)
     const users = await Promise.all(Array.from({ length: 12 }, () => signUp(database.admin)))
@@ -202,7 +203,7 @@ describe('the daily ceiling of signup grants', () => {
     await setting('max_signup_grants_per_day', null)
   })
 
-  it('does not keep a returning person waiting', async () => {
+  it('the daily ceiling of signup grants does not delay a returning person', async () => {
     const first = await signUp(database.admin, { email: 'returning@example.org' })
     await deleteUser(first)
     await setting('max_signup_grants_per_day', 0)
@@ -213,7 +214,7 @@ describe('the daily ceiling of signup grants', () => {
 })
 
 describe('deleting a user', () => {
-  it('closes the account, keeps the history and still lets an open reservation settle', async () => {
+  it('deleting a user closes the account, keeps the history and still lets an open reservation settle', async () => {
     const userId = await signUp(database.admin)
     const open = await reserve(database, userId, 5)
     await spend(database, userId, 7)
@@ -230,7 +231,7 @@ describe('deleting a user', () => {
     expect(late).toMatchObject({ state: 'settled', captured: '2', balance: { status: 'closed' } })
   })
 
-  it('and making one with the same id again opens the account as it stood', async () => {
+  it('a user who is created again with the same id gets the account as it was', async () => {
     const userId = await signUp(database.admin, { email: 'same.id@example.org' })
     await spend(database, userId, 20)
     await deleteUser(userId)

@@ -24,7 +24,7 @@ describe('auth-providers-setup', () => {
   })
   afterAll(() => test?.stop())
 
-  it('config.toml turns on e-mail sign-in, takes Google and GitHub from env() and lists the redirect addresses', () => {
+  it('config.toml enables e-mail sign-in, takes Google and GitHub from env() and lists the redirect addresses', () => {
     expect([auth.enable_signup, auth.email.enabled]).toEqual([true, true])
     for (const name of ['google', 'github']) {
       const { client_id, secret } = auth.external[name] ?? { client_id: '', secret: '' }

@@ -13,7 +13,8 @@ describe('base-schema-setup', () => {
     const rows = await test.sql('select user_id, role from public.profiles where user_id = $1', [id])
     expect(rows).toEqual([{ user_id: id, role: 'user' }])
     const keys = await test.sql<{ confrelid: string }>(
-      `select confrelid::regclass::text from pg_constraint where conrelid = 'public.profiles'::regclass and contype = 'f'`,
+      `select confrelid::regclass::text from pg_constraint
+       where conrelid = 'public.profiles'::regclass and contype = 'f'`,
     )
     expect(keys).toEqual([{ confrelid: 'auth.users' }])
   })

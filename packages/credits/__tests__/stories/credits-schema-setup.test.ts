@@ -19,7 +19,8 @@ describe('credits-schema-setup', () => {
 
   it('the six tables exist with proper types and named constraints', async () => {
     const tables = await test.sql<{ name: string }>(
-      `select table_name as name from information_schema.tables where table_schema = 'public' and table_name = any($1) order by 1`,
+      `select table_name as name from information_schema.tables
+       where table_schema = 'public' and table_name = any($1) order by 1`,
       [SIX],
     )
     expect(tables.map(({ name }) => name)).toEqual(SIX)
@@ -34,7 +35,8 @@ describe('credits-schema-setup', () => {
     // What Postgres names by itself ends in a bare number when there are several; ours say what they guard.
     const unnamed = await test.sql(
       `select conname from pg_constraint c join pg_class t on t.oid = c.conrelid
-       where t.relname = any($1) and contype in ('c', 'u', 'p', 'f') and (conname ~ '_check\\d+$' or conname not like t.relname || '%')`,
+       where t.relname = any($1) and contype in ('c', 'u', 'p', 'f')
+         and (conname ~ '_check\\d+$' or conname not like t.relname || '%')`,
       [SIX],
     )
     expect(unnamed).toEqual([])
@@ -71,9 +73,10 @@ describe('credits-schema-setup', () => {
     expect(text).not.toMatch(/Sort|Bitmap|Seq Scan/)
   })
 
-  it('RLS is on for every table: users see their own rows, admins all, nobody but the functions writes', async () => {
+  it('RLS is on for every table: users see their own rows, admins all, and only the functions write', async () => {
     const open = await test.sql(
-      `select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' and not relrowsecurity`,
+      `select relname from pg_class
+       where relnamespace = 'public'::regnamespace and relkind = 'r' and not relrowsecurity`,
     )
     expect(open).toEqual([])
     const [ann, bob, admin] = [await test.createUser(), await test.createUser(), await test.createAdmin()]

@@ -26,7 +26,7 @@ describe('gateway-integration', () => {
   }
   const lastTransaction = async (userId: string) => (await credits.getHistory({ userId, limit: 1 })).data[0]
 
-  it('generateText is reserved before and settled after the provider call with one transaction of model, feature and token counts', async () => {
+  it('generateText reserves before and settles after the call: a transaction of model, feature, tokens', async () => {
     const { id: userId } = await test.createUser()
     const before = await providerCalls()
     await withCredits(generateText, { credits, userId, feature: 'summary' })({
@@ -49,7 +49,7 @@ describe('gateway-integration', () => {
     expect(reservations).toEqual([{ state: 'settled' }])
   })
 
-  it('streamText is reserved before and settled after the provider call with one transaction of model, feature and token counts', async () => {
+  it('streamText reserves before and settles after the call: a transaction of model, feature, tokens', async () => {
     const { id: userId } = await test.createUser()
     const result = await withCredits(streamText, { credits, userId, feature: 'chat' })({
       model: gateway(MODEL),
@@ -96,8 +96,8 @@ describe('gateway-integration', () => {
       'select id from public.credit_reservations where account_id = $1',
       [userId],
     )
-    const told = JSON.stringify(seen)
-    expect(told).toContain(userId)
-    expect(told).toContain(reservation?.id)
+    const reported = JSON.stringify(seen)
+    expect(reported).toContain(userId)
+    expect(reported).toContain(reservation?.id)
   })
 })

@@ -25,7 +25,7 @@ describe('rate-calculation', () => {
     expect(error).toBeNull()
   }
 
-  it('Claude Sonnet 4.5 with 2,000 input and 1,000 output tokens costs USD 0.021, 2.1 credits at cost and 3.36 with 60 %', async () => {
+  it('Sonnet 4.5 with 2,000 input and 1,000 output tokens: USD 0.021, 2.1 credits and 3.36 with 60 %', async () => {
     expect(calculateCredits(USAGE, { rate: SONNET, marginPercent: '0' })).toMatchObject({
       costUsd: '0.021',
       credits: '2.1',
@@ -58,7 +58,7 @@ describe('rate-calculation', () => {
     await test.sql(
       `do $$ begin
          for n in 1..1000 loop
-           perform public.credits_adjust(gen_random_uuid(), '${id}', 0.000001, 'story');
+           perform public.credits_adjust('${id}', gen_random_uuid(), 0.000001, 'story');
          end loop;
        end $$`,
     )

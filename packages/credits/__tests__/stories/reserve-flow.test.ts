@@ -16,15 +16,15 @@ describe('reserve-flow', () => {
   const seconds = ({ createdAt, expiresAt }: { createdAt: string; expiresAt: string }) =>
     Math.round((Date.parse(expiresAt) - Date.parse(createdAt)) / 1000)
 
-  it('reserve holds credits for five minutes unless configured otherwise', async () => {
+  it('reserve sets credits aside for five minutes unless configured otherwise', async () => {
     const { id: userId } = await test.createUser()
-    const held = await credits.reserve({ userId, amount: '10' })
-    expect([held.state, seconds(held), held.balance.reserved, held.balance.available]).toEqual([
-      'active',
-      300,
-      '10',
-      '40',
-    ])
+    const reservation = await credits.reserve({ userId, amount: '10' })
+    expect([
+      reservation.state,
+      seconds(reservation),
+      reservation.balance.reserved,
+      reservation.balance.available,
+    ]).toEqual(['active', 300, '10', '40'])
     const short = await credits.reserve({ userId, amount: '1', ttlSeconds: 20 })
     expect(seconds(short)).toBe(20)
     const configured = createCredits({ store: supabaseStore(test.service), reservationTtlSeconds: 60 })

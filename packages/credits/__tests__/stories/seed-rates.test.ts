@@ -69,7 +69,7 @@ describe('seed-rates', () => {
     const { id: userId } = await test.createUser()
     const unknown = pricing.rates.find((rate) => !rate.known)
     expect(unknown).toBeDefined()
-    for (const model of [unknown?.modelId ?? '', 'nobody/never-heard-of-it']) {
+    for (const model of [unknown?.modelId ?? '', 'acme/unheard-of']) {
       await expect(credits.price({ model, usage: { inputTokens: 1 } })).rejects.toMatchObject({ code: 'UNKNOWN_MODEL' })
       await expect(credits.reserve({ userId, model, amount: '1' })).rejects.toMatchObject({ code: 'UNKNOWN_MODEL' })
     }

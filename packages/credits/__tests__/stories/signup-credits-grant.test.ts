@@ -13,7 +13,7 @@ describe('signup-credits-grant', () => {
   const grants = (userId: string) =>
     test.sql(`select type, source, amount::text from public.credit_transactions where account_id = $1`, [userId])
 
-  it('a signup makes a balance row with plan free, 50 credits available and a grant transaction of source signup', async () => {
+  it('a signup makes a balance row with plan free, 50 credits and a grant transaction of source signup', async () => {
     const { id } = await test.createUser()
     const rows = await test.sql('select plan_id from public.credit_balances where user_id = $1', [id])
     expect(rows).toEqual([{ plan_id: 'free' }])

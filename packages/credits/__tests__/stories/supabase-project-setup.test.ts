@@ -32,7 +32,7 @@ describe('supabase-project-setup', () => {
     await test?.stop()
   })
 
-  it('supabase:setup connects the local stack and writes URL, publishable key and secret key to .env.local with mode 0600', async () => {
+  it('supabase:setup connects the local stack and writes its URL and keys to .env.local with mode 0600', async () => {
     const port = await freePort(2)
     const stop = () =>
       execFileSync(process.execPath, [join(root, 'packages/local-stack/src/cli.ts'), 'stop', '--port', String(port)])
@@ -127,6 +127,7 @@ describe('supabase-project-setup', () => {
       const { data, error } = await service.auth.admin.createUser({
         email: 'mcp@example.test',
         password: 'a-long-password',
+        email_confirm: true,
       })
       expect(error).toBeNull()
       const credits = createCredits({ store: supabaseStore(service) })

@@ -1,3 +1,4 @@
+import { modelKey } from '../core/pricing/model-ids.ts'
 import type { ErrorContext, OnError } from '../credits/types.ts'
 import type { Metadata } from '../store/port.ts'
 import type { CreditsReceipt } from './receipt.ts'
@@ -31,8 +32,14 @@ export interface CreditsContext extends CallContext {
   ttlSeconds?: number | undefined
   /** Default `{ policy: 'auto', idleSeconds: 60, drainSeconds: 600 }`. */
   abandoned?: AbandonedPolicy | undefined
-  /** The id of a model's rate. Default: its `modelId` if that has a slash, else `provider/modelId`. */
+  /**
+   * The id of a model's rate. Default: the `modelId` of a model of the gateway, `provider:modelId` of a model that is
+   * called at its provider. A provider's model without a price of its own has the gateway's, flagged `gateway_price`,
+   * unless `createCredits` turns that off.
+   */
   rateOf?: ((model: AnyModel) => string) | undefined
+  /** Names that the app gave to models, as on Azure: `{ 'my-deployment': 'gpt-5' }`. */
+  deployments?: Readonly<Record<string, string>> | undefined
   /** Joins calls where the runtime has no `AsyncLocalStorage`, see `creditsScope`. */
   scope?: CreditsScope | undefined
   /** Called once per outermost call, when its charges are in the ledger or could not be written. Must not throw. */
@@ -55,9 +62,7 @@ export function reportError(context: CreditsContext, error: unknown, details: Er
 
 /** The id of a model's rate. */
 export function rateIdOf(context: CreditsContext, model: AnyModel): string {
-  if (context.rateOf !== undefined) return context.rateOf(model)
-  const { provider, modelId } = model
-  return modelId.includes('/') ? modelId : `${provider.split('.')[0]}/${modelId}`
+  return context.rateOf === undefined ? modelKey(model, context.deployments) : context.rateOf(model)
 }
 
 /** True when two contexts name the same user of the same credits. */

@@ -103,6 +103,14 @@ export async function callFunction<Answer>(
   return (rows[0] as { answer: Answer }).answer
 }
 
+/** The id just below, as a 128-bit number: pages start after an id. Null for the first id. */
+export function uuidBefore(id: string): string | null {
+  const number = BigInt(`0x${id.replaceAll('-', '')}`)
+  if (number === 0n) return null
+  const hex = (number - 1n).toString(16).padStart(32, '0')
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
+}
+
 /**
  * The id of a user who is given by UUID or e-mail address.
  *
@@ -116,4 +124,10 @@ export async function userIdOf(client: pg.Client, user: string, flag = '--user')
   ])
   if (rows[0] !== undefined) return rows[0].id
   throw new CreditError({ code: 'ACCOUNT_NOT_FOUND', message: `No user has the address ${user}` })
+}
+
+/** @throws CreditError `ACCOUNT_NOT_FOUND` when the user has none */
+export async function requireAccount(client: pg.Client, userId: string): Promise<void> {
+  const { rowCount } = await client.query('select from public.credit_balances where account_id = $1', [userId])
+  if (rowCount === 0) throw new CreditError({ code: 'ACCOUNT_NOT_FOUND', details: { userId } })
 }

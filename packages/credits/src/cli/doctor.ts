@@ -5,11 +5,9 @@ import { command, databaseArgs } from './command.ts'
 import { callFunction, withDatabase } from './database.ts'
 import { checkRest, keyKind } from './doctor-rest.ts'
 import { SCHEMA_QUESTIONS } from './doctor-schema.ts'
-import { bodyHash, MIGRATION_NAME, migratedObjects, migrationFiles } from './migrations.ts'
+import { bodyHash, MIGRATION_NAME, type MigratedObjects, migratedObjects, migrationFiles } from './migrations.ts'
 import { migrationsFolder } from './package-root.ts'
 
-/** The SQL interface that this version of the package uses. */
-const SCHEMA_VERSION = 1
 const LEAST_NODE = [22, 12] as const
 const LEAST_POSTGRES = 150_000
 /** Most names in one line of the report. */
@@ -112,7 +110,14 @@ async function database(client: pg.Client): Promise<Check[]> {
   if (server?.schema == null) {
     return [...checks, check('schema', false, 'not installed: npx @layers/credits init, then apply the migrations')]
   }
-  checks.push(await schema(client), await functions(client), ...(await triggers(client)))
+  const objects = migratedObjects(migrationsFolder())
+  const { version } = await callFunction<{ version: number }>(client, 'credits_schema_version', [])
+  const newer = version === objects.schemaVersion + 1
+  checks.push(
+    schema(version, objects.schemaVersion),
+    await functions(client, objects, newer),
+    await triggers(client, objects),
+  )
   for (const { name, state, text } of SCHEMA_QUESTIONS) {
     const { rows: offenders } = await client.query<{ offender: string }>(text)
     checks.push(check(name, offenders.length === 0, list(offenders.map((row) => row.offender)), state))
@@ -120,15 +125,16 @@ async function database(client: pg.Client): Promise<Check[]> {
   return checks
 }
 
-async function schema(client: pg.Client): Promise<Check> {
-  const { version } = await callFunction<{ version: number }>(client, 'credits_schema_version', [])
+/** A database that is one version ahead serves this package: migrations are applied before the app is deployed. */
+function schema(version: number, packaged: number): Check {
   const old = 'npx @layers/credits init, then apply the migrations'
-  const remedy = version < SCHEMA_VERSION ? old : 'upgrade this package'
-  return check('schema', version === SCHEMA_VERSION, `version ${version}, the package has ${SCHEMA_VERSION}: ${remedy}`)
+  const remedy = version < packaged ? old : 'upgrade this package'
+  const note = `version ${version}, the package has ${packaged}: ${remedy}`
+  return check('schema', version === packaged, note, version === packaged + 1 ? 'warn' : 'fail')
 }
 
-/** Compares the body of each function with the one in the package. */
-async function functions(client: pg.Client): Promise<Check> {
+/** Compares the body of each function with the one in the package. @param newer the database is a version ahead */
+async function functions(client: pg.Client, objects: MigratedObjects, newer: boolean): Promise<Check> {
   const { rows } = await client.query<{ schema: string; name: string; body: string; definer: boolean }>(
     `select namespace.nspname as schema, function.proname as name, function.prosrc as body,
        function.prosecdef as definer
@@ -137,17 +143,17 @@ async function functions(client: pg.Client): Promise<Check> {
        or (namespace.nspname = 'public' and function.proname like 'credits\\_%')`,
   )
   const installed = new Map(rows.map((row) => [`${row.schema}.${row.name}`, row]))
-  const faults = migratedObjects(migrationsFolder()).functions.flatMap((expected) => {
+  const faults = objects.functions.flatMap((expected) => {
     const id = `${expected.schema}.${expected.name}`
     const found = installed.get(id)
     if (found === undefined) return [`${id} is missing`]
     const same = bodyHash(found.body) === expected.bodyHash && found.definer === expected.securityDefiner
     return same ? [] : [`${id} differs from the package`]
   })
-  return check('functions are those of the package', faults.length === 0, list(faults))
+  return check('functions are those of the package', faults.length === 0, list(faults), newer ? 'warn' : 'fail')
 }
 
-async function triggers(client: pg.Client): Promise<Check[]> {
+async function triggers(client: pg.Client, objects: MigratedObjects): Promise<Check> {
   const { rows } = await client.query<{ id: string; enabled: boolean }>(
     `select trigger.tgname || ' on ' || namespace.nspname || '.' || relation.relname as id,
        trigger.tgenabled = 'O' as enabled
@@ -157,9 +163,9 @@ async function triggers(client: pg.Client): Promise<Check[]> {
      where not trigger.tgisinternal`,
   )
   const installed = new Map(rows.map((row) => [row.id, row.enabled]))
-  const expected = migratedObjects(migrationsFolder()).triggers.map(({ name, table }) => `${name} on ${table}`)
+  const expected = objects.triggers.map(({ name, table }) => `${name} on ${table}`)
   const missing = expected.filter((id) => !installed.has(id)).map((id) => `${id} is missing`)
   const disabled = expected.filter((id) => installed.get(id) === false).map((id) => `${id} is disabled`)
   const faults = [...missing, ...disabled]
-  return [check('triggers are in place', faults.length === 0, list(faults))]
+  return check('triggers are in place', faults.length === 0, list(faults))
 }

@@ -21,7 +21,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 const NOW = new Date('2027-01-02T03:04:05Z')
 
 function init(now = NOW): string[] {
-  const steps = plan(source, target, now)
+  const steps = plan([source], target, now)
   for (const step of steps) write(step, target)
   return steps.map(({ action, file }) => `${action} ${file}`)
 }
@@ -76,7 +76,7 @@ describe('credits init', () => {
   })
 
   it('planning writes nothing', () => {
-    plan(source, target, NOW)
+    plan([source], target, NOW)
     expect(() => readdirSync(target)).toThrow()
   })
 })

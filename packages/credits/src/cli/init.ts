@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { command, databaseArgs, type Output } from './command.ts'
 import { databaseUrl, withDatabase } from './database.ts'
 import { MIGRATION_NAME, migrationFiles } from './migrations.ts'
-import { migrationsFolder, version } from './package-root.ts'
+import { migrationsFolder, plainPostgresFolder, version } from './package-root.ts'
 import { findCollisions } from './preflight.ts'
 
 const HEADER = /^-- @layers\/credits \S+ sha256:[0-9a-f]{64}\n/
@@ -23,15 +23,20 @@ export const init = command({
     ...databaseArgs,
     dir: { type: 'string', description: 'Folder of the migrations', default: 'supabase/migrations' },
     'dry-run': { type: 'boolean', description: 'Say what would be written, write nothing', default: false },
+    plain: {
+      type: 'boolean',
+      description: 'For a Postgres without Supabase: begin with the roles and the auth schema that are missing there',
+      default: false,
+    },
     preflight: {
       type: 'boolean',
       description: 'Only look at the database for names that the migrations need',
       default: false,
     },
   },
-  examples: ['init --preflight', 'init --dry-run', 'init'],
+  examples: ['init --preflight', 'init --dry-run', 'init', 'init --plain --dir migrations'],
   async run(args, output) {
-    const looked = await preflight(args['database-url'], args.preflight, output)
+    const looked = await preflight(args['database-url'], args, output)
     const collisions = looked ?? []
     if (collisions.length > 0) output.say(`${collisions.length} names are taken: rename yours. Nothing was written.`)
     if (args.preflight || collisions.length > 0) {
@@ -39,7 +44,8 @@ export const init = command({
       return collisions.length === 0 ? 0 : 1
     }
     const target = resolve(args.dir)
-    const steps = plan(migrationsFolder(), target, new Date())
+    const sources = args.plain ? [plainPostgresFolder(), migrationsFolder()] : [migrationsFolder()]
+    const steps = plan(sources, target, new Date())
     const differing = steps.filter((step) => step.action === 'differs')
     for (const { action, file } of steps) output.say(`${WORDS[action].padEnd(12)} ${file}`)
     const writes = differing.length === 0 && !args['dry-run']
@@ -54,12 +60,18 @@ export const init = command({
 const WORDS: Record<Step['action'], string> = { write: 'new', keep: 'up to date', differs: 'DIFFERS' }
 
 /** The collisions; undefined when there is no database to look at. */
-async function preflight(flag: string | undefined, only: boolean, output: Output): Promise<string[] | undefined> {
+async function preflight(
+  flag: string | undefined,
+  { preflight: only, plain }: { preflight: boolean; plain: boolean },
+  output: Output,
+): Promise<string[] | undefined> {
   if (databaseUrl(flag) === undefined && !only) {
     output.say('The database was not looked at: DATABASE_URL is not set. `credits init --preflight` does so later.')
     return undefined
   }
-  const { installed, collisions } = await withDatabase(flag, (client) => findCollisions(client, migrationsFolder()))
+  const { installed, collisions } = await withDatabase(flag, (client) =>
+    findCollisions(client, migrationsFolder(), plain),
+  )
   for (const collision of collisions) output.say(`taken        ${collision}`)
   if (collisions.length === 0) output.say(installed ? 'The library is installed here.' : 'No name is taken.')
   return collisions
@@ -86,10 +98,11 @@ interface Planned extends Step {
  * Pairs the package's migrations with the app's files by name. New ones are timed from now on, a second apart, so that
  * they come after everything that the app has applied, in their own order.
  */
-export function plan(source: string, target: string, now: Date): Planned[] {
+export function plan(sources: readonly string[], target: string, now: Date): Planned[] {
   const existing = existsSync(target) ? readdirSync(target) : []
   let next = Math.max(now.getTime(), ...existing.map(timeOf).map((time) => time + 1000))
-  return migrationFiles(source).map((file) => {
+  const files = sources.flatMap((source) => migrationFiles(source).map((file) => ({ source, file })))
+  return files.map(({ source, file }) => {
     const name = MIGRATION_NAME.exec(file)?.[1] ?? file
     const body = readFileSync(join(source, file), 'utf8')
     const text = `-- @layers/credits ${version} sha256:${sha256(body)}\n${body}`

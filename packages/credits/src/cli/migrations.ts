@@ -21,8 +21,19 @@ export interface MigratedObjects {
   /** In `public`. */
   tables: string[]
   views: string[]
+  /** In `public`, those of keys included. */
+  indexes: string[]
   /** `table` with its schema. */
-  triggers: { name: string; table: string }[]
+  triggers: OnTable[]
+  /** On tables that are not the library's. */
+  policies: OnTable[]
+  /** What `credits_schema_version` answers after the last of them. */
+  schemaVersion: number
+}
+
+interface OnTable {
+  name: string
+  table: string
 }
 
 /**
@@ -46,7 +57,10 @@ export function migratedObjects(folder: string): MigratedObjects {
     functions: functionsIn(sql),
     tables: namesIn(sql, /^create table (?:if not exists )?public\.(\w+)/gim),
     views: namesIn(sql, /^create (?:or replace )?view public\.(\w+)/gim),
-    triggers: triggersIn(sql),
+    indexes: indexesIn(sql),
+    triggers: onTables(sql, TRIGGER),
+    policies: onTables(sql, POLICY).filter(({ table }) => !/^(public|credits_private)\./.test(table)),
+    schemaVersion: schemaVersionIn(sql),
   }
 }
 
@@ -70,10 +84,27 @@ function namesIn(sql: string, pattern: RegExp): string[] {
   return [...new Set([...sql.matchAll(pattern)].map(([, name = '']) => name))].sort()
 }
 
-const TRIGGER = /^\s*create (?:or replace )?(?:constraint )?trigger (\w+)\s[\s\S]*?\bon (\w+\.\w+)/gim
+const INDEX = /^create (?:unique )?index (?:if not exists )?(\w+)\s+on public\./gim
+const TABLE = /^create table (?:if not exists )?public\.[\s\S]*?;\n/gim
+const KEY = /^\s*constraint (\w+)\s+(?:primary key|unique)/gim
 
-function triggersIn(sql: string): { name: string; table: string }[] {
-  const found = new Map<string, { name: string; table: string }>()
-  for (const [, name = '', table = ''] of sql.matchAll(TRIGGER)) found.set(`${table} ${name}`, { name, table })
+/** The index of a key has the name of its constraint, which the migrations spell out. */
+function indexesIn(sql: string): string[] {
+  const tables = (sql.match(TABLE) ?? []).join('\n')
+  return [...namesIn(sql, INDEX), ...namesIn(tables, KEY)].sort()
+}
+
+const TRIGGER = /^\s*create (?:or replace )?(?:constraint )?trigger (\w+)\s[\s\S]*?\bon (\w+\.\w+)/gim
+const POLICY = /^\s*create policy (\w+) on (\w+\.\w+)/gim
+
+function onTables(sql: string, pattern: RegExp): OnTable[] {
+  const found = new Map<string, OnTable>()
+  for (const [, name = '', table = ''] of sql.matchAll(pattern)) found.set(`${table} ${name}`, { name, table })
   return [...found.values()]
+}
+
+const SCHEMA_VERSION = /^create (?:or replace )?function public\.credits_schema_version\b[\s\S]*?"version": ?(\d+)/gim
+
+function schemaVersionIn(sql: string): number {
+  return Number([...sql.matchAll(SCHEMA_VERSION)].at(-1)?.[1] ?? 0)
 }

@@ -26,7 +26,12 @@ export function migrationsFolder(): string {
   return packed('migrations', 'supabase/migrations')
 }
 
+/** What `credits init --plain` puts in front of the migrations. */
+export function plainPostgresFolder(): string {
+  return packed('plain-postgres', 'supabase/plain-postgres')
+}
+
 /** The price list that `credits rates sync --bundled` reads. */
 export function bundledRates(): string {
-  return packed('rates/models.json', 'supabase/rates/models.json')
+  return join(packageRoot, 'rates/models.json')
 }

@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { CreditError, invalidInput } from '../core/errors.ts'
 import { command, databaseArgs } from './command.ts'
 import { withDatabase } from './database.ts'
-import { migratedObjects } from './migrations.ts'
+import { type MigratedObjects, migratedObjects } from './migrations.ts'
 import { migrationsFolder } from './package-root.ts'
 
 /** `credits uninstall` */
@@ -25,16 +25,34 @@ export const uninstall = command({
 })
 
 const HEAD = `-- Removes @layers/credits. The ledger is the record of what users paid: make a \`credits export\` first.
+-- The extension pg_cron stays, where there is one: other jobs may need it.
 -- An object of yours that depends on one of these stops the removal instead of going with it.`
 
 /** What is there, in an order in which it can go. */
 async function removal(client: pg.Client): Promise<string[]> {
-  const { functions, tables, views } = migratedObjects(migrationsFolder())
+  const { functions, tables, views, policies } = migratedObjects(migrationsFolder())
   const publicFunctions = functions.filter(({ schema }) => schema === 'public').map(({ name }) => name)
   const { rows } = await client.query<{ statement: string }>(QUERY, [tables, views, publicFunctions])
   if (rows.length === 0)
     throw new CreditError({ code: 'CONFIG_INVALID', message: 'The library is not installed in this database' })
-  return [...(await cronJobs(client)), ...rows.map(({ statement }) => statement)]
+  return [
+    ...(await cronJobs(client)),
+    ...(await policiesElsewhere(client, policies)),
+    ...rows.map(({ statement }) => statement),
+  ]
+}
+
+/** The policy of the private Realtime topic, where the project has Realtime. */
+async function policiesElsewhere(client: pg.Client, policies: MigratedObjects['policies']): Promise<string[]> {
+  const { rows } = await client.query<{ statement: string }>(
+    `select format('drop policy %I on %s;', policy.polname, policy.polrelid::regclass) as statement
+     from pg_catalog.pg_policy policy
+     join unnest($1::text[], $2::text[]) ours (name, relation)
+       on ours.name = policy.polname and to_regclass(ours.relation) = policy.polrelid
+     order by 1`,
+    [policies.map(({ name }) => name), policies.map(({ table }) => table)],
+  )
+  return rows.map(({ statement }) => statement)
 }
 
 async function cronJobs(client: pg.Client): Promise<string[]> {
@@ -48,7 +66,9 @@ async function cronJobs(client: pg.Client): Promise<string[]> {
 }
 
 // Policies, triggers and views use functions, functions have tables and types in their arguments (a few have a view),
-// composite types have tables, tables have domains. So nothing needs CASCADE, which would take objects of the app.
+// composite types have tables, tables have domains. So nothing needs CASCADE, which would take objects of the app. The
+// exception are triggers on tables of others: only an owner of auth.users may drop those by name, so they go with
+// their function, on which nothing but triggers can depend.
 const QUERY = `
   with relations as (
     select relation.oid, relation.relname, relation.relkind from pg_catalog.pg_class relation
@@ -56,6 +76,9 @@ const QUERY = `
       or relation.relnamespace = to_regnamespace('credits_private')
   ), functions as (
     select function.oid, exists (
+        select from pg_catalog.pg_trigger trigger where trigger.tgfoid = function.oid and not trigger.tgisinternal
+          and trigger.tgrelid not in (select relations.oid from relations)
+      ) as fires_elsewhere, exists (
         select from pg_catalog.pg_type type join relations on relations.oid = type.typrelid
         where relations.relkind = 'v' and type.oid = any (function.proargtypes::oid[] || function.prorettype)
       ) as takes_view
@@ -66,7 +89,10 @@ const QUERY = `
   select statement from (
     select 1.0 as step, format('drop trigger %I on %s;', trigger.tgname, trigger.tgrelid::regclass) as statement
       from pg_catalog.pg_trigger trigger join functions on functions.oid = trigger.tgfoid
-      where not trigger.tgisinternal
+      where not trigger.tgisinternal and not functions.fires_elsewhere
+    union all
+    select 1.1, format('drop function %s cascade;', functions.oid::regprocedure)
+      from functions where functions.fires_elsewhere
     union all
     select 2, format('drop view %s;', relations.oid::regclass) from relations where relations.relkind = 'v'
     union all
@@ -74,7 +100,7 @@ const QUERY = `
       from pg_catalog.pg_policy policy join relations on relations.oid = policy.polrelid
     union all
     select case when functions.takes_view then 1.5 else 4 end,
-        format('drop function %s;', functions.oid::regprocedure) from functions
+        format('drop function %s;', functions.oid::regprocedure) from functions where not functions.fires_elsewhere
     union all
     select 5, 'drop type ' || string_agg(relations.oid::regclass::text, ', ' order by relations.relname) || ';'
       from relations where relations.relkind = 'c' having count(*) > 0

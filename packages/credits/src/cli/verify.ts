@@ -1,15 +1,13 @@
 import type pg from 'pg'
-import { CreditError } from '../core/errors.ts'
 import { command, databaseArgs, type Output } from './command.ts'
-import { callFunction, inSnapshot, userIdOf, withDatabase } from './database.ts'
-import { chainHeads, compareHeads, readHeads, writeHeads } from './heads.ts'
+import { callFunction, inSnapshot, requireAccount, userIdOf, uuidBefore, withDatabase } from './database.ts'
+import { type ChainHead, chainHeads, compareHeads, readHeads, writeHeads } from './heads.ts'
 import { type PriceFindings, verifyPrices } from './verify-prices.ts'
 
 const TRANSACTIONS_PER_PAGE = 5_000
 const ACCOUNTS_PER_PAGE = 1_000
 /** All faults are counted, these many are named: a ledger that is broken everywhere must not fill the memory. */
 const MOST_FAULTS_LISTED = 1_000
-const BEFORE_ALL = '00000000-0000-0000-0000-000000000000'
 
 /** A row or an account that breaks a rule. */
 interface Fault {
@@ -58,7 +56,9 @@ export const verify = command({
   },
   examples: ['verify', 'verify --user ann@example.com', 'verify --against heads.json --heads heads.json'],
   async run(args, output) {
-    const earlier = args.against === undefined ? undefined : readHeads(args.against)
+    const { against } = args
+    // A file that cannot be used is found before the ledger is read.
+    if (against !== undefined) for await (const _ of readHeads(against));
     const started = performance.now()
     const findings = await output.during('Reading the ledger', () =>
       withDatabase(args['database-url'], async (client) => {
@@ -66,11 +66,8 @@ export const verify = command({
         return inSnapshot(client, async () => {
           const found = userId === undefined ? await verifyAll(client) : await verifyOne(client, userId)
           if (args.prices) found.prices = await verifyPrices(client, userId, (fault) => note(found, [fault]))
-          if (earlier !== undefined) {
-            const heads = userId === undefined ? earlier : earlier.filter((head) => head.accountId === userId)
-            note(found, await compareHeads(client, heads))
-            found.headsCompared = heads.length
-          }
+          if (against !== undefined)
+            found.headsCompared = await compareHeads(client, headsOf(against, userId), (more) => note(found, more))
           if (args.heads !== undefined && found.faults === 0)
             found.headsWritten = await writeHeads(args.heads, chainHeads(client, userId))
           return found
@@ -82,6 +79,10 @@ export const verify = command({
     return findings.faults === 0 ? 0 : 1
   },
 })
+
+async function* headsOf(file: string, userId: string | undefined): AsyncGenerator<ChainHead> {
+  for await (const head of readHeads(file)) if (userId === undefined || head.accountId === userId) yield head
+}
 
 function printFindings(findings: Findings, seconds: number, file: string | undefined, output: Output): void {
   const { transactions, accounts, faults, listed, prices, headsCompared, headsWritten } = findings
@@ -131,8 +132,7 @@ async function verifyOne(client: pg.Client, userId: string): Promise<Findings> {
     if (page.next?.accountId !== userId) break
     version = page.next.version
   }
-  const exists = await client.query('select from public.credit_balances where account_id = $1', [userId])
-  if (exists.rowCount === 0) throw new CreditError({ code: 'ACCOUNT_NOT_FOUND', details: { userId } })
+  await requireAccount(client, userId)
   const { faults } = await accountPage(client, uuidBefore(userId), 1)
   findings.accounts = 1
   note(findings, faults)
@@ -156,11 +156,4 @@ function transactionPage(client: pg.Client, account: string | null, version: num
 
 function accountPage(client: pg.Client, after: string | null, limit: number): Promise<AccountPage> {
   return callFunction(client, 'credits_verify_accounts', [after, limit])
-}
-
-/** The id just below, as a 128-bit number: pages start after an id. */
-function uuidBefore(id: string): string | null {
-  if (id === BEFORE_ALL) return null
-  const hex = (BigInt(`0x${id.replaceAll('-', '')}`) - 1n).toString(16).padStart(32, '0')
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
 }

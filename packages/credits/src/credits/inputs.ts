@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { creditsSchema, isZero, percentSchema, signedCreditsSchema, usdSchema } from '../core/money.ts'
 import { isStorableJson, isStorableText } from '../core/pricing/storable.ts'
 import type { ChargeRecord } from '../store/types.ts'
+import { isMadeHere } from './charge-records.ts'
 import type { CallPricing } from './operation-types.ts'
 
 /**
@@ -60,10 +61,13 @@ const charge = z.strictObject({
   metadata: metadataObject,
 }) satisfies z.ZodType<ChargeRecord>
 
+// A charge that `price` has made was checked when it was made.
+const checkedCharge = z.union([z.custom<ChargeRecord>(isMadeHere), charge])
+
 const chargeChoice = {
   amount: creditsSchema.optional(),
   usage: usage.optional(),
-  charge: charge.optional(),
+  charge: checkedCharge.optional(),
   model: label,
   feature: label,
   metadata,
@@ -92,6 +96,7 @@ export const inputs = {
     upgradeUrl: z.string().min(1).optional(),
     pricingTtlSeconds: z.number().min(0).max(86_400).default(60),
     reservationTtlSeconds: z.int().min(1).max(MAX_TTL_SECONDS).default(300),
+    gatewayPrices: z.boolean().default(true),
     failOpen: z.strictObject({ maxCredits: positive }).optional(),
     unknownModels: z.strictObject({ ceilingCredits: positive }).optional(),
   }),

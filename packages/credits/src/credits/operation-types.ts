@@ -271,7 +271,7 @@ export interface PriceInput extends FindPricingInput, WithMetadata {
   /** Assumptions of the caller, added to those of the price. */
   flags?: readonly string[] | undefined
   /**
-   * What the provider reported, cut to 4 kB. Default: the usage itself where its price had to assume something about it.
+   * What the provider reported, cut to 4 kB. Default: the usage itself where its price had to assume something.
    */
   rawUsage?: unknown
 }

@@ -30,8 +30,8 @@ export interface CachedPricing {
 }
 
 /**
- * Serves prices that are at most `ttlSeconds` old while calls keep coming. An older snapshot is served once more while a
- * single refresh runs in the background. There is no timer, so nothing keeps a process alive, and no call waits.
+ * Serves prices that are at most `ttlSeconds` old while calls keep coming. An older snapshot is served once more while
+ * a single refresh runs in the background. There is no timer, so nothing keeps a process alive, and no call waits.
  */
 export function pricingCache(options: {
   storeOf: () => Pick<CreditStore, 'getPricing'>

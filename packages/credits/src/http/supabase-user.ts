@@ -20,7 +20,7 @@ interface SessionQuery {
 
 /** How {@link supabaseUser} gets a client that acts as the sender of a request. */
 export interface SupabaseUserOptions<Client extends SupabaseUserClient = SupabaseUserClient> {
-  /** With a token: a client that sends it as its Authorization header. With null: one bound to the request's cookies. */
+  /** With a token: a client that sends it as Authorization header. With null: one that reads the request's cookies. */
   createClient: (token: string | null, request: Request) => Client | Promise<Client>
   /**
    * Whether the user is an admin, asked with the client of the user. Default: the view `credit_session` answers it, so
@@ -62,7 +62,7 @@ export function supabaseUser<Client extends SupabaseUserClient>({
   }
 }
 
-/** The view has one row, about the sender of the query. A client that acts as another user must not answer for this one. */
+/** The view has one row, about the sender of the query. A client that acts as another user proves nothing. */
 async function isSessionAdmin({ client, userId }: { client: SupabaseUserClient; userId: string }): Promise<boolean> {
   const session = client.from('credit_session').select('user_id, is_admin') as SessionQuery
   const { data, error } = await session.maybeSingle()

@@ -53,8 +53,8 @@ export interface CreditStore {
   /** Charges one provider call; the reservation stays open. @throws CreditError `RESERVATION_CLOSED` */
   capture(input: StoreCaptureInput): Promise<CaptureResult>
   /**
-   * Charges the last provider call and returns the rest. Called again: the first result with `replayed: true`, also when
-   * the charge differs. A SQL store then writes the other charge to the audit log (`charge_not_recorded`).
+   * Charges the last provider call and returns the rest. Called again: the first result with `replayed: true`, also
+   * when the charge differs. A SQL store then writes the other charge to the audit log (`charge_not_recorded`).
    *
    * @throws CreditError `RESERVATION_NOT_FOUND`, `RESERVATION_CLOSED` once released (details: `amount` of the charge)
    */
@@ -80,13 +80,19 @@ export interface CreditStore {
   getBalance(input: { userId: string }): Promise<Balance>
   getHistory(input: StoreHistoryInput): Promise<HistoryPage>
 
-  /** All rates and margins in force or scheduled; with `ids`, those rows as well even if superseded. */
+  /** All rates and margins in force or scheduled; with `ids`, only the rows with these ids, even if superseded. */
   getPricing(input?: { ids?: readonly string[] | undefined }): Promise<PricingSnapshot>
   /** Adds a row to a margin. @throws CreditError `VERSION_CONFLICT` */
   setMargin(input: StoreSetMarginInput): Promise<MarginRow>
   getMarginAudit(input: { limit: number; before?: number | undefined }): Promise<MarginAuditPage>
-  /** Adds those rates that differ from the latest of their model, all or none; old rows are never changed. */
-  addRates(input: { rates: readonly NewRateRow[] }): Promise<{ inserted: number; unchanged: number }>
+  /**
+   * Adds those rates that differ from the latest of their model, all or none; old rows are never changed. `aliases` are
+   * renames of models, old id to new id.
+   */
+  addRates(input: {
+    rates: readonly NewRateRow[]
+    aliases?: Readonly<Record<string, string>> | undefined
+  }): Promise<{ inserted: number; unchanged: number }>
   /** The rates a model has had and will have, newest first. */
   getRateHistory(input: { modelId: string; limit?: number | undefined }): Promise<RateRow[]>
   /** Usage transactions with what they cost, oldest first: for operators, never for users. */

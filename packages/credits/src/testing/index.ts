@@ -19,7 +19,11 @@ export interface TestRunner {
   it(name: string, body: () => Promise<void>): unknown
 }
 
-/** The claims of the store port by chapter, each with its test: for runners that have no `describe`. */
+/**
+ * The claims of the store port by chapter, each with its test: for runners that have no `describe`.
+ *
+ * @example for (const { claim, run } of storeContract.settlements ?? []) test(claim, () => run(harness))
+ */
 export const storeContract: Readonly<Record<string, readonly ContractCase[]>> = {
   reservations: reservationCases,
   extensions: extensionCases,

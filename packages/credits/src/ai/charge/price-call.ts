@@ -2,7 +2,6 @@ import { CreditError } from '../../core/errors.ts'
 import { add } from '../../core/money.ts'
 import { calculateCredits } from '../../core/pricing/calculate.ts'
 import { type GatewayCosts, readGatewayCosts } from '../../core/pricing/gateway-costs.ts'
-import { boundedRawUsage } from '../../core/pricing/raw-usage.ts'
 import { isPlainObject, isStorableJson, isStorableText } from '../../core/pricing/storable.ts'
 import type { Usage } from '../../core/pricing/usage.ts'
 import type { CallPricing, PriceInput } from '../../credits/types.ts'
@@ -29,13 +28,13 @@ export async function priceCall(call: PricedCall, outcome: CallOutcome): Promise
   const pricing = served ?? call.estimate.pricing
   const counted = countedUsage(call, outcome, reading, pricing)
   try {
-    return await priceCounted({ call, outcome, reading, costs, servedModel, served, pricing, counted })
+    return await priceCounted({ call, outcome, reading, costs, servedModel, pricing, counted })
   } catch (error) {
     // What cannot be priced as it was reported is priced as it was seen.
     if (!CreditError.isInstance(error) || !NOT_PRICED.has(error.code)) throw error
     const usage = call.estimate.likelyUsage(outcome.seen)
     const estimate = { usage, estimated: true, flags: [...counted.flags, 'usage_estimated'] }
-    return priceCounted({ call, outcome, reading, costs, servedModel, served, pricing, counted: estimate })
+    return priceCounted({ call, outcome, reading, costs, servedModel, pricing, counted: estimate })
   }
 }
 
@@ -52,8 +51,7 @@ interface Pricing {
   reading: ProviderReading
   costs: GatewayCosts | null
   servedModel: string | undefined
-  /** The pricing of the model that answered, when it is another one and has a price. */
-  served: CallPricing | undefined
+  /** Of the model that answered, where it has a price of its own. */
   pricing: CallPricing
   counted: CountedUsage
 }
@@ -98,33 +96,27 @@ async function findServed({ context }: PricedCall, model: string): Promise<CallP
 }
 
 async function priceCounted(input: Pricing): Promise<ChargeRecord> {
-  const { call, outcome, reading, costs, served, pricing, counted } = input
+  const { call, outcome, reading, costs, pricing, counted } = input
   const { context } = call
   const usage = withTerms(call, outcome, counted.usage)
   const believed = believedCost(call, outcome, reading, costs, { usage, pricing })
   const flags = [...counted.flags, ...believed.flags]
   const reported = believed.reported ?? (await withOtherModels(input, usage, flags))
-  const servedModel = input.servedModel === call.model ? undefined : input.servedModel
-  const charge = await context.credits.price({
-    model: served === undefined ? call.model : (servedModel as string),
+  return context.credits.price({
+    model: call.model,
     feature: context.feature,
     userId: context.userId,
     usage,
     pricing,
-    servedModel: served === undefined ? servedModel : undefined,
+    servedModel: input.servedModel === call.model ? undefined : input.servedModel,
     reported,
     estimated: counted.estimated && believed.reported === undefined,
     generationId: shortText(outcome.generationId ?? costs?.generationId),
     provider: storableMetadata(outcome.providerMetadata),
     metadata: { attempt: call.attempt },
-  })
-  flags.push(...priceFlags(usage, pricing))
-  return {
-    ...charge,
-    ...(served !== undefined && { model: call.model, servedModel: servedModel ?? null }),
     flags: [...new Set(flags)],
-    rawUsage: flags.length === 0 ? null : boundedRawUsage(rawUsageOf(outcome)),
-  }
+    rawUsage: rawUsageOf(outcome),
+  })
 }
 
 /** Start, tier, region and speed: as served where the provider says so, else as asked for. */
@@ -154,16 +146,6 @@ async function withOtherModels(
   }
   flags.push('other_models_included')
   return { costUsd, source: 'gateway-cost' }
-}
-
-/** What the rate had to assume. */
-function priceFlags(usage: Usage, { rate, marginPercent }: CallPricing): string[] {
-  if (rate === null) return []
-  try {
-    return calculateCredits(usage, { rate, marginPercent }).flags
-  } catch {
-    return ['rate_has_no_price']
-  }
 }
 
 /** What the ledger takes. Anything else must not lose the charge. */

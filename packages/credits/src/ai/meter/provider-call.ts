@@ -2,7 +2,7 @@ import { isoTime } from '../../core/time.ts'
 import type { Allowance, CallSession } from '../call-session.ts'
 import { generationIdOf, priceCall } from '../charge/index.ts'
 import { rateIdOf, reportError } from '../context.ts'
-import { estimateCall, seenOutput } from '../estimate/index.ts'
+import { estimateCall, isSameCall, seenOutput } from '../estimate/index.ts'
 import { type ProviderCallInScope, runProviderCall } from '../scope.ts'
 import type {
   AnyModel,
@@ -279,5 +279,9 @@ async function estimateFor(method: ProviderMethod, session: CallSession): Promis
   const { modality, delivery, params } = method
   const model = rateIdOf(context, method.model)
   const pricing = await session.findPricing(model)
+  const { expected } = session
+  session.expected = undefined
+  const isExpected = expected?.estimate.pricing === pricing && expected.estimate.modality === modality
+  if (isExpected && isSameCall(expected.params, params)) return expected.estimate
   return estimateCall(params, { modality, delivery, context, model, pricing, available })
 }

@@ -81,8 +81,8 @@ export function correctionsOf(account: Account, original: Entry): Entry[] {
 }
 
 /**
- * Returns credits of a charge: debt first, then the lots they came from while these live, then a lot of their own. No lot
- * gets back more than the charge took from it.
+ * Returns credits of a charge: debt first, then the lots they came from while these live, then a lot of their own. No
+ * lot gets back more than the charge took from it.
  *
  * @returns what each lot got back
  */

@@ -1,7 +1,7 @@
 import { CreditError } from '../../core/errors.ts'
 import { invalidInput, parseOrThrow, percentSchema } from '../../core/money.ts'
-import type { StoreSetMarginInput } from '../port.ts'
-import type { MarginAuditEntry, MarginAuditPage, MarginRow, NewRateRow, PricingSnapshot, RateRow } from '../types.ts'
+import type { CreditStore, StoreSetMarginInput } from '../port.ts'
+import type { MarginAuditEntry, MarginAuditPage, MarginRow, PricingSnapshot, RateRow } from '../types.ts'
 import { parametersText } from './checks.ts'
 import { iso } from './state.ts'
 
@@ -32,8 +32,11 @@ export function setRates(state: MemoryPricing, rates: readonly NewRate[]): void 
   }
 }
 
-/** Adds what differs from the latest row of its model, all or none. */
-export function addRates(state: MemoryPricing, rates: readonly NewRateRow[]): { inserted: number; unchanged: number } {
+/** Adds what differs from the latest row of its model, all or none, and renames of models. */
+export function addRates(
+  state: MemoryPricing,
+  { rates, aliases }: Parameters<CreditStore['addRates']>[0],
+): { inserted: number; unchanged: number } {
   const now = iso(state.now())
   const added: RateRow[] = []
   for (const rate of rates) {
@@ -48,6 +51,7 @@ export function addRates(state: MemoryPricing, rates: readonly NewRateRow[]): { 
     added.push({ id: crypto.randomUUID(), modelId, ...same, known, source, effectiveFrom })
   }
   state.rates.push(...added)
+  Object.assign(state.aliases, aliases)
   return { inserted: added.length, unchanged: rates.length - added.length }
 }
 
@@ -66,9 +70,9 @@ export function rateHistory(state: MemoryPricing, modelId: string, limit: number
     .map((row) => ({ ...row }))
 }
 
-export function snapshot(state: MemoryPricing, ids: readonly string[] = []): PricingSnapshot {
+export function snapshot(state: MemoryPricing, ids?: readonly string[]): PricingSnapshot {
   const asOf = iso(state.now())
-  const wanted = new Set(ids)
+  const wanted = ids && new Set(ids)
   return {
     rates: current(state.rates, asOf, wanted, (row) => row.modelId),
     margins: current(state.margins, asOf, wanted, keyOf),
@@ -132,11 +136,11 @@ function keyOf({ scope, target }: { scope: string; target: string }): string {
   return `${scope} ${target}`
 }
 
-/** Per key the row in force and those to come, and the rows that were asked for by id. */
+/** Per key the row in force and those to come; or only the rows that were asked for by id. */
 function current<Row extends { id: string; effectiveFrom: string }>(
   rows: readonly Row[],
   asOf: string,
-  wanted: ReadonlySet<string>,
+  wanted: ReadonlySet<string> | undefined,
   key: (row: Row) => string,
 ): Row[] {
   const inForce = new Map<string, Row>()
@@ -146,6 +150,6 @@ function current<Row extends { id: string; effectiveFrom: string }>(
     if (other === undefined || row.effectiveFrom >= other.effectiveFrom) inForce.set(key(row), row)
   }
   return rows
-    .filter((row) => row.effectiveFrom > asOf || inForce.get(key(row)) === row || wanted.has(row.id))
+    .filter((row) => wanted?.has(row.id) ?? (row.effectiveFrom > asOf || inForce.get(key(row)) === row))
     .map((row) => ({ ...row }))
 }

@@ -57,6 +57,7 @@ export function reserve(state: MemoryState, input: StoreReserveInput): Reservati
   }
   const reservation = newReservation(input, { parameters, amount: reserved, now, ttl })
   account.reservations.set(reservation.reservationId, reservation)
+  account.active.add(reservation)
   return resultOf(account, reservation, false)
 }
 
@@ -111,7 +112,7 @@ export function settle(state: MemoryState, input: StoreSettleInput): SettleResul
   if (!replayed) {
     // The last charge has the reservation's own id, so it cannot be made twice.
     if (input.charge !== undefined) reservation.settlement = charge(opened, input.charge, input.reservationId)
-    closeReservation(reservation, 'settled', now)
+    closeReservation(account, reservation, 'settled', now)
   }
   const transaction = reservation.settlement === null ? null : { ...reservation.settlement.transaction }
   return { ...resultOf(account, reservation, replayed), transaction }
@@ -121,7 +122,7 @@ export function settle(state: MemoryState, input: StoreSettleInput): SettleResul
 export function release(state: MemoryState, key: ReservationKey): ReservationResult {
   const { account, reservation, now } = open(state, key)
   if (reservation.state !== 'active') return resultOf(account, reservation, true)
-  closeReservation(reservation, 'released', now)
+  closeReservation(account, reservation, 'released', now)
   return resultOf(account, reservation, false)
 }
 
@@ -153,7 +154,7 @@ function createExpired(state: MemoryState, input: StoreSettleInput): void {
   const facts = { ...input, feature: feature ?? undefined, model: model ?? undefined }
   const now = state.now()
   const reservation = newReservation(facts, { parameters: null, amount: '0', now, ttl: 0 })
-  closeReservation(reservation, 'expired', now)
+  closeReservation(account, reservation, 'expired', now)
   account.reservations.set(input.reservationId, reservation)
 }
 

@@ -122,6 +122,32 @@ const rate = z.object({
   maxOutputTokens: z.int().nullable(),
 })
 
+/** Every process reads the whole list, so SQL leaves out of it what follows from the rest. */
+const pricing = z
+  .object({
+    sources: z.array(z.string()),
+    rates: z.array(
+      rate.omit({ known: true }).extend({
+        source: z.int().min(0),
+        contextWindow: z.int().nullish(),
+        maxOutputTokens: z.int().nullish(),
+      }),
+    ),
+    margins: z.array(margin),
+    aliases: z.record(z.string(), z.string()),
+    asOf: time,
+  })
+  .transform(({ sources, rates, ...rest }): PricingSnapshot => {
+    const full = rates.map((row) => ({
+      ...row,
+      known: row.pricing !== null,
+      source: sources[row.source] ?? '',
+      contextWindow: row.contextWindow ?? null,
+      maxOutputTokens: row.maxOutputTokens ?? null,
+    }))
+    return { ...rest, rates: full }
+  })
+
 const auditEntry = z.object({
   id: z.int(),
   scope: margin.shape.scope,
@@ -191,12 +217,7 @@ export const answers = {
     data: z.array(transaction),
     nextBefore: version.nullable(),
   }) satisfies z.ZodType<HistoryPage>,
-  pricing: z.object({
-    rates: z.array(rate),
-    margins: z.array(margin),
-    aliases: z.record(z.string(), z.string()),
-    asOf: time,
-  }) satisfies z.ZodType<PricingSnapshot>,
+  pricing: pricing satisfies z.ZodType<PricingSnapshot>,
   margin,
   marginAuditPage: z.object({
     data: z.array(auditEntry),
