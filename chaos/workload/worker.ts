@@ -1,26 +1,12 @@
 /** A process that makes one metered model call and is killed on the way; see scenario B4. */
-import { createRequire } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createGateway, generateText, streamText } from 'ai'
 import pg from 'pg'
 import { withCredits } from '../../packages/credits/src/ai/index.ts'
 import { createCredits } from '../../packages/credits/src/credits.ts'
 import type { CreditStore } from '../../packages/credits/src/store/port.ts'
 import { postgresStore } from '../../packages/credits/src/store/postgres.ts'
 import type { WorkerTask } from './worker-task.ts'
-
-interface Sdk {
-  generateText: (options: object) => Promise<unknown>
-  streamText: (options: object) => { textStream: AsyncIterable<string> }
-}
-
-interface GatewayPackage {
-  createGateway: (options: { baseURL: string; apiKey: string; fetch: typeof fetch }) => (model: string) => object
-}
-
-// The versions of the SDK that the library itself is tested with.
-const ofLibrary = createRequire(new URL('../../packages/credits/package.json', import.meta.url))
-const { generateText, streamText } = ofLibrary('ai') as Sdk
-const { createGateway } = ofLibrary('@ai-sdk/gateway') as GatewayPackage
 
 await makeCall(JSON.parse(process.argv[2] ?? '{}') as WorkerTask)
 
