@@ -1,6 +1,6 @@
 /**
- * Exact pricing beside the plain float formula, in one run: `pnpm bench calculate`.
- * The float formula is the floor that nobody should charge money with; the ratio says what exactness costs.
+ * Exact pricing compared with the plain float formula, in one run: `pnpm bench calculate`.
+ * The float formula is the floor: too inexact to charge money with. The ratio says what exactness costs.
  */
 import { readFileSync } from 'node:fs'
 import { parseModelList } from '../packages/credits/src/core/price-list/parse.ts'

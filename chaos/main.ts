@@ -1,13 +1,14 @@
 #!/usr/bin/env node
-/** `pnpm chaos [--seed S] [--only ID,ID] [--tier probe|ci|release] [--prove] [--lanes N]`: the fault and race tests. */
+/** `pnpm chaos [--seed S] [--only ID,ID] [--tier probe|ci|release] [--prove] [--processes N]`: fault and race tests. */
 import { parseArgs } from 'node:util'
-import { ALL_MUTANTS, ATTACKS } from './catalogue.ts'
+import { ALL_MUTANTS, SCENARIOS } from './catalogue.ts'
 import { printOutcome, printSummary, writeJournal } from './runner/report.ts'
 import type { Outcome } from './runner/run.ts'
-import { runInLanes } from './runner/runner-processes.ts'
-import type { Attack, Tier } from './runner/scenario.ts'
+import { runInProcesses } from './runner/runner-processes.ts'
+import type { Scenario, Tier } from './runner/scenario.ts'
 
 const JOURNALS = '.stack/chaos'
+const USAGE = 'usage: pnpm chaos [--seed S] [--only A1,B,...] [--tier probe|ci|release] [--prove] [--processes N]'
 
 const { values } = parseArgs({
   options: {
@@ -15,24 +16,22 @@ const { values } = parseArgs({
     only: { type: 'string' },
     tier: { type: 'string', default: 'ci' },
     prove: { type: 'boolean', default: false },
-    lanes: { type: 'string', default: '2' },
+    processes: { type: 'string', default: '2' },
   },
 })
 
 process.exitCode = await main()
 
 async function main(): Promise<number> {
-  const attacks = chosen(values.only)
+  const { seed, prove } = values
+  const scenarios = selectScenarios(values.only, prove)
   const tier = tierOf(values.tier)
-  const lanes = Number(values.lanes)
-  if (attacks.length === 0 || tier === undefined || !(lanes >= 1)) {
-    console.error(
-      `usage: pnpm chaos [--seed S] [--only ${ATTACKS[0]?.id},...] [--tier ci|release] [--prove] [--lanes N]`,
-    )
+  const processes = Number(values.processes)
+  if (scenarios.length === 0 || tier === undefined || !(processes >= 1)) {
+    console.error(USAGE)
     return 2
   }
-  const { seed, prove } = values
-  console.log(`chaos · seed ${seed} · tier ${tier} · ${attacks.length} attacks${prove ? ' on broken copies' : ''}`)
+  console.log(`chaos · seed ${seed} · tier ${tier} · ${scenarios.length} scenarios${prove ? ' on broken copies' : ''}`)
   const start = Date.now()
   const outcomes: Outcome[] = []
   const onOutcome = (outcome: Outcome): void => {
@@ -40,7 +39,7 @@ async function main(): Promise<number> {
     printOutcome(outcome)
     if (outcome.violations.length > 0) console.log(`          ${writeJournal(JOURNALS, seed, outcome)}`)
   }
-  await runInLanes(attacks, { lanes, order: { seed, tier, prove }, onOutcome })
+  await runInProcesses(scenarios, { processes, task: { seed, tier, prove }, onOutcome })
   if (!prove) printSummary(outcomes.toSorted(byCatalogue), tier)
   const failed = outcomes.filter(({ violations }) => violations.length > 0).length
   console.log(`${((Date.now() - start) / 1000).toFixed(0)} s`)
@@ -49,16 +48,17 @@ async function main(): Promise<number> {
 }
 
 function byCatalogue(a: Outcome, b: Outcome): number {
-  const place = ({ id }: Outcome): number => ATTACKS.findIndex((attack) => attack.id === id)
+  const place = ({ id }: Outcome): number => SCENARIOS.findIndex((scenario) => scenario.id === id)
   return place(a) - place(b)
 }
 
-function chosen(only: string | undefined): readonly Attack[] {
-  if (only === undefined) return values.tier === 'release' ? [...ATTACKS, ALL_MUTANTS] : ATTACKS
-  const wanted = only.toUpperCase().split(',')
-  // A group is named by its letter: `--only A`.
-  if (wanted.includes('L')) return [ALL_MUTANTS]
-  return ATTACKS.filter(({ id }) => wanted.includes(id) || wanted.includes(id.slice(0, 1)))
+function selectScenarios(only: string | undefined, prove: boolean): readonly Scenario[] {
+  const all = values.tier === 'release' && !prove ? [...SCENARIOS, ALL_MUTANTS] : SCENARIOS
+  const wanted = only?.toUpperCase().split(',')
+  // All mutants take long, so `L` means them and not the group. Every other letter names a group.
+  if (wanted?.includes('L')) return [ALL_MUTANTS]
+  const selected = wanted ? all.filter(({ id }) => wanted.includes(id) || wanted.includes(id.slice(0, 1))) : all
+  return prove ? selected.filter(({ broken }) => broken) : selected
 }
 
 function tierOf(name: string): Tier | undefined {

@@ -1,4 +1,4 @@
-/** Writes docs/errors.md from the table of error codes. With `--check` it only compares, and ends with 1 when it differs. */
+/** Writes docs/errors.md from the table of error codes. `--check` only compares, and ends with 1 when it differs. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ERROR_CODES } from '../packages/credits/src/core/error-codes.ts'
@@ -26,7 +26,7 @@ function upgradeUrlOf(error: unknown): string | undefined {
 \`\`\`
 
 Over HTTP the details are members of the problem body. Those marked *server only* are not sent to clients. In the
-browser, \`parseProblem\` turns a problem body, its text, or the error of \`useChat\` back into a \`CreditError\`. The
+browser, \`parseProblem\` reads a problem body, its text, or the error of \`useChat\` as a \`CreditError\`. The
 \`type\` of a problem body leads to \`GET /api/credits/errors\`, where the running app explains its codes, unless
 \`errorsUrl\` names another place, such as a copy of this page.
 `

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { candidate } from '../packages/credits/src/core/price-list/parse.ts'
 import { calculateCredits } from '../packages/credits/src/core/pricing/calculate.ts'
 import { parseModelKey } from '../packages/credits/src/core/pricing/model-ids.ts'
-import { layOver, seedRates, seedSql, snapshotJson, undecided } from './build-rates.ts'
+import { layOver, priceList, seedRates, seedSql, undecided } from './build-rates.ts'
 import { root } from './lib/paths.ts'
 
 const { rates, aliases } = seedRates()
@@ -15,7 +15,7 @@ const cost = { input: 3, output: 15, cacheRead: 0, cacheWrite: 0 }
 describe('the seed of rates', () => {
   it('is up to date with the price lists', () => {
     expect(readFileSync(join(root, 'supabase', 'seed.sql'), 'utf8')).toBe(seedSql())
-    expect(readFileSync(join(root, 'packages', 'credits', 'rates', 'rates.json'), 'utf8')).toBe(snapshotJson())
+    expect(readFileSync(join(root, 'packages', 'credits', 'rates', 'models.json'), 'utf8')).toBe(priceList())
   })
 
   it('has a row for each of the 511 models of the gateway, with its current type', () => {
@@ -50,7 +50,7 @@ describe('the seed of rates', () => {
     expect(layOver(older, { id: 'x/y', cost: { ...cost, input: 4 } })).toEqual({ ...older, input: '0.000004' })
   })
 
-  it('turns "above N tokens" into whole-request tiers that start at N + 1', () => {
+  it('makes "above N tokens" into whole-request tiers that start at N + 1', () => {
     const tiers = [{ ...cost, input: 6, output: 22.5, inputTokensAbove: 200_000 }]
     const pricing = layOver({}, { id: 'x/y', cost: { ...cost, tiers } })
     expect(pricing?.input_tiers).toEqual([

@@ -32,7 +32,8 @@ function accepted({ name, detail }: Pick<Finding, 'name' | 'detail'>): boolean {
  * is an admin.
  */
 const CALLABLE_DEFINERS = `
-  select format('%s may call %I.%I(%s)', role, n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as detail
+  select format('%s may call %I.%I(%s)',
+    role, n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as detail
   from pg_proc p
   join pg_namespace n on n.oid = p.pronamespace
   cross join unnest(array['anon', 'authenticated']) as role
@@ -40,7 +41,7 @@ const CALLABLE_DEFINERS = `
     and p.oid <> 'public.is_admin()'::regprocedure
   order by 1`
 
-/** Checks the bodies of our functions where the server has plpgsql_check; Debian's has (POSTGRES_BIN), npm's has not. */
+/** Checks the bodies of our functions where the server has plpgsql_check: Debian's has it (POSTGRES_BIN), npm's not. */
 async function lint(client: pg.Client, cli: StackCli): Promise<Pick<Finding, 'name' | 'level' | 'detail'>[]> {
   const { rowCount } = await client.query(`select from pg_available_extensions where name = 'plpgsql_check'`)
   if (rowCount === 0) return []

@@ -39,9 +39,8 @@ for (const [index, story] of prd.userStories.entries()) {
   story.passes = problems.length === 0
   if (story.passes) passed++
   const mark = story.passes ? styleText('green', 'pass') : styleText('red', 'FAIL')
-  console.log(
-    `${mark}  ${String(index + 1).padStart(2)}  ${story.id.padEnd(24)} ${story.acceptance.length} lines  ${story.title}`,
-  )
+  const number = String(index + 1).padStart(2)
+  console.log(`${mark}  ${number}  ${story.id.padEnd(24)} ${story.acceptance.length} lines  ${story.title}`)
   for (const problem of problems) console.log(`        - ${problem}`)
 }
 writeFileSync(prdPath, `${JSON.stringify(prd, null, 2)}\n`)

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 
-/** A numeric column of our schemas, as the catalogue has it. */
+/** A numeric column of our schemas, as the system catalogue describes it. */
 export interface NumericColumn {
   /** `table.column`, quoted for SQL. */
   name: string
@@ -8,10 +8,11 @@ export interface NumericColumn {
   column: string
 }
 
-/** Every numeric column of every table of ours; a new one is covered by being there. */
+/** Every numeric column of every table of ours, new ones included. */
 export async function numericColumns(client: pg.Client | pg.Pool): Promise<NumericColumn[]> {
   const { rows } = await client.query<NumericColumn>(`
-    select c.oid::regclass || '.' || quote_ident(a.attname) as name, c.oid::regclass::text as table, quote_ident(a.attname) as column
+    select c.oid::regclass || '.' || quote_ident(a.attname) as name, c.oid::regclass::text as table,
+      quote_ident(a.attname) as column
     from pg_attribute a
     join pg_class c on c.oid = a.attrelid
     join pg_namespace n on n.oid = c.relnamespace
@@ -22,7 +23,7 @@ export async function numericColumns(client: pg.Client | pg.Pool): Promise<Numer
   return rows
 }
 
-/** Rows whose number is none, infinite or beyond everything the schema allows. */
+/** Selects rows whose number is NaN, infinite or beyond everything that the schema allows. */
 export function outOfRange({ table, column }: NumericColumn): string {
   return `select ${column}::text as value from ${table}
     where ${column} in ('NaN', 'Infinity', '-Infinity') or abs(${column}) > 20000000000000`

@@ -1,34 +1,27 @@
-import { type Outcome, type RunOptions, runAttack } from './run.ts'
-import type { Attack } from './scenario.ts'
-import { SabotageFailed } from './test-database.ts'
+import { CopyNotBroken } from './broken-copy.ts'
+import { type Outcome, type RunOptions, runScenario } from './run.ts'
+import type { Scenario } from './scenario.ts'
 
 /**
- * Runs an attack on each broken copy that it names. A copy in which it notices nothing is the violation: then its
- * silence on the real thing means nothing either.
+ * Runs a scenario on each broken copy that it names. A copy in which it finds nothing is the violation: then a run
+ * without findings on the real schema means nothing either.
  */
-export async function prove(attack: Attack, options: Pick<RunOptions, 'stack' | 'seed'>): Promise<Outcome[]> {
+export async function prove(scenario: Scenario, options: Pick<RunOptions, 'stack' | 'seed'>): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
-  for (const sabotage of attack.broken ?? []) {
-    const outcome = await runAttack(attack, { ...options, tier: 'probe', sabotage: [sabotage] }).catch(unusable)
-    if (typeof outcome === 'string') {
-      const { id, claim } = attack
-      outcomes.push({ ...NOTHING, id, claim, violations: [{ what: outcome }] })
-      continue
-    }
-    const noticed = outcome.violations[0]
-    outcomes.push({
-      ...outcome,
-      claim: `notices that ${sabotage.name}`,
-      violations: noticed ? [] : [{ what: 'nothing was noticed' }],
-      notes: noticed ? [`${outcome.violations.length} times; first: ${noticed.what}`] : [],
-    })
+  for (const copy of scenario.broken ?? []) {
+    const run = runScenario(scenario, { ...options, tier: 'probe', brokenCopies: [copy], stopAtFirst: true })
+    const outcome = await run.catch((error: unknown) => outcomeOfUnusableCopy(scenario, error))
+    const claim = `The scenario finds out that ${copy.name}`
+    const [first] = outcome.violations
+    if (outcome.unusable) outcomes.push({ ...outcome, claim })
+    else if (first === undefined) outcomes.push({ ...outcome, claim, violations: [{ what: 'nothing was found' }] })
+    else outcomes.push({ ...outcome, claim, violations: [], notes: [`found: ${first.what}`] })
   }
   return outcomes
 }
 
-const NOTHING = { runs: 0, faults: {}, notes: [], milliseconds: 0 }
-
-function unusable(error: unknown): string {
-  if (error instanceof SabotageFailed) return error.message
-  throw error
+function outcomeOfUnusableCopy({ id, claim }: Scenario, error: unknown): Outcome & { unusable: true } {
+  if (!(error instanceof CopyNotBroken)) throw error
+  const violations = [{ what: `${error.message}: ${error.cause}` }]
+  return { id, claim, runs: 0, faults: {}, violations, notes: [], milliseconds: 0, unusable: true }
 }

@@ -3,16 +3,16 @@ import type { Stack } from '@layers/local-stack'
 import { createClient } from '@supabase/supabase-js'
 import type { CreditStore } from '../../packages/credits/src/store/port.ts'
 import { supabaseStore } from '../../packages/credits/src/store/supabase.ts'
-import type { Field } from './test-database.ts'
+import type { TestDatabase } from './test-database.ts'
 
-/** The library's adapter through PostgREST, with the secret key. `url` may be a proxy in front of it. */
+/** The adapter of the library through PostgREST, with the secret key. `url` may be a proxy in front of it. */
 export function restStore(
   stack: Stack,
   url: string,
-  patience: { timeoutMs?: number; retries?: number } = {},
+  options: { timeoutMs?: number; retries?: number } = {},
 ): CreditStore {
   const client = createClient(url, stack.secretKey, { auth: { persistSession: false, autoRefreshToken: false } })
-  return supabaseStore(client, { timeoutMs: 20_000, ...patience })
+  return supabaseStore(client, { timeoutMs: 20_000, ...options })
 }
 
 /** One answer of PostgREST. */
@@ -22,18 +22,18 @@ export interface RestAnswer {
   headers: Headers
 }
 
-/** Calls PostgREST itself, without the front door, as whoever the token says. */
-export async function rest(
-  field: Field,
-  path: string,
-  {
-    token,
-    method = 'GET',
-    body,
-    headers = {},
-  }: { token?: string; method?: string; body?: unknown; headers?: Record<string, string> },
-): Promise<RestAnswer> {
-  const answer = await fetch(`${field.database.restUrl}/${path}`, {
+/** How to call PostgREST. */
+export interface RestOptions {
+  token?: string
+  method?: string
+  body?: unknown
+  headers?: Record<string, string>
+}
+
+/** Calls PostgREST itself, without the gateway in front, with the rights of the token. */
+export async function rest(database: TestDatabase, path: string, options: RestOptions): Promise<RestAnswer> {
+  const { token, method = 'GET', body, headers = {} } = options
+  const answer = await fetch(`${database.clone.restUrl}/${path}`, {
     method,
     headers: {
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
@@ -45,17 +45,17 @@ export async function rest(
   return { status: answer.status, body: await answer.text(), headers: answer.headers }
 }
 
-/** A request whose last byte is held back until `release`. */
-export interface HeldRequest {
-  release(): void
+/** A request that lacks its last byte until `finish`. */
+export interface PreparedRequest {
+  finish(): void
   status: Promise<number>
 }
 
-/** Sends an rpc but for its last byte: releasing many in one tick makes them arrive together. */
-export async function heldRpc(restUrl: string, name: string, args: object, token: string): Promise<HeldRequest> {
+/** Sends an rpc except for its last byte: finishing many in one tick makes them arrive together. */
+export async function prepareRpc(restUrl: string, name: string, args: object, token: string): Promise<PreparedRequest> {
   const { hostname, port } = new URL(restUrl)
   const body = JSON.stringify(args)
-  const socket = await opened(hostname, Number(port))
+  const socket = await openSocket(hostname, Number(port))
   const head = [`POST /rpc/${name} HTTP/1.1`, `Host: ${hostname}:${port}`, `Authorization: Bearer ${token}`]
   head.push('Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`, 'Connection: close', '', '')
   socket.write(head.join('\r\n') + body.slice(0, -1))
@@ -67,10 +67,10 @@ export async function heldRpc(restUrl: string, name: string, args: object, token
     })
     socket.on('close', () => resolve(Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1] ?? 0)))
   })
-  return { release: () => socket.write(body.slice(-1)), status }
+  return { finish: () => socket.write(body.slice(-1)), status }
 }
 
-function opened(host: string, port: number): Promise<Socket> {
+function openSocket(host: string, port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, noDelay: true }, () => resolve(socket))
     socket.on('error', reject)

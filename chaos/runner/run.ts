@@ -1,10 +1,11 @@
 import { type Stack, StackError } from '@layers/local-stack'
 import { type Goal, NUMBERS } from '../numbers.ts'
 import { seeded } from '../workload/random.ts'
-import type { Arena, Attack, Sabotage, Tier, Violation } from './scenario.ts'
-import { type Field, openField, SabotageFailed } from './test-database.ts'
+import { type BrokenCopy, CopyNotBroken } from './broken-copy.ts'
+import type { Scenario, ScenarioContext, Tier, Violation } from './scenario.ts'
+import { openTestDatabase, type TestDatabase } from './test-database.ts'
 
-/** What came of one attack; plain data, so that it can pass between processes. */
+/** What came of one scenario; plain data, so that it can pass between processes. */
 export interface Outcome {
   id: string
   claim: string
@@ -13,61 +14,70 @@ export interface Outcome {
   violations: Violation[]
   notes: string[]
   milliseconds: number
+  /** The scenario could not be run at all. */
+  unusable?: boolean
 }
 
-/** How to run an attack. */
+/** How to run a scenario. */
 export interface RunOptions {
   stack: Stack
   seed: string
   tier: Tier
-  /** Damage to do to every database first. */
-  sabotage?: readonly Sabotage[]
-  /** One violation is enough: a mutant is dead already. */
+  /** Faults to make in every database first. */
+  brokenCopies?: readonly BrokenCopy[]
+  /** One violation is enough, as for a mutant. */
   stopAtFirst?: boolean
 }
 
-class Enough extends Error {
-  override readonly name = 'Enough'
+class FirstViolation extends Error {
+  override readonly name = 'FirstViolation'
 }
 
-// A broken copy can produce thousands; the first ones say it all.
+// A broken copy can produce thousands; the first ones are enough to find the cause.
 const MOST_VIOLATIONS = 50
 
-/** Runs one attack, checks the invariants of every database it opened, and clears up. */
-export async function runAttack(attack: Attack, options: RunOptions): Promise<Outcome> {
+/** Runs one scenario, checks the invariants of every database it opened, and cleans up. */
+export async function runScenario(scenario: Scenario, options: RunOptions): Promise<Outcome> {
   const start = Date.now()
-  const { id, claim } = attack
+  const { id, claim } = scenario
   const outcome: Outcome = { id, claim, runs: 0, faults: {}, violations: [], notes: [], milliseconds: 0 }
-  const fields: Field[] = []
-  const undo: (() => unknown)[] = []
-  const arena = arenaOf(outcome, { ...options, attack, fields, undo })
+  const databases: TestDatabase[] = []
+  const cleanups: (() => unknown)[] = []
+  const context = createContext(outcome, { ...options, scenario, databases, cleanups })
   let failure: unknown
   try {
-    await attack.run(arena)
-    for (const field of fields) for (const each of await field.invariants()) arena.violation(each.what, each.detail)
+    await scenario.run(context)
+    for (const database of databases) {
+      for (const each of await database.findViolations()) context.violation(each.what, each.detail)
+    }
   } catch (error) {
     failure = error
     const detail = error instanceof Error ? (error.stack ?? error.message) : error
-    if (!(error instanceof Enough)) outcome.violations.push({ what: 'the attack itself failed', detail })
+    if (!(error instanceof FirstViolation)) outcome.violations.push({ what: 'the scenario itself failed', detail })
   }
-  await Promise.all(fields.map((field) => field.close()))
-  for (let step = undo.pop(); step; step = undo.pop()) await step()
-  // Then nothing was attacked at all.
-  if (failure instanceof SabotageFailed || failure instanceof StackError) throw failure
-  if (options.tier !== 'probe') {
-    for (const fault of attack.faults) {
-      if (!outcome.faults[fault]) arena.violation(`the fault "${fault}" was never reached: nothing was proved`)
-    }
-    for (const { what, done, wanted } of reckon(outcome, options.tier)) {
-      arena.check(done >= wanted, `${done} ${what}, the catalogue wants ${wanted}`)
-    }
-  }
+  await Promise.all(databases.map((database) => database.close()))
+  for (let step = cleanups.pop(); step; step = cleanups.pop()) await step()
+  // Then nothing was tested at all.
+  if (failure instanceof CopyNotBroken || failure instanceof StackError) throw failure
+  if (options.tier !== 'probe') checkNumbers(scenario, outcome, options.tier)
   outcome.milliseconds = Date.now() - start
   return outcome
 }
 
-/** What was attempted, beside what the catalogue asks for. */
-export function reckon({ id, faults }: Outcome, tier: Tier): { what: string; done: number; wanted: number }[] {
+function checkNumbers({ faults }: Scenario, outcome: Outcome, tier: Tier): void {
+  for (const fault of faults) {
+    if (!outcome.faults[fault]) outcome.violations.push({ what: `the fault "${fault}" never happened` })
+  }
+  for (const { what, done, wanted } of compareWithGoals(outcome, tier)) {
+    if (done < wanted) outcome.violations.push({ what: `${done} ${what}, the catalogue wants ${wanted}` })
+  }
+}
+
+/** What was done, next to what the catalogue asks for. */
+export function compareWithGoals(
+  { id, faults }: Outcome,
+  tier: Tier,
+): { what: string; done: number; wanted: number }[] {
   return goalsOf(id).map((goal) => {
     const done = goal.faults.reduce((total, fault) => total + (faults[fault] ?? 0), 0)
     return { what: goal.what, done, wanted: numberOf(goal, tier) }
@@ -78,40 +88,38 @@ function goalsOf(id: string): readonly Goal[] {
   return NUMBERS[id] ?? []
 }
 
-function numberOf({ ci, release }: Goal, tier: Tier, probe = Math.max(1, Math.ceil(ci / 20))): number {
+function numberOf({ ci, release }: Pick<Goal, 'ci' | 'release'>, tier: Tier, probe = Math.max(1, Math.ceil(ci / 20))) {
   return { ci, release, probe }[tier]
 }
 
-interface ArenaParts extends RunOptions {
-  attack: Attack
-  fields: Field[]
-  undo: (() => unknown)[]
+interface ContextParts extends RunOptions {
+  scenario: Scenario
+  databases: TestDatabase[]
+  cleanups: (() => unknown)[]
 }
 
-function arenaOf(
-  outcome: Outcome,
-  { stack, seed, tier, sabotage = [], stopAtFirst, attack, fields, undo }: ArenaParts,
-): Arena {
-  const random = seeded(`${seed}:${attack.id}`)
+function createContext(outcome: Outcome, parts: ContextParts): ScenarioContext {
+  const { stack, seed, tier, brokenCopies = [], stopAtFirst, scenario, databases, cleanups } = parts
+  const random = seeded(`${seed}:${scenario.id}`)
   const violation = (what: string, detail?: unknown): void => {
     if (outcome.violations.length < MOST_VIOLATIONS) outcome.violations.push({ what, detail })
-    if (stopAtFirst) throw new Enough(what)
+    if (stopAtFirst) throw new FirstViolation(what)
   }
   return {
     tier,
     random,
     stack,
     violation,
-    count: (ci, release, probe = Math.max(1, Math.ceil(ci / 20))) => ({ ci, release, probe })[tier],
+    byTier: (ci, release, probe) => numberOf({ ci, release }, tier, probe),
     goal: (fault, probe) => {
-      const goal = goalsOf(attack.id).find(({ faults }) => faults.includes(fault))
-      if (!goal) throw new RangeError(`${attack.id} has no number for "${fault}"`)
+      const goal = goalsOf(scenario.id).find(({ faults }) => faults.includes(fault))
+      if (!goal) throw new RangeError(`${scenario.id} has no number for "${fault}"`)
       return numberOf(goal, tier, probe)
     },
-    ran: (times = 1) => {
+    countRuns: (times = 1) => {
       outcome.runs += times
     },
-    reached: (fault, times = 1) => {
+    countFault: (fault, times = 1) => {
       if (times > 0) outcome.faults[fault] = (outcome.faults[fault] ?? 0) + times
     },
     check: (condition, what, detail) => {
@@ -120,15 +128,17 @@ function arenaOf(
     note: (text) => {
       outcome.notes.push(text)
     },
-    open: async (fieldOptions = {}) => {
-      const { stack: server = stack, ...cloneOptions } = fieldOptions
-      const database = await server.cloneDatabase(cloneOptions)
-      const field = await openField(database, { random: random.fork(`field ${fields.length}`), sabotage })
-      fields.push(field)
-      return field
+    openDatabase: async ({ stack: server = stack, ...cloneOptions } = {}) => {
+      const clone = await server.cloneDatabase(cloneOptions)
+      const database = await openTestDatabase(clone, {
+        random: random.fork(`database ${databases.length}`),
+        brokenCopies,
+      })
+      databases.push(database)
+      return database
     },
-    cleanup: (step) => {
-      undo.push(step)
+    cleanup: (undo) => {
+      cleanups.push(undo)
     },
   }
 }

@@ -1,19 +1,21 @@
-/** A process of its own with a stack of its own, in which attacks run one after the other; see harness/lanes.ts. */
+/** A process with a stack of its own, in which scenarios run one after the other; see runner-processes.ts. */
 import { startStack } from '@layers/local-stack'
-import { attackCalled } from '../catalogue.ts'
+import { findScenario } from '../catalogue.ts'
 import { prove } from './prove.ts'
 import { textOf } from './report.ts'
-import { type Outcome, runAttack } from './run.ts'
-import type { LaneOrder } from './runner-task.ts'
+import { type Outcome, runScenario } from './run.ts'
+import type { RunnerTask } from './runner-task.ts'
 
-const order = JSON.parse(process.argv[2] ?? '{}') as LaneOrder
+const task = JSON.parse(process.argv[2] ?? '{}') as RunnerTask
 const stack = await startStack({ ephemeral: true })
 
 process.on('message', async (id: string) => {
-  const attack = attackCalled(id)
-  if (!attack) throw new RangeError(`there is no attack ${id}`)
-  const { seed, tier } = order
-  const outcomes = order.prove ? await prove(attack, { stack, seed }) : [await runAttack(attack, { stack, seed, tier })]
+  const scenario = findScenario(id)
+  if (!scenario) throw new RangeError(`there is no scenario ${id}`)
+  const { seed, tier } = task
+  const outcomes = task.prove
+    ? await prove(scenario, { stack, seed })
+    : [await runScenario(scenario, { stack, seed, tier })]
   process.send?.(outcomes.map(plain))
 })
 process.on('disconnect', async () => {
@@ -21,7 +23,7 @@ process.on('disconnect', async () => {
   process.exit()
 })
 
-/** What a violation carries may be anything: errors of a driver, BigInts. */
+/** The details of a violation may be anything, such as errors of a driver and BigInts. */
 function plain(outcome: Outcome): Outcome {
   const violations = outcome.violations.map(({ what, detail }) =>
     detail === undefined ? { what } : { what, detail: JSON.parse(textOf(detail)) as unknown },

@@ -1,9 +1,9 @@
 import type { Tier } from './scenario.ts'
 
-/** What a lane is told on its command line, as JSON; after that it is sent the ids of attacks, one at a time. */
-export interface LaneOrder {
+/** The command line of a runner process, as JSON. After that it receives the ids of scenarios, one at a time. */
+export interface RunnerTask {
   seed: string
   tier: Tier
-  /** On broken copies. */
+  /** Run on broken copies. */
   prove: boolean
 }

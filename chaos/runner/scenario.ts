@@ -1,63 +1,55 @@
 import type { Stack } from '@layers/local-stack'
 import type { Random } from '../workload/random.ts'
-import type { Field, FieldOptions } from './test-database.ts'
+import type { BrokenCopy } from './broken-copy.ts'
+import type { TestDatabase, TestDatabaseOptions } from './test-database.ts'
 
-/** How hard to try: `probe` is a taste, for mutants; `ci` fits a pull request; `release` takes hours. */
+/** How much to run: `probe` is short enough for mutants, `ci` for a pull request; `release` takes hours. */
 export type Tier = 'probe' | 'ci' | 'release'
 
-/** One entry of the catalogue: tries to break a promise, and says so when it could. */
-export interface Attack {
-  /** As in the catalogue: A1, B2 ... */
+/** One entry of the catalogue: tries to break a promise of the ledger, and reports each violation. */
+export interface Scenario {
+  /** As in the catalogue: A1, B2 ... The letter is the group. */
   id: string
-  /** The claim that holds, as a sentence. */
+  /** The promise, as a sentence. */
   claim: string
-  /** Faults that must be met at least once, or the attack has proved nothing. */
+  /** Faults that must happen at least once. A run without one of them fails, because it has shown nothing. */
   faults: readonly string[]
-  /** Sabotage that this attack has to notice; see `pnpm chaos --prove`. */
-  broken?: readonly Sabotage[]
-  /** It judges how long something takes, so nothing else may run meanwhile. */
+  /** Broken copies in which this scenario must find a violation; see `pnpm chaos --prove`. */
+  broken?: readonly BrokenCopy[]
+  /** It asserts durations, so nothing else runs at the same time. */
   alone?: boolean
-  /** It takes minutes, so it is begun early: no lane should be left waiting for it. */
+  /** It takes minutes, so it starts early. */
   long?: boolean
-  run(arena: Arena): Promise<void>
+  run(context: ScenarioContext): Promise<void>
 }
 
-/** A deliberate fault of the schema, applied to every database that an attack opens. */
-export interface Sabotage {
-  name: string
-  /** Statements for the superuser. */
-  sql?: string
-  /** Or changes in the text of functions of ours. */
-  edits?: readonly { function: string; from: string | RegExp; to: string }[]
-}
-
-/** A promise that did not hold. */
+/** A promise that was broken. */
 export interface Violation {
   what: string
   detail?: unknown
 }
 
-/** What an attack works with. */
-export interface Arena {
+/** What a scenario works with. */
+export interface ScenarioContext {
   readonly tier: Tier
   readonly random: Random
   readonly stack: Stack
-  /** How many: by tier. A probe does a twentieth of CI unless it is told. For what the catalogue numbers: `goal`. */
-  count(ci: number, release: number, probe?: number): number
+  /** A number by tier; a probe runs a twentieth of `ci` unless it is given. Numbers of the catalogue: `goal`. */
+  byTier(ci: number, release: number, probe?: number): number
   /** The number of the catalogue that this fault counts towards, in this tier; see numbers.ts. */
   goal(fault: string, probe?: number): number
-  /** Counts attempts. */
-  ran(times?: number): void
-  /** Counts a fault that really happened. */
-  reached(fault: string, times?: number): void
+  /** Counts runs. */
+  countRuns(times?: number): void
+  /** Counts a fault that has happened. */
+  countFault(fault: string, times?: number): void
   /** Records a violation. */
   violation(what: string, detail?: unknown): void
-  /** Records a violation unless the condition holds. */
+  /** Records a violation unless the condition is true. */
   check(condition: boolean, what: string, detail?: unknown): void
-  /** A note for the reader, printed below the attack's line. */
+  /** A remark, printed below the line of the scenario. */
   note(text: string): void
-  /** A database of its own, dropped when the attack ends. */
-  open(options?: FieldOptions): Promise<Field>
-  /** Something to undo when the attack ends, whatever happens. */
+  /** A database of its own, dropped when the scenario ends. */
+  openDatabase(options?: TestDatabaseOptions): Promise<TestDatabase>
+  /** Something to undo when the scenario ends, after a failure too. */
   cleanup(undo: () => unknown): void
 }

@@ -1,220 +1,222 @@
 import type { CreditStore } from '../../packages/credits/src/store/port.ts'
-import { heldRpc, restStore } from '../runner/rest.ts'
-import type { Arena, Attack } from '../runner/scenario.ts'
-import { type Answer, ask, insist, sleep, tally } from '../workload/operations.ts'
-import { missedSignup } from './races/index.ts'
+import { UNLOCKED_ACCOUNTS } from '../runner/broken-copy.ts'
+import { prepareRpc, restStore } from '../runner/rest.ts'
+import type { Scenario, ScenarioContext } from '../runner/scenario.ts'
+import type { TestDatabase } from '../runner/test-database.ts'
+import { type Answer, attempt, countBy, retryUntilAnswered, sleep } from '../workload/operations.ts'
+import { missedSignup } from './races/race.ts'
 
-/** Fires so many reserves of 1 at once on a balance and expects exactly the balance to be granted. */
-async function crowd(arena: Arena, store: CreditStore, userId: string, calls: number, balance: number): Promise<void> {
+interface Burst {
+  store: CreditStore
+  userId: string
+  calls: number
+  balance: number
+}
+
+/** Makes many reserves of 1 at once and expects that exactly the balance is granted. */
+async function burst(context: ScenarioContext, { store, userId, calls, balance }: Burst): Promise<void> {
   const answers = await Promise.all(
     Array.from({ length: calls }, () => {
-      const input = { reservationId: arena.random.uuid(), userId, amount: '1', ttlSeconds: 300 }
-      return insist(() => store.reserve(input))
+      const input = { reservationId: context.random.uuid(), userId, amount: '1', ttlSeconds: 300 }
+      return retryUntilAnswered(() => store.reserve(input))
     }),
   )
-  arena.ran(calls)
-  const { ok = 0, INSUFFICIENT_CREDITS: refused = 0, ...other } = tally(answers)
-  arena.reached('crowd')
-  arena.check(ok === balance && refused === calls - balance, `${ok} of ${calls} granted on ${balance}`, other)
+  context.countRuns(calls)
+  context.countFault('burst')
+  const { ok = 0, INSUFFICIENT_CREDITS: refused = 0, ...other } = countBy(answers)
+  context.check(ok === balance && refused === calls - balance, `${ok} of ${calls} granted on ${balance}`, other)
 }
 
 /** A2: a thousand callers. */
-export const A2: Attack = {
+export const A2: Scenario = {
   id: 'A2',
-  claim: '1000 concurrent reserves on a balance of 100 grant exactly 100, directly and through PostgREST',
-  faults: ['crowd'],
-  run: async (arena) => {
-    const direct = await arena.open()
-    const store = direct.store(arena.count(100, 100, 20))
-    const calls = arena.count(1000, 1000, 200)
-    for (let round = 0; round < arena.count(2, 50, 1); round += 1) {
-      await crowd(arena, store, await direct.user('100'), calls, 100)
+  claim: 'A thousand concurrent reserves of 1 on a balance of 100 grant exactly 100, directly and through PostgREST.',
+  faults: ['burst'],
+  broken: [UNLOCKED_ACCOUNTS],
+  run: async (context) => {
+    const direct = await context.openDatabase()
+    const store = direct.store(context.byTier(100, 100, 20))
+    const calls = context.byTier(1000, 1000, 200)
+    for (let round = 0; round < context.byTier(2, 50, 1); round += 1) {
+      await burst(context, { store, userId: await direct.user('100'), calls, balance: 100 })
     }
-    if (arena.tier === 'probe') return
-    const served = await arena.open({ api: true })
-    const rest = restStore(arena.stack, served.database.url)
-    for (let round = 0; round < arena.count(1, 50); round += 1) {
-      await crowd(arena, rest, await served.user('100'), calls, 100)
+    if (context.tier === 'probe') return
+    const served = await context.openDatabase({ api: true })
+    const rest = restStore(context.stack, served.clone.url)
+    for (let round = 0; round < context.byTier(1, 50); round += 1) {
+      await burst(context, { store: rest, userId: await served.user('100'), calls, balance: 100 })
     }
   },
 }
 
-/** A3: all requests complete in the same tick. */
-export const A3: Attack = {
+/** A3: all requests are completed in one tick. */
+export const A3: Scenario = {
   id: 'A3',
-  claim: 'Requests whose last bytes arrive together grant no more than there is',
+  claim: 'Fifty requests whose last bytes arrive together grant no more than there is.',
   faults: ['synchronised'],
-  run: async (arena) => {
-    const field = await arena.open({ api: true })
+  run: async (context) => {
+    const database = await context.openDatabase({ api: true })
     const sockets = 50
-    for (let round = 0; round < arena.goal('synchronised', 1); round += 1) {
-      const userId = await field.user('5')
-      const held = await Promise.all(
+    for (let round = 0; round < context.goal('synchronised', 1); round += 1) {
+      const userId = await database.user('5')
+      const requests = await Promise.all(
         Array.from({ length: sockets }, () => {
-          const args = { p_reservation_id: arena.random.uuid(), p_user_id: userId, p_amount: '1' }
-          return heldRpc(field.database.restUrl, 'credits_reserve', args, arena.stack.serviceRoleKey)
+          const args = { p_account_id: userId, p_reservation_id: context.random.uuid(), p_amount: '1' }
+          return prepareRpc(database.clone.restUrl, 'credits_reserve', args, context.stack.serviceRoleKey)
         }),
       )
       await sleep(20)
-      for (const request of held) request.release()
-      const statuses = await Promise.all(held.map(({ status }) => status))
-      arena.ran(sockets)
-      arena.reached('synchronised')
+      for (const request of requests) request.finish()
+      const statuses = await Promise.all(requests.map(({ status }) => status))
+      context.countRuns(sockets)
+      context.countFault('synchronised')
       const granted = statuses.filter((status) => status === 200).length
-      const strange = statuses.filter((status) => ![200, 402, 503].includes(status))
-      arena.check(granted <= 5, `${granted} granted of 5`)
-      arena.check(granted === 5 || statuses.includes(503), `only ${granted} granted of 5`, statuses)
-      arena.check(strange.length === 0, 'an answer that is none of ours', strange)
+      const unexpected = statuses.filter((status) => ![200, 402, 503].includes(status))
+      context.check(granted <= 5, `${granted} granted of 5`)
+      context.check(granted === 5 || statuses.includes(503), `only ${granted} granted of 5`, statuses)
+      context.check(unexpected.length === 0, 'an HTTP status that is not documented', unexpected)
     }
   },
 }
 
 /** A4: one key, many times, and with other parameters. */
-export const A4: Attack = {
+export const A4: Scenario = {
   id: 'A4',
-  claim: 'A key used 200 times has one effect; the same key with another amount is refused and has none',
-  faults: ['storm', 'mismatch'],
+  claim: 'A key used 200 times has one effect. The same key with another amount is refused 200 times and has none.',
+  faults: ['replay', 'mismatch'],
   broken: [
-    {
-      name: 'a repeated reserve is not recognised',
-      edits: [
-        {
-          function: 'public.credits_reserve',
-          from: 'on conflict (id) do nothing',
-          to: 'on conflict (id) do update set held = excluded.held',
-        },
-      ],
-    },
-    {
-      name: 'other parameters are not refused',
-      edits: [
-        {
-          function: 'credits_private.repeat_reserve',
-          from: 'if (r.account_id, r.requested',
-          to: 'if false and (r.account_id, r.requested',
-        },
-      ],
-    },
+    { name: 'a repeated reserve is not recognised', guards: ['reserve-once'] },
+    { name: 'other parameters are not refused', guards: ['same-parameters'] },
   ],
-  run: async (arena) => {
-    const field = await arena.open()
-    const store = field.store(50)
-    for (let round = 0; round < arena.goal('mismatch', 1); round += 1) {
-      const userId = await field.user('1000')
-      const input = { reservationId: arena.random.uuid(), userId, amount: '3', ttlSeconds: 300 }
-      const calls = arena.count(200, 200, 40)
-      const same = await Promise.all(Array.from({ length: calls }, () => insist(() => store.reserve(input))))
-      arena.reached('storm')
-      const other = await Promise.all(
-        Array.from({ length: calls }, () => insist(() => store.reserve({ ...input, amount: '4' }))),
-      )
-      arena.reached('mismatch')
-      arena.ran(2 * calls)
+  run: async (context) => {
+    const database = await context.openDatabase()
+    const store = database.store(50)
+    for (let round = 0; round < context.goal('mismatch', 1); round += 1) {
+      const userId = await database.user('1000')
+      const input = { reservationId: context.random.uuid(), userId, amount: '3', ttlSeconds: 300 }
+      const calls = context.byTier(200, 200, 40)
+      const repeat = (amount: string): Promise<Answer<{ replayed: boolean }>[]> =>
+        Promise.all(Array.from({ length: calls }, () => retryUntilAnswered(() => store.reserve({ ...input, amount }))))
+      const same = await repeat('3')
+      context.countFault('replay')
+      const other = await repeat('4')
+      context.countFault('mismatch')
+      context.countRuns(2 * calls)
       const first = same.filter((answer) => answer.ok && !answer.value.replayed)
-      arena.check(first.length === 1 && same.every(({ ok }) => ok), 'not exactly one effect', tally(same))
-      arena.check((tally(other).IDEMPOTENCY_MISMATCH ?? 0) === calls, 'another amount was taken', tally(other))
+      context.check(first.length === 1 && same.every(({ ok }) => ok), 'not exactly one effect', countBy(same))
+      context.check(countBy(other).IDEMPOTENCY_MISMATCH === calls, 'another amount was accepted', countBy(other))
       const { reserved } = await store.getBalance({ userId })
-      arena.check(reserved === '3', `${reserved} reserved, 3 expected`)
+      context.check(reserved === '3', `${reserved} reserved, 3 expected`)
+      await reuseClosedKey(context, store, input)
     }
   },
 }
 
-/** A9: an account that nobody made yet. */
-export const A9: Attack = {
+/** The key of a closed reservation is refused: a second call must not go ahead under it. */
+async function reuseClosedKey(
+  context: ScenarioContext,
+  store: CreditStore,
+  input: { reservationId: string; userId: string; amount: string; ttlSeconds: number },
+): Promise<void> {
+  await store.release(input)
+  const again = await attempt(() => store.reserve(input))
+  context.check(!again.ok && again.code === 'RESERVATION_CLOSED', 'the key of a closed reservation works again', again)
+}
+
+/** A9: an account that nothing has made yet. */
+export const A9: Scenario = {
   id: 'A9',
-  claim: 'Fifty parallel first calls of a user without an account make one account with one signup grant',
+  claim: 'Fifty parallel first calls of a user without an account make one account with one signup grant.',
   faults: ['first use'],
-  run: async (arena) => {
-    const field = await arena.open()
-    const store = field.store(50)
-    for (let round = 0; round < arena.goal('first use', 2); round += 1) {
-      const userId = await missedSignup({ field, random: arena.random })
+  run: async (context) => {
+    const database = await context.openDatabase()
+    const store = database.store(50)
+    for (let round = 0; round < context.goal('first use', 2); round += 1) {
+      const userId = await missedSignup({ database, random: context.random })
       const answers: Answer<unknown>[] = await Promise.all(
         Array.from({ length: 50 }, (_, index) => {
-          const input = { reservationId: arena.random.uuid(), userId, amount: '1', ttlSeconds: 300 }
-          return index % 2 ? insist(() => store.reserve(input)) : insist(() => store.getBalance({ userId }))
+          const input = { reservationId: context.random.uuid(), userId, amount: '1', ttlSeconds: 300 }
+          return index % 2
+            ? retryUntilAnswered(() => store.reserve(input))
+            : retryUntilAnswered(() => store.getBalance({ userId }))
         }),
       )
-      arena.ran(50)
-      arena.reached('first use')
+      context.countRuns(50)
+      context.countFault('first use')
       const { available, reserved, version } = await store.getBalance({ userId })
-      arena.check(
-        answers.every(({ ok }) => ok),
-        'a first call failed',
-        tally(answers),
-      )
-      arena.check(version === 1 && available === '25' && reserved === '25', 'not one grant of 50', {
-        available,
-        version,
-      })
+      context.check(countBy(answers).ok === 50, 'a first call failed', countBy(answers))
+      const once = version === 1 && available === '25' && reserved === '25'
+      context.check(once, 'not one grant of 50', { available, reserved, version })
     }
   },
 }
 
-/** A10: hoarding, and holding up the neighbours. */
-export const A10: Attack = {
+/** A10: too many reservations, and a locked account. */
+export const A10: Scenario = {
   id: 'A10',
-  claim: 'One account can neither hoard nor starve others: limits hold, and a neighbour is served within a second',
+  claim: 'Limits bound what one account reserves, and a locked account delays another one by less than a second.',
   faults: ['limit', 'blocked account'],
   alone: true,
-  run: async (arena) => {
-    const field = await arena.open({ api: true })
-    const store = field.store(20)
-    const hoarder = await field.user('1000000')
+  broken: [
+    { name: 'the number of open reservations has no limit', guards: ['limit-open-reservations'] },
+    { name: 'the reserved credits have no limit', guards: ['limit-reserved-credits'] },
+  ],
+  run: async (context) => {
+    const database = await context.openDatabase({ api: true })
+    const store = database.store(20)
+    const userId = await database.user('1000000')
     const answers = await Promise.all(
       Array.from({ length: 150 }, () => {
-        const input = { reservationId: arena.random.uuid(), userId: hoarder, amount: '1', ttlSeconds: 300 }
-        return insist(() => store.reserve(input), 1)
+        const input = { reservationId: context.random.uuid(), userId, amount: '1', ttlSeconds: 300 }
+        return retryUntilAnswered(() => store.reserve(input))
       }),
     )
-    const { ok = 0, LIMIT_EXCEEDED: limited = 0 } = tally(answers)
-    arena.check(ok === 100 && limited === 50, 'the limit of 100 open reservations does not hold', tally(answers))
-    arena.reached('limit', limited)
-    await tooMuch(arena, store, await field.user('5000000'))
-    const rest = restStore(arena.stack, field.database.url, { retries: 0 })
-    for (let round = 0; round < arena.goal('blocked account', 1); round += 1) await starve(arena, field, rest)
+    const { ok = 0, LIMIT_EXCEEDED: limited = 0 } = countBy(answers)
+    const bounded = ok === 100 && limited === 50
+    context.check(bounded, 'more or fewer than 100 reservations are open', countBy(answers))
+    context.countFault('limit', limited)
+    await reserveTooMuch(context, store, await database.user('5000000'))
+    const rest = restStore(context.stack, database.clone.url, { retries: 0 })
+    for (let round = 0; round < context.goal('blocked account', 1); round += 1) {
+      await blockAccount(context, database, rest)
+    }
   },
 }
 
-async function tooMuch(arena: Arena, store: CreditStore, userId: string): Promise<void> {
-  const more = { userId, ttlSeconds: 300 }
-  const first = await ask(() => store.reserve({ ...more, reservationId: arena.random.uuid(), amount: '999999' }))
-  const second = await ask(() => store.reserve({ ...more, reservationId: arena.random.uuid(), amount: '2' }))
-  arena.check(
-    first.ok && !second.ok && second.code === 'LIMIT_EXCEEDED',
-    'more than max_reserved_credits is held',
-    second,
-  )
+async function reserveTooMuch(context: ScenarioContext, store: CreditStore, userId: string): Promise<void> {
+  const reserve = (amount: string): Promise<Answer<unknown>> =>
+    attempt(() => store.reserve({ userId, ttlSeconds: 300, reservationId: context.random.uuid(), amount }))
+  const first = await reserve('999999')
+  const second = await reserve('2')
+  const limited = first.ok && !second.ok && second.code === 'LIMIT_EXCEEDED'
+  context.check(limited, 'more than max_reserved_credits is reserved', second)
 }
 
-async function starve(arena: Arena, field: Awaited<ReturnType<Arena['open']>>, rest: CreditStore): Promise<void> {
-  const [blocked, neighbour] = [await field.user('100'), await field.user('100')]
-  const side = await field.admin.connect()
+async function blockAccount(context: ScenarioContext, database: TestDatabase, rest: CreditStore): Promise<void> {
+  const [blocked, other] = [await database.user('100'), await database.user('100')]
+  const reserve = (userId: string): Promise<Answer<unknown>> => {
+    const input = { reservationId: context.random.uuid(), userId, amount: '1', ttlSeconds: 300 }
+    return attempt(() => rest.reserve(input))
+  }
+  const blocker = await database.admin.connect()
   try {
-    await side.query('begin')
-    await side.query('select from public.credit_balances where account_id = $1 for update', [blocked])
-    const stuck = Array.from({ length: 40 }, () => {
-      const input = { reservationId: arena.random.uuid(), userId: blocked, amount: '1', ttlSeconds: 300 }
-      return ask(() => rest.reserve(input))
-    })
+    await blocker.query('begin')
+    await blocker.query('select from public.credit_balances where account_id = $1 for update', [blocked])
+    const waiting = Array.from({ length: 40 }, () => reserve(blocked))
     await sleep(100)
     const start = performance.now()
-    const input = { reservationId: arena.random.uuid(), userId: neighbour, amount: '1', ttlSeconds: 300 }
-    const served = await ask(() => rest.reserve(input))
+    const served = await reserve(other)
     const waited = performance.now() - start
-    arena.ran(41)
-    arena.reached('blocked account')
-    arena.check(
-      served.ok && waited < 1000,
-      `the neighbour waited ${waited.toFixed(0)} ms`,
-      served.ok ? undefined : served.code,
-    )
-    await side.query('rollback')
-    const codes = tally(await Promise.all(stuck))
-    const unknown = Object.keys(codes).filter((code) => !['ok', 'STORE_BUSY'].includes(code))
-    arena.check(unknown.length === 0, 'a blocked call was not told to come back', codes)
+    context.countRuns(41)
+    context.countFault('blocked account')
+    const code = served.ok ? undefined : served.code
+    context.check(served.ok && waited < 1000, `the other account waited ${waited.toFixed(0)} ms`, code)
+    await blocker.query('rollback')
+    const codes = countBy(await Promise.all(waiting))
+    const unexpected = Object.keys(codes).filter((each) => !['ok', 'STORE_BUSY'].includes(each))
+    context.check(unexpected.length === 0, 'a blocked call was not refused with STORE_BUSY', codes)
   } finally {
-    await side.query('rollback')
-    side.release()
+    await blocker.query('rollback')
+    blocker.release()
   }
 }

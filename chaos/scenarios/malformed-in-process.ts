@@ -3,64 +3,66 @@ import { calculateCredits } from '../../packages/credits/src/core/pricing/calcul
 import { estimateCharge } from '../../packages/credits/src/core/pricing/estimate.ts'
 import type { Credits } from '../../packages/credits/src/credits/types.ts'
 import { createCredits } from '../../packages/credits/src/credits.ts'
-import { createCreditsHandlers } from '../../packages/credits/src/http/handlers.ts'
+import { createCreditsHandlers } from '../../packages/credits/src/http/router.ts'
 import { memoryStore } from '../../packages/credits/src/store/memory/index.ts'
-import type { Arena } from '../runner/scenario.ts'
-import { ask, codeOf, sleep } from '../workload/operations.ts'
+import type { ScenarioContext } from '../runner/scenario.ts'
+import { attempt, codeOf, sleep } from '../workload/operations.ts'
 import type { Random } from '../workload/random.ts'
-import { METHODS, poison, REFUSALS } from './malformed-values.ts'
+import { METHODS, malformedValue, REFUSALS } from './malformed-values.ts'
 
-/** What stands behind the doors: the library over a store in memory. */
-interface House {
+/** The library over a store in memory. */
+interface Library {
   credits: Credits
   handle(request: Request): Promise<Response>
   userId: string
 }
 
-interface Knock {
+interface Input {
   value: unknown
   other: unknown
   random: Random
-  house: House
+  library: Library
 }
 
-type ProcessDoor = (arena: Arena, knock: Knock) => unknown
+type Entry = (context: ScenarioContext, input: Input) => unknown
 
-// A house remembers everything that was let in: a new one before that slows it down.
-const KNOCKS_PER_HOUSE = 5000
+// The store keeps everything that was accepted: a new one before that makes it slow.
+const INPUTS_PER_LIBRARY = 5000
 
-/** Doors without a server behind them, and how many of a hundred knocks each one gets. */
-export const PROCESS_DOORS: Readonly<Record<string, { share: number; door: ProcessDoor }>> = {
-  pricing: { share: 60, door: pricingDoor },
-  schema: { share: 35, door: schemaDoor },
-  'route handler': { share: 5, door: handlerDoor },
+/** Entries without a server behind them, and how many of a hundred inputs each one gets. */
+export const PROCESS_ENTRIES: Readonly<Record<string, { share: number; send: Entry }>> = {
+  pricing: { share: 60, send: priceUsage },
+  schema: { share: 35, send: callLibrary },
+  'route handler': { share: 5, send: requestRoute },
 }
 
-/** So many poisoned inputs at the doors of this process. */
-export async function knockInProcess(arena: Arena, times: number): Promise<void> {
-  const doors = Object.entries(PROCESS_DOORS).flatMap(([name, { share, door }]) => Array(share).fill({ name, door }))
-  const random = arena.random.fork('in process')
-  for (let done = 0; done < times; done += KNOCKS_PER_HOUSE) {
-    // None of these doors waits for anything: let timers and messages through.
+/** Sends malformed inputs to the entries of this process. */
+export async function sendInProcess(context: ScenarioContext, times: number): Promise<void> {
+  const entries = Object.entries(PROCESS_ENTRIES).flatMap(([name, { share, send }]) =>
+    Array(share).fill({ name, send }),
+  )
+  const random = context.random.fork('in process')
+  for (let done = 0; done < times; done += INPUTS_PER_LIBRARY) {
+    // None of these entries waits for anything: timers and messages need a turn.
     await sleep(0)
-    const house = build()
-    const numRuns = Math.min(KNOCKS_PER_HOUSE, times - done)
-    const values = fc.sample(fc.tuple(poison, poison), { numRuns, seed: random.integer() })
+    const library = createLibrary()
+    const numRuns = Math.min(INPUTS_PER_LIBRARY, times - done)
+    const values = fc.sample(fc.tuple(malformedValue, malformedValue), { numRuns, seed: random.integer() })
     for (const [index, [value, other]] of values.entries()) {
-      const { name, door } = doors[index % doors.length] as { name: string; door: ProcessDoor }
-      await door(arena, { value, other, random, house })
-      arena.reached(name)
+      const { name, send } = entries[index % entries.length] as { name: string; send: Entry }
+      await send(context, { value, other, random, library })
+      context.countFault(name)
     }
-    arena.ran(numRuns)
+    context.countRuns(numRuns)
   }
 }
 
 const RATE = { modelId: 'openai/gpt-4o-mini', pricing: { input: '0.00000015', output: '0.0000006' } }
 
-function build(): House {
+function createLibrary(): Library {
   const store = memoryStore({ rates: [RATE] })
   const { userId } = store.createAccount()
-  const credits = createCredits({ store, retries: 0 })
+  const credits = createCredits({ store })
   const { handle } = createCreditsHandlers({ credits, getUser: () => ({ id: userId, isAdmin: true }) })
   return { credits, handle, userId }
 }
@@ -70,7 +72,7 @@ const USAGE = ['inputTokens', 'outputTokens', 'cachedInputTokens', 'reasoningTok
 const AMOUNT = /^\d+(\.\d{1,6})?$/
 
 /** One field of a rate, a usage or a margin. */
-function pricingDoor(arena: Arena, { value, other, random }: Knock): void {
+function priceUsage(context: ScenarioContext, { value, other, random }: Input): void {
   const usage: Record<string, unknown> = { inputTokens: 10, outputTokens: 5 }
   const rate: Record<string, unknown> = { input: '0.000001', output: '0.000002' }
   const options: Record<string, unknown> = { rate, marginPercent: '60' }
@@ -84,9 +86,9 @@ function pricingDoor(arena: Arena, { value, other, random }: Knock): void {
     const { credits } = estimating
       ? estimateCharge({ ...options, ...usage, usage: {} } as never)
       : calculateCredits(usage as never, options as never)
-    arena.check(AMOUNT.test(credits), `a price of ${credits} with ${where}.${field}`, { value, other })
+    context.check(AMOUNT.test(credits), `a price of ${credits} with ${where}.${field}`, { value, other })
   } catch (error) {
-    arena.check(REFUSALS.test(codeOf(error)), `pricing with ${where}.${field}: ${codeOf(error)}`, { value, error })
+    context.check(REFUSALS.test(codeOf(error)), `pricing with ${where}.${field}: ${codeOf(error)}`, { value, error })
   }
 }
 
@@ -103,10 +105,10 @@ const FIELDS = [
 ]
 
 /** One field of the input of any call of the library. */
-async function schemaDoor(arena: Arena, { value, other, random, house }: Knock): Promise<void> {
+async function callLibrary(context: ScenarioContext, { value, other, random, library }: Input): Promise<void> {
   const method = random.pick(METHODS)
-  const honest = {
-    userId: house.userId,
+  const valid = {
+    userId: library.userId,
     reservationId: random.uuid(),
     transactionId: random.uuid(),
     amount: '0.001',
@@ -118,17 +120,17 @@ async function schemaDoor(arena: Arena, { value, other, random, house }: Knock):
     target: 'm',
     marginPercent: '5',
   }
-  const key = random.pick([...Object.keys(honest), ...FIELDS])
-  const input = { ...honest, [key]: value, ...(random.chance(0.2) ? { metadata: other } : {}) }
-  const answer = await ask(() => (house.credits[method] as (input: unknown) => Promise<unknown>)(input))
+  const key = random.pick([...Object.keys(valid), ...FIELDS])
+  const input = { ...valid, [key]: value, ...(random.chance(0.2) ? { metadata: other } : {}) }
+  const answer = await attempt(() => (library.credits[method] as (input: unknown) => Promise<unknown>)(input))
   if (answer.ok) return
-  arena.check(REFUSALS.test(answer.code), `${method} with ${key}: ${answer.code}`, { value, error: answer.error })
+  context.check(REFUSALS.test(answer.code), `${method} with ${key}: ${answer.code}`, { value, error: answer.error })
 }
 
 const ORIGIN = 'http://localhost'
 
-/** A part of the address, or of the body, of any route. */
-async function handlerDoor(arena: Arena, { value, other, random, house }: Knock): Promise<void> {
+/** A part of the address or of the body of any route. */
+async function requestRoute(context: ScenarioContext, { value, other, random, library }: Input): Promise<void> {
   const text = encodeURIComponent(wellFormed(value))
   const query = random.pick(['limit', 'cursor', 'type', 'from', 'to', 'scope', 'marginPercent', 'target', 'at'])
   const path = random.pick([
@@ -153,11 +155,11 @@ async function handlerDoor(arena: Arena, { value, other, random, house }: Knock)
     headers: { origin: ORIGIN, 'content-type': 'application/json' },
     ...(method === 'PUT' ? { body: JSON.stringify(body) ?? '' } : {}),
   })
-  const { status } = await house.handle(request)
-  arena.check(status < 500, `${method} ${path.slice(0, 80)}: ${status}`, { value, other })
+  const { status } = await library.handle(request)
+  context.check(status < 500, `${method} ${path.slice(0, 80)}: ${status}`, { value, other })
 }
 
-/** A lone surrogate is no text that an address could carry. */
+/** An address cannot contain a lone surrogate. */
 function wellFormed(value: unknown): string {
   return String(value).toWellFormed().slice(0, 2000)
 }

@@ -2,32 +2,32 @@ import fc from 'fast-check'
 import type { Credits } from '../../packages/credits/src/credits/types.ts'
 import { createCredits } from '../../packages/credits/src/credits.ts'
 import { rest } from '../runner/rest.ts'
-import type { Arena, Attack } from '../runner/scenario.ts'
-import { sideBySide } from '../runner/side-by-side.ts'
-import type { Field } from '../runner/test-database.ts'
-import { ask } from '../workload/operations.ts'
+import type { Scenario, ScenarioContext } from '../runner/scenario.ts'
+import type { TestDatabase } from '../runner/test-database.ts'
+import { attempt } from '../workload/operations.ts'
 import type { Random } from '../workload/random.ts'
-import { knockInProcess, PROCESS_DOORS } from './malformed-in-process.ts'
-import { METHODS, poison, REFUSALS } from './malformed-values.ts'
+import { runConcurrently } from '../workload/run-concurrently.ts'
+import { PROCESS_ENTRIES, sendInProcess } from './malformed-in-process.ts'
+import { METHODS, malformedValue, REFUSALS } from './malformed-values.ts'
 
 const WIDTH = 12
 
-/** Knocks once. Its chance is its own: many knock at once. */
-type Door = (arena: Arena, knock: Knock) => Promise<void>
+/** Sends one malformed input. Its random source is its own, because many are sent at once. */
+type Entry = (context: ScenarioContext, input: Input) => Promise<void>
 
-interface Knock {
-  field: Field
-  victim: string
+interface Input {
+  database: TestDatabase
+  userId: string
   value: unknown
   other: unknown
   random: Random
 }
 
-function sdkDoor(credits: Credits): Door {
-  return async (arena, { victim, value, other, random }) => {
+function libraryEntry(credits: Credits): Entry {
+  return async (context, { userId, value, other, random }) => {
     const method = random.pick(METHODS)
-    const honest = {
-      userId: victim,
+    const valid = {
+      userId,
       reservationId: random.uuid(),
       transactionId: random.uuid(),
       amount: '1',
@@ -40,21 +40,12 @@ function sdkDoor(credits: Credits): Door {
       target: 'm',
       marginPercent: '5',
     }
-    const key = random.pick([
-      ...Object.keys(honest),
-      'minimumAmount',
-      'ttlSeconds',
-      'metadata',
-      'feature',
-      'limit',
-      'cursor',
-    ])
-    const input = { ...honest, [key]: value, ...(random.chance(0.2) ? { metadata: other } : {}) }
-    const answer = await ask(() => (credits[method] as (input: unknown) => Promise<unknown>)(input))
-    arena.check(answer.ok || REFUSALS.test(answer.code), `${method} with ${key}: ${answer.ok ? '' : answer.code}`, {
-      value,
-      error: answer.ok ? undefined : answer.error,
-    })
+    const optional = ['minimumAmount', 'ttlSeconds', 'metadata', 'feature', 'limit', 'cursor']
+    const key = random.pick([...Object.keys(valid), ...optional])
+    const input = { ...valid, [key]: value, ...(random.chance(0.2) ? { metadata: other } : {}) }
+    const answer = await attempt(() => (credits[method] as (input: unknown) => Promise<unknown>)(input))
+    if (answer.ok) return
+    context.check(REFUSALS.test(answer.code), `${method} with ${key}: ${answer.code}`, { value, error: answer.error })
   }
 }
 
@@ -63,8 +54,8 @@ interface Signature {
   parameters: string[]
 }
 
-async function signatures(field: Field): Promise<Signature[]> {
-  const { rows } = await field.admin.query<Signature>(
+async function signatures(database: TestDatabase): Promise<Signature[]> {
+  const { rows } = await database.admin.query<Signature>(
     `select p.proname as name, p.proargnames as parameters from pg_proc p
      where p.pronamespace = 'public'::regnamespace and p.proname like 'credits\\_%' and p.pronargs > 0
        and p.proname not in ('credits_freeze_spending', 'credits_expire_due', 'credits_reconcile')`,
@@ -72,92 +63,94 @@ async function signatures(field: Field): Promise<Signature[]> {
   return rows
 }
 
-function honestArgument(name: string, victim: string, random: Random): unknown {
-  if (name === 'p_user_id') return victim
-  if (/_id$/.test(name)) return random.uuid()
-  return {
-    p_amount: '1',
-    p_limit: 10,
-    p_source: 'promo',
-    p_bucket: 'add-on',
-    p_reason: 'x',
-    p_scope: 'model',
-    p_target: 'm',
-    p_margin_percent: '5',
-    p_role: 'user',
-    p_plan_id: 'free',
-    p_frozen: false,
-    p_rates: [],
-    p_charge: { amount: '1' },
-  }[name]
+const VALID_ARGUMENTS: Readonly<Record<string, unknown>> = {
+  p_amount: '1',
+  p_limit: 10,
+  p_source: 'promo',
+  p_bucket: 'add-on',
+  p_reason: 'x',
+  p_scope: 'model',
+  p_target: 'm',
+  p_margin_percent: '5',
+  p_is_admin: false,
+  p_plan_id: 'free',
+  p_frozen: false,
+  p_rates: [],
+  p_heads: [],
+  p_charge: { amount: '1' },
 }
 
-function httpDoor(list: readonly Signature[]): Door {
-  return async (arena, { field, victim, value, other, random }) => {
+function validArgument(name: string, userId: string, random: Random): unknown {
+  if (name === 'p_account_id' || name === 'p_user_id') return userId
+  return /_id$/.test(name) && name !== 'p_plan_id' ? random.uuid() : VALID_ARGUMENTS[name]
+}
+
+function httpEntry(list: readonly Signature[]): Entry {
+  return async (context, { database, userId, value, other, random }) => {
     const { name, parameters } = random.pick(list)
-    const poisoned = random.pick(parameters)
-    const args = Object.fromEntries(parameters.map((each) => [each, honestArgument(each, victim, random)]))
-    args[poisoned] = value
+    const malformed = random.pick(parameters)
+    const args = Object.fromEntries(parameters.map((each) => [each, validArgument(each, userId, random)]))
+    args[malformed] = value
     if (parameters.includes('p_metadata') && random.chance(0.3)) args.p_metadata = other
-    const { status, body } = await rest(field, `rpc/${name}`, {
-      token: arena.stack.serviceRoleKey,
+    const { status, body } = await rest(database, `rpc/${name}`, {
+      token: context.stack.serviceRoleKey,
       method: 'POST',
-      // Numbers of JSON that no number of JavaScript holds: sent as they are written.
+      // Some JSON numbers fit no JavaScript number, so they are sent as they are written.
       body: JSON.stringify(args).replace(/"(1e-?[0-9]+|9007199254740993.000001)"/, '$1'),
     })
-    arena.check(status < 500, `rpc/${name} with ${poisoned}: ${status}`, { value, body: body.slice(0, 300) })
+    context.check(status < 500, `rpc/${name} with ${malformed}: ${status}`, { value, body: body.slice(0, 300) })
   }
 }
 
-function sqlDoor(list: readonly Signature[]): Door {
-  return async (arena, { field, victim, value, other, random }) => {
+function sqlEntry(list: readonly Signature[]): Entry {
+  return async (context, { database, userId, value, random }) => {
     const { name, parameters } = random.pick(list)
-    const poisoned = random.pick(parameters)
+    const malformed = random.pick(parameters)
     const args = parameters.map((each) => {
-      const argument = each === poisoned ? value : honestArgument(each, victim, random)
-      return argument === undefined || argument === null
-        ? null
-        : typeof argument === 'object'
-          ? JSON.stringify(argument)
-          : argument
+      const argument = each === malformed ? value : validArgument(each, userId, random)
+      return typeof argument === 'object' && argument !== null ? JSON.stringify(argument) : (argument ?? null)
     })
     const named = parameters.map((each, index) => `${each} => $${index + 1}`).join(', ')
-    const answer = await ask(() => field.admin.query(`select public.${name}(${named})`, args))
-    // Class 22 is Postgres's own "that is no number, no UUID, no JSON", before any code of ours runs.
+    const answer = await attempt(() => database.admin.query(`select public.${name}(${named})`, args))
+    // In class 22, Postgres itself refuses a malformed number, UUID or JSON before any code of ours runs.
     const refused = answer.ok || /^(PT4\d\d|22...)$/.test(answer.code)
-    arena.check(refused, `${name} with ${poisoned}: ${answer.ok ? '' : answer.code}`, {
-      value,
-      other: typeof other,
-      error: answer.ok ? undefined : String(answer.error),
-    })
+    const detail = answer.ok ? undefined : { value, error: String(answer.error) }
+    context.check(refused, `${name} with ${malformed}: ${answer.ok ? '' : answer.code}`, detail)
   }
 }
 
-/** G: input poison at every door. */
-export const G: Attack = {
+/** G: malformed input at every entry. */
+export const G: Scenario = {
   id: 'G',
   long: true,
   claim:
-    'Poisoned input at the library, the route handlers, PostgREST and SQL is refused with a code: no server error, no effect that breaks the books',
-  faults: ['SDK', 'PostgREST', 'SQL', ...Object.keys(PROCESS_DOORS)],
-  run: async (arena) => {
-    const field = await arena.open({ api: true })
-    const list = await signatures(field)
-    const credits = createCredits({ store: field.store(WIDTH), retries: 0 })
-    await knock(arena, field, 'SDK', sdkDoor(credits), arena.count(4000, 1_000_000))
-    await knock(arena, field, 'PostgREST', httpDoor(list), arena.goal('PostgREST'))
-    await knock(arena, field, 'SQL', sqlDoor(list), arena.count(4000, 1_000_000))
-    await knockInProcess(arena, arena.goal('pricing'))
+    'Malformed input to the library, the route handlers, PostgREST and SQL is refused with a documented code, ' +
+    'never with a server error, and leaves the ledger as it was.',
+  faults: ['library', 'PostgREST', 'SQL', ...Object.keys(PROCESS_ENTRIES)],
+  run: async (context) => {
+    const database = await context.openDatabase({ api: true })
+    const list = await signatures(database)
+    const credits = createCredits({ store: database.store(WIDTH) })
+    const many = context.byTier(4000, 1_000_000)
+    await send(context, database, { name: 'library', entry: libraryEntry(credits), times: many })
+    await send(context, database, { name: 'PostgREST', entry: httpEntry(list), times: context.goal('PostgREST') })
+    await send(context, database, { name: 'SQL', entry: sqlEntry(list), times: many })
+    await sendInProcess(context, context.goal('pricing'))
   },
 }
 
-async function knock(arena: Arena, field: Field, name: string, door: Door, times: number): Promise<void> {
-  const victim = await field.user('1000')
-  const values = fc.sample(fc.tuple(poison, poison), { numRuns: times, seed: arena.random.integer() })
-  await sideBySide({ random: arena.random, times, width: WIDTH }, async (random, index) => {
+async function send(
+  context: ScenarioContext,
+  database: TestDatabase,
+  { name, entry, times }: { name: string; entry: Entry; times: number },
+): Promise<void> {
+  const userId = await database.user('1000')
+  const pairs = fc.tuple(malformedValue, malformedValue)
+  const values = fc.sample(pairs, { numRuns: times, seed: context.random.integer() })
+  await runConcurrently({ random: context.random, times, width: WIDTH }, async (random, index) => {
     const [value, other] = values[index] ?? []
-    await door(arena, { field, victim, value, other, random })
-    arena.ran()
-    arena.reached(name)
+    await entry(context, { database, userId, value, other, random })
+    context.countRuns()
+    context.countFault(name)
   })
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import type { Credits } from '../../packages/credits/src/credits/types.ts'
 
 /** Values that break parsers, comparisons, encodings and filters. */
-const POISON: readonly unknown[] = [
+const MALFORMED: readonly unknown[] = [
   ...[Number.NaN, Infinity, -Infinity, -0, -1, 2 ** 53 + 1, 1.5],
   ...[
     'NaN',
@@ -48,14 +48,19 @@ const POISON: readonly unknown[] = [
 ]
 
 /** One of them, or any string. */
-export const poison = fc.oneof(
-  { weight: 3, arbitrary: fc.constantFrom(...POISON) },
+export const malformedValue = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom(...MALFORMED) },
   { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 300 }) },
 )
 
-/** A code of ours, or the one answer of PostgREST to a call that matches no function. */
-export const REFUSALS =
-  /^(INVALID_INPUT|ACCOUNT_NOT_FOUND|RESERVATION_NOT_FOUND|TRANSACTION_NOT_FOUND|IDEMPOTENCY_MISMATCH|INSUFFICIENT_CREDITS|RESERVATION_CLOSED|VERSION_CONFLICT|UNKNOWN_MODEL|LIMIT_EXCEEDED|REFUND_EXCEEDS_ORIGINAL|NOT_FOUND)$/
+/** Codes with which a malformed input may be refused. */
+const CODES = [
+  ...['INVALID_INPUT', 'ACCOUNT_NOT_FOUND', 'RESERVATION_NOT_FOUND', 'TRANSACTION_NOT_FOUND', 'NOT_FOUND'],
+  ...['IDEMPOTENCY_MISMATCH', 'INSUFFICIENT_CREDITS', 'RESERVATION_CLOSED', 'VERSION_CONFLICT', 'UNKNOWN_MODEL'],
+  ...['LIMIT_EXCEEDED', 'REFUND_EXCEEDS_ORIGINAL', 'USAGE_MISSING'],
+]
+
+export const REFUSALS = new RegExp(`^(${CODES.join('|')})$`)
 
 /** The calls of the library that take input. */
 export const METHODS: readonly (keyof Credits)[] = [
@@ -67,6 +72,7 @@ export const METHODS: readonly (keyof Credits)[] = [
   'getReservation',
   'grant',
   'refund',
+  'reverse',
   'adjust',
   'getBalance',
   'getHistory',

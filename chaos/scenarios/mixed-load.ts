@@ -1,61 +1,87 @@
-import { UNLOCKED_ACCOUNTS } from '../runner/broken-copies.ts'
-import type { Arena, Attack } from '../runner/scenario.ts'
-import type { Field } from '../runner/test-database.ts'
-import { insist, sleep } from '../workload/operations.ts'
+import { type BrokenCopy, UNLOCKED_ACCOUNTS } from '../runner/broken-copy.ts'
+import type { Scenario, ScenarioContext } from '../runner/scenario.ts'
+import type { TestDatabase } from '../runner/test-database.ts'
+import { countDeadlocks, detectDeadlocks } from '../workload/deadlocks.ts'
+import { checkUsable, compareWithHistory, newHistory, type TrafficHistory } from '../workload/history.ts'
+import { retryUntilAnswered, sleep } from '../workload/operations.ts'
 import type { Random } from '../workload/random.ts'
-import { checkAlive, compareWithHistory, type History, type Moving, newHistory, traffic } from '../workload/traffic.ts'
-import { letExpire } from './races/index.ts'
+import { type AccountWindow, traffic } from '../workload/traffic.ts'
+import { expireReservations } from './races/race.ts'
 
-interface Load {
-  workers: number
-  /** Of each worker, or for how long they work. */
-  operations: number | { milliseconds: number }
-  accounts: number
-  /** So many of the accounts at a time; all of them, unless told. */
-  moving?: Moving | undefined
-  settings?: Record<string, string>
-  /** Called again and again while the workers work. */
-  meanwhile?: (field: Field) => Promise<void>
+/** Every other operation locks the reservation first. */
+const RELEASE_LOCKS_ACCOUNT_FIRST: BrokenCopy = {
+  name: 'a release locks the account before the reservation',
+  sql: `alter function public.credits_release(uuid, uuid) rename to credits_release_in_order;
+    create function public.credits_release(p_account_id uuid, p_reservation_id uuid)
+    returns jsonb language plpgsql security definer set search_path = '' set lock_timeout = '800ms' as $$
+    begin
+      perform credits_private.lock_account(p_account_id);
+      return public.credits_release_in_order(p_account_id, p_reservation_id);
+    end $$;
+    grant execute on function public.credits_release to service_role`,
 }
 
-/** Runs workers over shared accounts, then holds the books against what the workers were told. */
-async function load(arena: Arena, field: Field, options: Load): Promise<History> {
-  const { workers, moving } = options
-  const accounts = await field.users(options.accounts, '100')
-  const store = field.store(workers, options.settings)
+const RELEASE_RETURNS_NOTHING: BrokenCopy = {
+  name: 'a closed reservation keeps its credits',
+  sql: `create or replace function credits_private.return_reserved(
+      account public.credit_balances, reservation public.credit_reservations)
+    returns public.credit_balances language sql immutable set search_path = '' as $$ select account $$`,
+}
+
+interface LoadOptions {
+  callers: number
+  /** Operations of each caller, or how long the callers work. */
+  operations: number | { milliseconds: number }
+  accounts: number
+  /** Which accounts are used at a time. Default: all. */
+  window?: AccountWindow | undefined
+  settings?: Record<string, string>
+  /** Called repeatedly while the callers work. */
+  meanwhile?: (database: TestDatabase) => Promise<void>
+}
+
+/** Runs callers over shared accounts, then compares the ledger with what was answered to the callers. */
+async function load(context: ScenarioContext, database: TestDatabase, options: LoadOptions): Promise<TrafficHistory> {
+  const { callers, window } = options
+  const accounts = await database.users(options.accounts, '100')
+  const store = database.store(callers, options.settings)
   const history = newHistory()
   let working = true
-  const watching = watch(() => working, field, options.meanwhile)
-  const between = operating(field)
+  const between = operatorCalls(database)
   const timed = typeof options.operations === 'object' ? Date.now() + options.operations.milliseconds : undefined
   const operations = typeof options.operations === 'object' ? Number.MAX_SAFE_INTEGER : options.operations
   const stopped = (): boolean => timed !== undefined && Date.now() > timed
-  await Promise.all(
-    Array.from({ length: workers }, (_, worker) => {
-      const random = arena.random.fork(worker)
-      return traffic({ store, accounts, moving, random, history, operations, stopped, between })
+  const calling = Promise.all(
+    Array.from({ length: callers }, (_, caller) => {
+      const random = context.random.fork(caller)
+      return traffic({ store, accounts, window, random, history, operations, stopped, between })
     }),
-  )
-  working = false
-  await watching
-  arena.ran(Object.values(history.results).reduce((total, count) => total + count, 0))
-  await compareWithHistory(arena, field, history)
-  await checkAlive(arena, store, accounts)
+  ).finally(() => {
+    working = false
+  })
+  await Promise.all([calling, repeatWhile(() => working, database, options.meanwhile)])
+  context.countRuns(Object.values(history.results).reduce((total, count) => total + count, 0))
+  await compareWithHistory(context, database, history)
+  await checkUsable(context, store, accounts)
   return history
 }
 
-/** Looks again and again, but never for more than a fifth of the time: whoever looks takes it from those that work. */
-async function watch(working: () => boolean, field: Field, look: Load['meanwhile']): Promise<void> {
+/** Calls it repeatedly, for at most a fifth of the time: it takes processor time from the callers. */
+async function repeatWhile(
+  working: () => boolean,
+  database: TestDatabase,
+  call: LoadOptions['meanwhile'],
+): Promise<void> {
   while (working()) {
     const start = Date.now()
-    await look?.(field)
+    await call?.(database)
     await sleep(Math.max(100, 4 * (Date.now() - start)))
   }
 }
 
-/** What operators and schedulers do at the same time. */
-function operating(field: Field): (userId: string, random: Random) => Promise<unknown> {
-  const pool = field.pool(4)
+/** What operators and schedulers do meanwhile. */
+function operatorCalls(database: TestDatabase): (userId: string, random: Random) => Promise<unknown> {
+  const pool = database.pool(4)
   return (userId, random) => {
     const call = random.pick<[string, unknown[]]>([
       ['select public.credits_expire_due(100)', []],
@@ -64,126 +90,115 @@ function operating(field: Field): (userId: string, random: Random) => Promise<un
       ['select public.credits_freeze_account($1, false)', [userId]],
       ['select public.credits_set_rates($1)', [JSON.stringify([rateOf(random.between(1, 1000))])]],
     ])
-    return random.chance(0.3) ? insist(() => letExpire(field, userId)) : insist(() => pool.query(call[0], call[1]))
+    return random.chance(0.3)
+      ? retryUntilAnswered(() => expireReservations(database, userId))
+      : retryUntilAnswered(() => pool.query(call[0], call[1]))
   }
 }
 
-/** A price of a model of ours, in millionths of a dollar. */
+/** A rate of a model of its own, in millionths of a dollar. */
 function rateOf(input: number): object {
   const pricing = { input: (input / 1e6).toFixed(6), output: '0.000002' }
   return { modelId: 'chaos/model', type: 'language', pricing, known: true, source: 'chaos' }
 }
 
-/** A6: who locks in another order than the rest. */
-export const A6: Attack = {
+/** A6: locks in another order. */
+export const A6: Scenario = {
   id: 'A6',
-  claim: 'No mix of operations over four accounts deadlocks',
+  claim: 'Thirty callers that mix all operations over four accounts never deadlock.',
   faults: ['contention'],
-  broken: [
-    {
-      name: 'a release locks the account before the reservation',
-      edits: [
-        {
-          function: 'credits_private.lock_reservation',
-          from: /select x\.\* into r from public\.credit_reservations x where x\.id = p_reservation_id for update;/,
-          to: `select x.* into r from public.credit_reservations x where x.id = p_reservation_id;
-            perform credits_private.lock_account(r.account_id);
-            select x.* into r from public.credit_reservations x where x.id = p_reservation_id for update;`,
-        },
-      ],
-    },
-  ],
-  run: async (arena) => {
-    const field = await arena.open()
-    await field.admin.query(`alter database ${field.database.name} set deadlock_timeout = '10ms'`)
+  broken: [RELEASE_LOCKS_ACCOUNT_FIRST],
+  run: async (context) => {
+    const database = await context.openDatabase()
+    await detectDeadlocks(database)
     let contended = 0
     const meanwhile = async (): Promise<void> => {
-      const { rows } = await field.watcher.query(
-        `select count(*)::int as waiting from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      const { rows } = await database.watcher.query(
+        `select count(*)::int as waiting from pg_stat_activity where datname = current_database()
+          and wait_event_type = 'Lock'`,
       )
       contended += rows[0].waiting
     }
-    const probe = arena.tier === 'probe'
-    const milliseconds = 1000 * arena.goal('second')
+    const probe = context.tier === 'probe'
+    const milliseconds = 1000 * context.goal('second')
     const operations = probe ? 60 : { milliseconds }
-    const moving = { accounts: 4, every: 25 }
-    const history = await load(arena, field, { workers: 30, operations, accounts: probe ? 4 : 160, moving, meanwhile })
-    arena.note(JSON.stringify(history.results))
-    arena.reached('second', Math.floor(milliseconds / 1000))
-    arena.reached('contention', contended)
-    // Counters arrive with a delay.
-    await field.watcher.query('select pg_stat_force_next_flush(), pg_stat_clear_snapshot()')
-    await sleep(1200)
-    const { rows } = await field.watcher.query(
-      'select deadlocks::int from pg_stat_database where datname = current_database()',
-    )
-    arena.check(rows[0].deadlocks === 0, `${rows[0].deadlocks} deadlocks`)
+    const window = { accounts: 4, calls: 25 }
+    const history = await load(context, database, {
+      callers: 30,
+      operations,
+      accounts: probe ? 4 : 160,
+      window,
+      meanwhile,
+    })
+    context.note(JSON.stringify(history.results))
+    context.countFault('second', Math.floor(milliseconds / 1000))
+    context.countFault('contention', contended)
+    const deadlocks = await countDeadlocks(database)
+    context.check(deadlocks === 0, `${deadlocks} deadlocks`)
   },
 }
 
-/** A7: other isolation levels fail more often, but never worse. */
-export const A7: Attack = {
+/** A7: other isolation levels fail more often, and are repeated. */
+export const A7: Scenario = {
   id: 'A7',
-  claim: 'Under repeatable read and serializable, every failed call can be repeated whole, and the books still add up',
+  claim:
+    'Under repeatable read and serializable, every failed call can be repeated, and the ledger adds up ' +
+    'afterwards.',
   faults: ['serialization failure'],
-  run: async (arena) => {
-    const seconds = arena.goal('second')
+  run: async (context) => {
+    const seconds = context.goal('second')
     const levels = ['repeatable\\ read', 'serializable'].map(async (level) => {
-      const field = await arena.open()
-      const counted = counting(field)
+      const database = await context.openDatabase()
+      const counted = counting(database)
       const settings = { default_transaction_isolation: level }
-      const moving = { accounts: 4, every: 25 }
-      const operations = arena.tier === 'probe' ? 10 : { milliseconds: 1000 * seconds }
-      await load(arena, field, { workers: 12, operations, accounts: 80, moving, settings })
-      arena.reached('serialization failure', await counted())
+      const window = { accounts: 4, calls: 25 }
+      const operations = context.tier === 'probe' ? 10 : { milliseconds: 1000 * seconds }
+      await load(context, database, { callers: 12, operations, accounts: 80, window, settings })
+      context.countFault('serialization failure', await counted())
     })
     await Promise.all(levels)
-    arena.reached('second', seconds)
+    context.countFault('second', seconds)
   },
 }
 
-/** Serialization failures are retried away before anybody sees them; the server counts the rollbacks. */
-function counting(field: Field): () => Promise<number> {
+/** The store repeats serialization failures; the server counts their rollbacks. */
+function counting(database: TestDatabase): () => Promise<number> {
   return async () => {
     await sleep(1200)
-    const { rows } = await field.watcher.query(
+    const { rows } = await database.watcher.query(
       'select xact_rollback::int as rollbacks from pg_stat_database where datname = current_database()',
     )
     return rows[0].rollbacks
   }
 }
 
-/** A8: the bank. */
-export const A8: Attack = {
+/** A8: everything at once. */
+export const A8: Scenario = {
   id: 'A8',
   long: true,
-  claim: 'Sixteen workers, every operation: each snapshot adds up, and the end is what the callers were told',
+  claim:
+    'While sixteen callers mix all operations, every snapshot adds up, and the ledger ends as it was answered to ' +
+    'them.',
   faults: ['snapshot'],
-  broken: [
-    UNLOCKED_ACCOUNTS,
-    {
-      name: 'a release keeps the credits',
-      edits: [{ function: 'public.credits_release', from: 'p.b.reserved := (p.b).reserved - (p.r).held;', to: '' }],
-    },
-  ],
-  run: async (arena) => {
-    const field = await arena.open()
+  broken: [UNLOCKED_ACCOUNTS, RELEASE_RETURNS_NOTHING],
+  run: async (context) => {
+    const database = await context.openDatabase()
     const meanwhile = async (): Promise<void> => {
-      for (const each of await field.invariants({ quiet: false })) arena.violation(each.what, each.detail)
-      arena.reached('snapshot')
+      for (const each of await database.findViolations({ quiet: false })) context.violation(each.what, each.detail)
+      context.countFault('snapshot')
     }
-    const probe = arena.tier === 'probe'
-    const { results } = await load(arena, field, {
-      workers: 16,
-      operations: probe ? 60 : arena.goal('operation') / 16,
+    const probe = context.tier === 'probe'
+    const { results } = await load(context, database, {
+      callers: 16,
+      operations: probe ? 60 : context.goal('operation') / 16,
       accounts: probe ? 8 : 416,
-      moving: { accounts: 8, every: 60 },
+      window: { accounts: 8, calls: 60 },
       meanwhile,
     })
-    arena.reached(
+    context.countFault(
       'operation',
       Object.values(results).reduce((total, count) => total + count, 0),
     )
-    arena.note(JSON.stringify(results))
+    context.note(JSON.stringify(results))
   },
 }

@@ -1,59 +1,69 @@
-import { type FunctionMutant, functionMutants } from '../mutants/functions.ts'
-import { judgeGuard, openGuardHouse } from '../mutants/guards.ts'
-import { type Death, judge, openCourt } from '../mutants/kill.ts'
-import { type ObjectMutant, objectMutants } from '../mutants/objects.ts'
-import { excuseFor } from '../mutants/survivors.ts'
-import type { Arena, Attack } from '../runner/scenario.ts'
+import { equivalentReason, unusedEquivalents } from '../mutants/equivalent.ts'
+import { type FunctionMutant, functionMutants } from '../mutants/function-mutants.ts'
+import { type Kill, killFunctionMutant, openMutantSuite } from '../mutants/kill.ts'
+import { killObjectMutant, openObjectSuite } from '../mutants/object-kill.ts'
+import { type ObjectMutant, objectMutants } from '../mutants/object-mutants.ts'
+import type { Scenario, ScenarioContext } from '../runner/scenario.ts'
 
-/** L: the number that says what the other numbers mean. */
-export const L: Attack = {
+/** L: all mutants. */
+export const L: Scenario = {
   id: 'L',
-  claim: 'Every lock, constraint, policy, trigger and revoke that is taken away is missed at once',
+  claim:
+    'Every mutant is killed: a schema without one guard, check, constraint, trigger, policy or revoke, or with ' +
+    'one comparison or sign changed.',
   faults: ['mutant'],
-  run: (arena) => trial(arena, { functions: 1, objects: 1 }),
+  run: (context) => runMutants(context, { functions: 1, objects: 1 }),
 }
 
-/** The same on a sample, small enough for every pull request; the locks are always in it. */
-export const LS: Attack = {
+/** LS: a sample of them, short enough for every pull request. Marked guards are always in it. */
+export const LS: Scenario = {
   id: 'LS',
-  claim: 'A sample of schemas with one guard less: each is noticed',
+  claim: 'Every mutant of a sample is killed; the marked guards are always in the sample.',
   faults: ['mutant'],
-  run: (arena) => trial(arena, { functions: 0.03, objects: 0.1 }),
+  run: (context) => runMutants(context, { functions: 0.03, objects: 0.1 }),
 }
 
-async function trial(arena: Arena, share: { functions: number; objects: number }): Promise<void> {
-  const court = await openCourt(arena.stack, arena.random.seed)
-  const house = await openGuardHouse(arena, court)
-  const scores = new Map<string, { killed: number; excused: number; lived: number }>()
+interface Score {
+  killed: number
+  equivalent: number
+  survived: number
+}
+
+async function runMutants(context: ScenarioContext, share: { functions: number; objects: number }): Promise<void> {
+  const suite = await openMutantSuite(context.stack, context.random.seed)
+  const objects = await openObjectSuite(context, suite)
+  const scores = new Map<string, Score>()
+  const start = Date.now()
   let tried = 0
-  const started = Date.now()
-  const enter = (mutant: FunctionMutant | ObjectMutant, death: Death): void => {
-    const score = scores.get(mutant.kind) ?? { killed: 0, excused: 0, lived: 0 }
+  const record = (mutant: FunctionMutant | ObjectMutant, kill: Kill): void => {
+    const score = scores.get(mutant.kind) ?? { killed: 0, equivalent: 0, survived: 0 }
     scores.set(mutant.kind, score)
-    arena.ran()
-    arena.reached('mutant')
+    context.countRuns()
+    context.countFault('mutant')
     tried += 1
-    // The whole list takes long: whoever waits wants to see it move.
-    if (tried % 100 === 0) console.error(`          ${tried} mutants, ${Math.round((Date.now() - started) / 1000)} s`)
-    const excuse = death ? undefined : excuseFor(mutant.name)
-    if (death) score.killed += 1
-    else if (excuse) {
-      score.excused += 1
-      arena.note(`lives: ${mutant.name} (${excuse})`)
+    // All of them take long: the output shows that it goes on.
+    if (tried % 50 === 0) console.error(`          ${tried} mutants, ${Math.round((Date.now() - start) / 1000)} s`)
+    const reason = kill ? undefined : equivalentReason(mutant)
+    if (kill) score.killed += 1
+    else if (reason) {
+      score.equivalent += 1
+      context.note(`equivalent: ${mutant.name} (${reason})`)
     } else {
-      score.lived += 1
-      arena.violation(`nobody noticed: ${mutant.name}`)
+      score.survived += 1
+      context.violation(`survived: ${mutant.name}`)
     }
   }
-  const sampled = (part: number, kind: string): boolean => kind === 'lock' || part === 1 || arena.random.chance(part)
-  for (const mutant of await objectMutants(house.field.admin)) {
-    if (sampled(share.objects, mutant.kind)) enter(mutant, await judgeGuard(house, mutant))
+  const sampled = (part: number, kind: string): boolean => kind === 'guard' || part === 1 || context.random.chance(part)
+  for (const mutant of await objectMutants(objects.database.admin)) {
+    if (sampled(share.objects, mutant.kind)) record(mutant, await killObjectMutant(objects, mutant))
   }
-  for (const mutant of await functionMutants(house.field.admin)) {
+  const functions = await functionMutants(objects.database.admin)
+  for (const mutant of functions) {
     if (!sampled(share.functions, mutant.kind)) continue
-    enter(mutant, excuseFor(mutant.name) ? undefined : await judge(court, mutant))
+    record(mutant, equivalentReason(mutant) ? undefined : await killFunctionMutant(suite, mutant))
   }
-  for (const [kind, { killed, excused, lived }] of scores) {
-    arena.note(`${kind}: ${killed} killed, ${lived} lived, ${excused} lived with a reason`)
+  for (const entry of unusedEquivalents(functions)) context.violation(`no such mutant is left: ${entry}`)
+  for (const [kind, { killed, survived, equivalent }] of scores) {
+    context.note(`${kind}: ${killed} killed, ${survived} survived, ${equivalent} equivalent`)
   }
 }

@@ -2,59 +2,62 @@ import pg from 'pg'
 import type { CreditStore } from '../../packages/credits/src/store/port.ts'
 import { postgresStore } from '../../packages/credits/src/store/postgres.ts'
 import { restStore } from '../runner/rest.ts'
-import type { Arena, Attack } from '../runner/scenario.ts'
-import type { Field } from '../runner/test-database.ts'
+import type { Scenario, ScenarioContext } from '../runner/scenario.ts'
+import type { TestDatabase } from '../runner/test-database.ts'
+import { checkUsable, compareWithHistory, newHistory } from '../workload/history.ts'
 import { faultyProxy, replayingProxy, type WireProxy } from '../workload/proxy.ts'
-import { checkAlive, compareWithHistory, newHistory, traffic } from '../workload/traffic.ts'
+import { traffic } from '../workload/traffic.ts'
 
 const WORKERS = 16
-// Short, so that a stalled connection costs the attack half a second and not five.
+// Short, so that a stalled connection costs half a second and not five.
 const ATTEMPTS = 60
-const PATIENCE = { timeoutMs: 400, retries: 2 }
+const RETRIES = { timeoutMs: 400, retries: 2 }
 
-/** B5: a network that loses, cuts, delays and drips. */
-export const B5: Attack = {
+/** B5: a network that loses, cuts, delays and slows down. */
+export const B5: Scenario = {
   id: 'B5',
-  claim: 'Cut, stalled, reset, half-closed and trickling connections on both hops lose nothing and double nothing',
+  claim:
+    'Connections to Postgres and to PostgREST that are cut, stalled, reset, half-closed or slowed down lose no ' +
+    'call and repeat no effect.',
   faults: ['cut', 'reset', 'half-close', 'stall', 'trickle'],
-  run: async (arena) => {
-    const direct = await arena.open()
-    const toPostgres = await harmful(arena, Number(new URL(direct.database.dbUrl).port))
+  run: async (context) => {
+    const direct = await context.openDatabase()
+    const toPostgres = await injectFaults(context, Number(new URL(direct.clone.dbUrl).port))
     const pool = through(direct, toPostgres)
-    arena.cleanup(() => pool.end())
-    const cuts = Math.ceil(arena.goal('cut', 40) / 2)
-    await roughWeather(arena, direct, postgresStore(pool, PATIENCE), toPostgres, cuts)
+    context.cleanup(() => pool.end())
+    const cuts = Math.ceil(context.goal('cut', 40) / 2)
+    await runTraffic(context, direct, postgresStore(pool, RETRIES), toPostgres, cuts)
 
-    const served = await arena.open({ api: true })
-    const toRest = await harmful(arena, Number(new URL(served.database.url).port))
-    const store = restStore(arena.stack, `http://127.0.0.1:${toRest.port}`, PATIENCE)
-    await roughWeather(arena, served, store, toRest, cuts)
+    const served = await context.openDatabase({ api: true })
+    const toRest = await injectFaults(context, Number(new URL(served.clone.url).port))
+    const store = restStore(context.stack, `http://127.0.0.1:${toRest.port}`, RETRIES)
+    await runTraffic(context, served, store, toRest, cuts)
   },
 }
 
-async function harmful(arena: Arena, targetPort: number): Promise<HarmfulProxy> {
+async function injectFaults(context: ScenarioContext, targetPort: number): Promise<CountingProxy> {
   let cuts = 0
   const proxy = await faultyProxy({
     targetPort,
-    random: arena.random.fork(`proxy ${targetPort}`),
+    random: context.random.fork(`proxy ${targetPort}`),
     probability: 0.08,
     stallMs: 800,
     onFault: (fault) => {
       cuts += 1
-      arena.reached(fault)
+      context.countFault(fault)
     },
   })
-  arena.cleanup(() => proxy.close())
+  context.cleanup(() => proxy.close())
   return { ...proxy, cuts: () => cuts }
 }
 
-interface HarmfulProxy extends WireProxy {
-  /** How often it has done harm. */
+interface CountingProxy extends WireProxy {
+  /** How many faults it has injected. */
   cuts(): number
 }
 
-function through(field: Field, proxy: WireProxy): pg.Pool {
-  const url = new URL(field.database.dbUrl)
+function through(database: TestDatabase, proxy: WireProxy): pg.Pool {
+  const url = new URL(database.clone.dbUrl)
   url.port = String(proxy.port)
   const pool = new pg.Pool({
     connectionString: url.href,
@@ -66,73 +69,75 @@ function through(field: Field, proxy: WireProxy): pg.Pool {
   return pool
 }
 
-async function roughWeather(
-  arena: Arena,
-  field: Field,
+async function runTraffic(
+  context: ScenarioContext,
+  database: TestDatabase,
   store: CreditStore,
-  proxy: HarmfulProxy,
+  proxy: CountingProxy,
   cuts: number,
 ): Promise<void> {
-  const accounts = await field.users(6, '1000')
+  const accounts = await database.users(6, '1000')
   const history = newHistory()
   const stopped = (): boolean => proxy.cuts() >= cuts
   const operations = Number.MAX_SAFE_INTEGER
   await Promise.all(
     Array.from({ length: WORKERS }, (_, worker) =>
-      traffic({ store, accounts, random: arena.random.fork(worker), history, operations, stopped, attempts: ATTEMPTS }),
+      traffic({
+        store,
+        accounts,
+        random: context.random.fork(worker),
+        history,
+        operations,
+        stopped,
+        attempts: ATTEMPTS,
+      }),
     ),
   )
   const { total, most } = history.attempts
   const operated = Object.values(history.results).reduce((sum, count) => sum + count, 0)
-  arena.ran(operated)
-  arena.note(`${operated} operations took ${total} calls, one of them ${most}`)
-  arena.check(most < ATTEMPTS, `an operation was not over after ${most} calls`)
-  proxy.calm()
-  await compareWithHistory(arena, field, history)
-  await checkAlive(arena, store, accounts)
+  context.countRuns(operated)
+  context.note(`${operated} operations took ${total} calls, one of them ${most}`)
+  context.check(most < ATTEMPTS, `an operation had no answer after ${most} calls`)
+  proxy.stopFaults()
+  await compareWithHistory(context, database, history)
+  await checkUsable(context, store, accounts)
 }
 
-/** B6: everything arrives, some of it twice and late. */
-export const B6: Attack = {
+/** B6: a network that delivers some requests twice, and late. */
+export const B6: Scenario = {
   id: 'B6',
   long: true,
-  claim: 'Requests that are delivered again, later and out of order, have one effect',
+  claim: 'Requests that are delivered twice, later and out of order, have one effect.',
   faults: ['replay'],
-  broken: [
-    {
-      name: 'a repeated capture is not recognised',
-      sql: `create or replace function credits_private.find_transaction(p_id uuid) returns public.credit_transactions
-        language sql stable set search_path = '' as 'select null::public.credit_transactions'`,
-    },
-  ],
-  run: async (arena) => {
-    const field = await arena.open({ api: true })
+  broken: [{ name: 'a repeated extension extends again', guards: ['extend-once'] }],
+  run: async (context) => {
+    const database = await context.openDatabase({ api: true })
     const proxy = await replayingProxy({
-      target: field.database.url,
-      random: arena.random.fork('proxy'),
+      target: database.clone.url,
+      random: context.random.fork('proxy'),
       probability: 0.1,
-      withinMs: arena.count(60_000, 60_000, 500),
-      onReplay: () => arena.reached('replay'),
+      withinMs: context.byTier(60_000, 60_000, 500),
+      onReplay: () => context.countFault('replay'),
     })
-    arena.cleanup(() => proxy.close())
-    const store = restStore(arena.stack, `http://127.0.0.1:${proxy.port}`)
-    // So many that what the workers leave open stays far below the limit of open reservations.
-    const accounts = await field.users(120, '1000')
+    context.cleanup(() => proxy.close())
+    const store = restStore(context.stack, `http://127.0.0.1:${proxy.port}`)
+    // So many accounts that their open reservations stay far below the limit.
+    const accounts = await database.users(120, '1000')
     const history = newHistory()
-    const replays = arena.goal('replay', 40)
-    const moving = { accounts: 6, every: 60 }
+    const replays = context.goal('replay', 40)
+    const window = { accounts: 6, calls: 60 }
     const stopped = (): boolean => proxy.planned() >= replays
     const operations = Number.MAX_SAFE_INTEGER
     await Promise.all(
       Array.from({ length: WORKERS }, (_, worker) =>
-        traffic({ store, accounts, moving, random: arena.random.fork(worker), history, operations, stopped }),
+        traffic({ store, accounts, window, random: context.random.fork(worker), history, operations, stopped }),
       ),
     )
     await proxy.drained()
-    arena.ran(Object.values(history.results).reduce((total, count) => total + count, 0))
-    // Documented: what was refused may succeed when the very same call comes again after a top-up.
+    context.countRuns(Object.values(history.results).reduce((total, count) => total + count, 0))
+    // As documented, a refused call may succeed when it is repeated after a top-up.
     for (const id of history.refused) history.unknown.add(id)
-    await compareWithHistory(arena, field, history)
-    await checkAlive(arena, field.store(2), accounts)
+    await compareWithHistory(context, database, history)
+    await checkUsable(context, database.store(2), accounts)
   },
 }

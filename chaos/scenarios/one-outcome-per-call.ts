@@ -1,135 +1,183 @@
 import type { CreditStore } from '../../packages/credits/src/store/port.ts'
-import { UNLOCKED_ACCOUNTS } from '../runner/broken-copies.ts'
-import type { Arena, Attack } from '../runner/scenario.ts'
-import type { Field } from '../runner/test-database.ts'
+import { UNLOCKED_ACCOUNTS } from '../runner/broken-copy.ts'
+import type { Scenario, ScenarioContext } from '../runner/scenario.ts'
+import type { TestDatabase } from '../runner/test-database.ts'
 import { throughBarrier } from '../workload/barrier.ts'
-import { type Answer, chargeOf, insist, tally } from '../workload/operations.ts'
-import { letExpire } from './races/index.ts'
+import { type Answer, chargeOf, countBy, millionths, retryUntilAnswered } from '../workload/operations.ts'
+import { countFirst, expireReservations } from './races/race.ts'
 
-interface Ending {
-  name: string
-  call(parts: {
-    store: CreditStore
-    field: Field
-    reservationId: string
-    userId: string
-    key: string
-  }): Promise<Answer<unknown>>
+interface EndingParts {
+  store: CreditStore
+  database: TestDatabase
+  reservation: { userId: string; reservationId: string }
+  key: string
 }
 
-/** Everything that can end a reservation, or must not be able to reopen one. */
+/** A call that can end a reservation, or must not be able to reopen it. */
+interface Ending {
+  name: string
+  /** It closes the reservation, unless that is closed already. */
+  closes?: boolean
+  /** What it charges as the last charge, if it settles. */
+  settles?: string
+  call(parts: EndingParts): Promise<Answer<unknown>>
+}
+
+const settle = (amount: string): Ending => ({
+  name: `settle ${amount}`,
+  closes: true,
+  settles: amount,
+  call: ({ store, reservation }) =>
+    retryUntilAnswered(() => store.settle({ ...reservation, charge: chargeOf(amount) })),
+})
+
 const ENDINGS: readonly Ending[] = [
-  {
-    name: 'settle 3',
-    call: ({ store, reservationId }) => insist(() => store.settle({ reservationId, charge: chargeOf('3') })),
-  },
-  {
-    name: 'settle 4',
-    call: ({ store, reservationId }) => insist(() => store.settle({ reservationId, charge: chargeOf('4') })),
-  },
+  settle('3'),
+  settle('4'),
   {
     name: 'settle without a charge',
-    call: ({ store, reservationId }) => insist(() => store.settle({ reservationId })),
+    closes: true,
+    call: ({ store, reservation }) => retryUntilAnswered(() => store.settle(reservation)),
   },
-  { name: 'release', call: ({ store, reservationId }) => insist(() => store.release({ reservationId })) },
+  {
+    name: 'release',
+    closes: true,
+    call: ({ store, reservation }) => retryUntilAnswered(() => store.release(reservation)),
+  },
   {
     name: 'extend',
-    call: ({ store, reservationId, key }) =>
-      insist(() => store.extend({ reservationId, extensionId: key, amount: '1', ttlSeconds: 300 })),
+    call: ({ store, reservation, key }) =>
+      retryUntilAnswered(() => store.extend({ ...reservation, extensionId: key, amount: '1', ttlSeconds: 300 })),
   },
   {
     name: 'capture',
-    call: ({ store, reservationId, key }) =>
-      insist(() => store.capture({ reservationId, captureId: key, charge: chargeOf('1') })),
+    call: ({ store, reservation, key }) =>
+      retryUntilAnswered(() => store.capture({ ...reservation, captureId: key, charge: chargeOf('1') })),
   },
   {
     name: 'expire',
-    call: ({ field, store, userId }) =>
-      insist(async () => {
-        await letExpire(field, userId)
+    call: ({ database, store, reservation: { userId } }) =>
+      retryUntilAnswered(async () => {
+        await expireReservations(database, userId)
         return store.getBalance({ userId })
       }),
   },
 ]
 
-// So many reservations wait behind one barrier, with twenty callers each.
+// This many reservations wait behind one barrier, with twenty callers each.
 const AT_ONCE = 5
 const CALLERS = 20
 
-const CODES = new Set(['RESERVATION_CLOSED'])
-
 /** A5: every ordered pair of endings on one reservation, many callers, through the barrier. */
-export const A5: Attack = {
+export const A5: Scenario = {
   id: 'A5',
-  claim: 'Whatever ends a reservation first wins; everybody else gets the winner’s outcome or a closed door',
+  claim:
+    'The first call that ends a reservation decides its outcome. Every other call gets that outcome or is refused, ' +
+    'and the audit log has each charge that was not recorded.',
   faults: ['barrier'],
   broken: [
-    {
-      name: 'a settled reservation can be settled again',
-      edits: [{ function: 'credits_private.settle_slowly', from: /when 'settled' then/, to: "when 'settled_' then" }],
-    },
+    { name: 'a settled reservation can be settled again', guards: ['settle-once'] },
+    { name: 'a released reservation can be settled', guards: ['released-is-final'] },
     UNLOCKED_ACCOUNTS,
   ],
-  run: async (arena) => {
-    const field = await arena.open()
-    const store = field.store(AT_ONCE * CALLERS)
-    const endings = arena.tier === 'probe' ? ENDINGS.slice(0, 4) : ENDINGS
+  run: async (context) => {
+    const database = await context.openDatabase()
+    const store = database.store(AT_ONCE * CALLERS)
+    const endings = context.tier === 'probe' ? ENDINGS.slice(0, 4) : ENDINGS
     const pairs = endings.flatMap((first) => endings.map((second): Pair => [first, second]))
-    for (let round = 0; round < arena.goal('round', 1); round += 1) {
+    for (let round = 0; round < context.goal('round', 1); round += 1) {
       for (let start = 0; start < pairs.length; start += AT_ONCE) {
-        await collide(arena, field, store, pairs.slice(start, start + AT_ONCE))
+        await runPairs(context, { database, store }, pairs.slice(start, start + AT_ONCE))
       }
-      arena.reached('round')
+      context.countFault('round')
     }
-    arena.note(`${pairs.length} ordered pairs x ${CALLERS} callers`)
+    context.note(`${pairs.length} ordered pairs x ${CALLERS} callers`)
   },
 }
 
 type Pair = readonly [first: Ending, second: Ending]
 
 /** Each pair on a reservation of its own. */
-async function collide(arena: Arena, field: Field, store: CreditStore, pairs: readonly Pair[]): Promise<void> {
-  const users = await field.users(pairs.length, '10')
-  const held = await Promise.all(
-    users.map(async (userId) => {
-      const reservationId = arena.random.uuid()
-      await store.reserve({ reservationId, userId, amount: '5', ttlSeconds: 300 })
-      return { userId, reservationId }
+async function runPairs(
+  context: ScenarioContext,
+  { database, store }: { database: TestDatabase; store: CreditStore },
+  pairs: readonly Pair[],
+): Promise<void> {
+  const users = await database.users(pairs.length, '10')
+  const reservations = users.map((userId) => ({ userId, reservationId: context.random.uuid() }))
+  await Promise.all(reservations.map((each) => store.reserve({ ...each, amount: '5', ttlSeconds: 300 })))
+  const endingOf = (pair: Pair, caller: number): Ending => pair[caller < CALLERS / 2 ? 0 : 1]
+  const calls = pairs.flatMap((pair, which) =>
+    Array.from({ length: CALLERS }, (_, caller) => () => {
+      const reservation = reservations[which] as EndingParts['reservation']
+      return endingOf(pair, caller).call({ store, database, reservation, key: context.random.uuid() })
     }),
   )
-  const calls = held.flatMap((each, which) =>
-    Array.from({ length: CALLERS }, (_, index) => () => {
-      const parts = { store, field, key: arena.random.uuid(), ...each }
-      const [first, second] = pairs[which] as Pair
-      return (index < CALLERS / 2 ? first : second).call(parts)
-    }),
-  )
-  const { values, waiting } = await throughBarrier(field, 'public.credit_reservations', calls)
-  arena.ran(calls.length)
-  if (waiting > 1) arena.reached('barrier')
-  const ids = held.map(({ reservationId }) => reservationId)
-  const { rows } = await field.admin.query<Ended>(
-    `select r.id, r.state, (select count(*)::int from public.credit_transactions t where t.id = r.id) as charges
-     from public.credit_reservations r where r.id = any ($1)`,
-    [ids],
-  )
-  for (const [which, [first, second]] of pairs.entries()) {
+  const { values, waiting } = await throughBarrier(database, 'public.credit_reservations', calls)
+  context.countRuns(calls.length)
+  if (waiting > 1) context.countFault('barrier')
+  const closed = await closedReservations(database, reservations)
+  for (const [which, pair] of pairs.entries()) {
     const answers = values.slice(which * CALLERS, (which + 1) * CALLERS)
-    const ended = rows.find(({ id }) => id === ids[which])
-    judge(arena, `${first.name}, ${second.name}`, answers, ended)
+    const calls = answers.map((answer, caller) => ({ ending: endingOf(pair, caller), answer }))
+    checkPair(context, `${pair[0].name}, ${pair[1].name}`, calls, closed.get(reservations[which]?.reservationId ?? ''))
   }
 }
 
-interface Ended {
+interface Closed {
   id: string
   state: string
-  charges: number
+  /** Charges under the id of the reservation: what settles wrote. */
+  settles: number
+  settled: string
+  /** Charges of another amount that the audit log has. */
+  audited: number
 }
 
-function judge(arena: Arena, pair: string, answers: readonly Answer<unknown>[], ended: Ended | undefined): void {
-  const strange = answers.filter((answer) => !answer.ok && !CODES.has(answer.code))
-  arena.check(strange.length === 0, `${pair}: a refusal that is no answer`, tally(strange))
-  const { state, charges } = ended ?? { state: 'missing', charges: 0 }
-  arena.check(charges <= 1, `${pair}: charged ${charges} times by settle`)
-  arena.check(state !== 'released' || charges === 0, `${pair}: released, and charged by settle`)
+async function closedReservations(
+  database: TestDatabase,
+  reservations: readonly { reservationId: string }[],
+): Promise<Map<string, Closed>> {
+  const { rows } = await database.admin.query<Closed>(
+    `select reservation.id, reservation.state, charged.*, (
+       select count(*)::int from public.credit_audit_log change
+       where change.action = 'charge_not_recorded' and change.subject = reservation.id::text
+     ) as audited
+     from public.credit_reservations reservation
+     cross join lateral (
+       select count(*)::int as settles, trim_scale(coalesce(sum(uncollected - amount), 0))::text as settled
+       from public.credit_transactions entry
+       where entry.account_id = reservation.account_id and entry.id = reservation.id
+     ) charged
+     where reservation.id = any ($1)`,
+    [reservations.map(({ reservationId }) => reservationId)],
+  )
+  return new Map(rows.map((row) => [row.id, row]))
+}
+
+function checkPair(
+  context: ScenarioContext,
+  pair: string,
+  calls: readonly { ending: Ending; answer: Answer<unknown> }[],
+  closed: Closed | undefined,
+): void {
+  const { state, settles, settled, audited } = closed ?? { state: 'missing', settles: 0, settled: '0', audited: 0 }
+  const unexpected = calls.filter(({ ending, answer }) => {
+    // A settle of a settled reservation gives the first result.
+    if (answer.ok || (state === 'settled' && ending.settles !== undefined)) return !answer.ok
+    return answer.code !== 'RESERVATION_CLOSED'
+  })
+  const otherCharges = calls.filter(({ ending, answer }) => {
+    return answer.ok && ending.settles !== undefined && millionths(ending.settles) !== millionths(settled)
+  })
+  const counts = countBy(unexpected.map(({ answer }) => answer))
+  context.check(unexpected.length === 0, `${pair}: a result that does not fit a ${state} of ${settled}`, counts)
+  context.check(
+    audited >= otherCharges.length,
+    `${pair}: ${otherCharges.length} other charges, of which ${audited} are in the audit log`,
+  )
+  const closings = countFirst(calls.flatMap(({ ending, answer }) => (ending.closes ? [answer] : [])))
+  context.check(closings <= 1, `${pair}: closed ${closings} times`)
+  context.check(settles <= 1, `${pair}: charged ${settles} times by settle`)
+  context.check(state !== 'released' || settles === 0, `${pair}: released, and charged by settle`)
 }

@@ -1,49 +1,54 @@
 import type pg from 'pg'
-import type { Field } from '../runner/test-database.ts'
+import type { TestDatabase } from '../runner/test-database.ts'
 import { sleep } from './operations.ts'
 
 // Half of reserve's lock_timeout, which would otherwise end the calls before they can race.
-const LONGEST_HOLD_MS = 225
-const STANDSTILL_MS = 100
+const LONGEST_BARRIER_MS = 225
+const NO_CHANGE_MS = 100
 
-/** What a barrier saw. */
+/** What came of the calls behind a barrier. */
 export interface BarrierResult<Value> {
   values: Value[]
-  /** How many calls stood waiting for a lock at once. */
+  /** How many calls waited for a lock at the same time. */
   waiting: number
 }
 
 /**
- * Makes a race certain instead of likely: while a side session holds the table in SHARE mode, calls can read and
- * lock rows but none can write. All of them therefore decide on the same state, and then write together.
+ * Makes a race certain instead of likely: while a session of its own has the table locked in SHARE mode, calls can read
+ * and lock rows, but none can write. So all of them decide on the same state, and then write together.
  *
- * @param calls the calls to fire; each must not throw
+ * @param calls none of them may throw
  */
 export async function throughBarrier<Value>(
-  field: Field,
+  database: TestDatabase,
   table: string,
   calls: readonly (() => Promise<Value>)[],
 ): Promise<BarrierResult<Value>> {
-  const side = await field.watcher.connect()
+  const blocker = await database.watcher.connect()
   try {
-    await side.query('begin')
-    await side.query(`lock table ${table} in share mode`)
+    await blocker.query('begin')
+    await blocker.query(`lock table ${table} in share mode`)
     let done = 0
     const running = calls.map(async (call) => {
       const value = await call()
       done += 1
       return value
     })
-    const waiting = await gather(field.watcher, field.database.name, calls.length, () => done)
-    await side.query('commit')
+    const waiting = await waitUntilBlocked(database.watcher, database.clone.name, calls.length, () => done)
+    await blocker.query('commit')
     return { values: await Promise.all(running), waiting }
   } finally {
-    await side.query('rollback')
-    side.release()
+    await blocker.query('rollback')
+    blocker.release()
   }
 }
 
-async function gather(watcher: pg.Pool, database: string, calls: number, done: () => number): Promise<number> {
+async function waitUntilBlocked(
+  watcher: pg.Pool,
+  database: string,
+  calls: number,
+  done: () => number,
+): Promise<number> {
   const start = Date.now()
   let most = 0
   let changed = start
@@ -57,8 +62,8 @@ async function gather(watcher: pg.Pool, database: string, calls: number, done: (
       most = waiting + done()
       changed = Date.now()
     }
-    const standstill = Date.now() - changed > STANDSTILL_MS
-    if (waiting + done() >= calls || standstill || Date.now() - start > LONGEST_HOLD_MS) return waiting
+    const unchanged = Date.now() - changed > NO_CHANGE_MS
+    if (waiting + done() >= calls || unchanged || Date.now() - start > LONGEST_BARRIER_MS) return waiting
     await sleep(8)
   }
 }

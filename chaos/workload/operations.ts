@@ -1,11 +1,11 @@
 import { CreditError } from '../../packages/credits/src/core/errors.ts'
 import type { ChargeRecord } from '../../packages/credits/src/store/port.ts'
 
-/** What came of a call: a value, or the code it was refused with. */
+/** What came of a call: a value, or the code with which it was refused. */
 export type Answer<Value> = { ok: true; value: Value } | { ok: false; code: string; error: unknown }
 
 /** Turns a refusal into an answer. */
-export async function ask<Value>(call: () => Promise<Value>): Promise<Answer<Value>> {
+export async function attempt<Value>(call: () => Promise<Value>): Promise<Answer<Value>> {
   try {
     return { ok: true, value: await call() }
   } catch (error) {
@@ -13,7 +13,7 @@ export async function ask<Value>(call: () => Promise<Value>): Promise<Answer<Val
   }
 }
 
-/** Our code, else the SQLSTATE, else the class of the error. */
+/** The code of the library, else the SQLSTATE, else the class of the error. */
 export function codeOf(error: unknown): string {
   if (CreditError.isInstance(error)) {
     const cause = (error.cause as { code?: unknown } | undefined)?.code
@@ -24,22 +24,33 @@ export function codeOf(error: unknown): string {
   return typeof code === 'string' ? code : String(name)
 }
 
-const AGAIN = new Set(['STORE_BUSY', 'STORE_UNAVAILABLE', 'OUTCOME_UNKNOWN'])
+// 55P03: a statement that did not get its lock, on a connection without a store around it.
+const REPEATABLE = new Set(['STORE_BUSY', 'STORE_UNAVAILABLE', 'OUTCOME_UNKNOWN', '55P03'])
 
 /**
- * Repeats a call, unchanged, for as long as the store says that repeating may help.
+ * Repeats a call, unchanged, for as long as its refusal allows it.
  *
- * @param attempts enough to outlive the fault that is played
+ * @param attempts enough to outlive the fault of the scenario
  */
-export async function insist<Value>(call: () => Promise<Value>, attempts = 50): Promise<Answer<Value>> {
+export async function retryUntilAnswered<Value>(call: () => Promise<Value>, attempts = 50): Promise<Answer<Value>> {
   for (let count = 1; ; count += 1) {
-    const answer = await ask(call)
-    if (answer.ok || !AGAIN.has(answer.code) || count >= attempts) return answer
+    const answer = await attempt(call)
+    if (answer.ok || !REPEATABLE.has(answer.code) || count >= attempts) return answer
     await sleep(Math.min(10 * count, 200))
   }
 }
 
-/** A charge of a round amount with nothing else known. */
+/** How often each result came: `ok`, or the code of the refusal. */
+export function countBy(answers: readonly Answer<unknown>[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const answer of answers) {
+    const key = answer.ok ? 'ok' : answer.code
+    counts[key] = (counts[key] ?? 0) + 1
+  }
+  return counts
+}
+
+/** A charge of an amount about which nothing else is known. */
 export function chargeOf(amount: string, more: Partial<ChargeRecord> = {}): ChargeRecord {
   return {
     amount,
@@ -59,13 +70,15 @@ export function chargeOf(amount: string, more: Partial<ChargeRecord> = {}): Char
     pricing: null,
     generationId: null,
     provider: null,
+    flags: [],
+    rawUsage: null,
     metadata: {},
     ...more,
   }
 }
 
 /** Credits as whole millionths, exact. */
-export function micros(amount: string): bigint {
+export function millionths(amount: string): bigint {
   const [, sign, whole = '0', fraction = ''] = /^(-?)(\d+)(?:\.(\d{1,6}))?$/.exec(amount) ?? []
   if (sign === undefined) throw new RangeError(`not an amount of credits: ${amount}`)
   const value = BigInt(whole) * 1_000_000n + BigInt(fraction.padEnd(6, '0'))
@@ -82,14 +95,4 @@ export function amountOf(value: bigint): string {
 /** Waits. */
 export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds))
-}
-
-/** How often each result came. */
-export function tally(answers: readonly Answer<unknown>[]): Record<string, number> {
-  const counts: Record<string, number> = {}
-  for (const answer of answers) {
-    const key = answer.ok ? 'ok' : answer.code
-    counts[key] = (counts[key] ?? 0) + 1
-  }
-  return counts
 }

@@ -11,12 +11,12 @@ const FAULTS: readonly WireFault[] = ['cut', 'reset', 'half-close', 'stall', 'tr
 /** A proxy that runs. */
 export interface WireProxy {
   port: number
-  /** Stops doing harm; connections go on. */
-  calm(): void
+  /** Injects no further fault; connections stay. */
+  stopFaults(): void
   close(): Promise<void>
 }
 
-/** How to do harm. */
+/** Which faults to inject, and how often. */
 export interface FaultyProxyOptions {
   targetPort: number
   random: Random
@@ -30,7 +30,7 @@ export interface FaultyProxyOptions {
 /** A TCP proxy that cuts, resets, half-closes, stalls and trickles, in both directions. */
 export async function faultyProxy(options: FaultyProxyOptions): Promise<WireProxy> {
   const sockets = new Set<Socket>()
-  let calm = false
+  let stopped = false
   const server = createServer({ noDelay: true }, (client) => {
     const target = connect({ host: '127.0.0.1', port: options.targetPort, noDelay: true })
     for (const socket of [client, target]) {
@@ -44,22 +44,22 @@ export async function faultyProxy(options: FaultyProxyOptions): Promise<WireProx
 
   function relay(from: Socket, to: Socket, direction: 'request' | 'response'): void {
     from.on('data', (data) => {
-      if (calm || !options.random.chance(options.probability)) {
+      if (stopped || !options.random.chance(options.probability)) {
         if (to.writable) to.write(data)
         return
       }
       const fault = options.random.pick(FAULTS)
       options.onFault(fault, direction)
-      void harm(fault, from, to, data)
+      void inject(fault, from, to, data)
     })
     from.on('end', () => to.end())
     from.on('close', () => to.destroy())
   }
 
-  async function harm(fault: WireFault, from: Socket, to: Socket, data: Buffer): Promise<void> {
+  async function inject(fault: WireFault, from: Socket, to: Socket, data: Buffer): Promise<void> {
     switch (fault) {
       case 'cut':
-        // The half that arrives may be enough for the other side to act on.
+        // The half that arrives may be enough for the other side to act.
         to.write(data.subarray(0, data.length >> 1))
         from.destroy()
         return
@@ -89,8 +89,8 @@ export async function faultyProxy(options: FaultyProxyOptions): Promise<WireProx
   const port = await listening(server)
   return {
     port,
-    calm: () => {
-      calm = true
+    stopFaults: () => {
+      stopped = true
     },
     close: async () => {
       for (const socket of sockets) socket.destroy()
@@ -99,28 +99,28 @@ export async function faultyProxy(options: FaultyProxyOptions): Promise<WireProx
   }
 }
 
-/** How to repeat. */
+/** Which requests to repeat, and when. */
 export interface ReplayingProxyOptions {
   /** Origin to forward to. */
   target: string
   random: Random
   probability: number
-  /** A repetition comes up to so much later. */
+  /** The longest delay of a repetition. */
   withinMs: number
   onReplay: () => void
 }
 
-/** One that delivers again. */
+/** A proxy that repeats requests. */
 export interface ReplayingProxy extends WireProxy {
-  /** Repetitions so far, those still to come included. */
+  /** Repetitions so far, the delayed ones included. */
   planned(): number
-  /** When every repetition has been delivered. */
+  /** Resolves when every repetition has been delivered. */
   drained(): Promise<void>
 }
 
-/** An HTTP proxy that delivers some requests again, later and out of order, as networks and queues do. */
+/** An HTTP proxy that repeats some requests, later and out of order, as networks and queues do. */
 export async function replayingProxy(options: ReplayingProxyOptions): Promise<ReplayingProxy> {
-  const late = new Set<Promise<unknown>>()
+  const repetitions = new Set<Promise<unknown>>()
   let planned = 0
   const server = createHttpServer(async (incoming, outgoing) => {
     const body = await collect(incoming)
@@ -129,8 +129,8 @@ export async function replayingProxy(options: ReplayingProxyOptions): Promise<Re
       const replay = sleep(options.random.between(0, options.withinMs))
         .then(again)
         .then(options.onReplay, () => undefined)
-        .finally(() => late.delete(replay))
-      late.add(replay)
+        .finally(() => repetitions.delete(replay))
+      repetitions.add(replay)
       planned += 1
     }
     const { status, headers, data } = await again()
@@ -139,10 +139,10 @@ export async function replayingProxy(options: ReplayingProxyOptions): Promise<Re
   const port = await listening(server)
   return {
     port,
-    calm: () => undefined,
+    stopFaults: () => undefined,
     planned: () => planned,
     drained: async () => {
-      await Promise.all(late)
+      await Promise.all(repetitions)
     },
     close: async () => {
       server.closeAllConnections()

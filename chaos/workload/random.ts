@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** A reproducible source of chance: the same seed gives the same attack. */
+/** A reproducible random source: the same seed gives the same scenario. */
 export interface Random {
   readonly seed: string
   /** 0 <= x < 1. */

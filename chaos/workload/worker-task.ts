@@ -1,4 +1,4 @@
-/** Where a worker dies. */
+/** Where a worker process is killed. */
 export const FAILPOINTS = [
   'after-reserve',
   'before-provider',
@@ -9,15 +9,15 @@ export const FAILPOINTS = [
   'never',
 ] as const
 
-/** What a worker is told on its command line, as JSON. */
-export interface WorkerOrder {
+/** The command line of a worker process, as JSON. */
+export interface WorkerTask {
   dbUrl: string
   gatewayUrl: string
   gatewayApiKey: string
   userId: string
-  /** Ties the provider's journal to the reservation. */
+  /** Connects the journal of the model gateway with the reservation. */
   callId: string
   failpoint: (typeof FAILPOINTS)[number]
-  /** Dies after so many milliseconds, wherever it is then. */
-  dieAfterMs?: number | undefined
+  /** Kill it after so many milliseconds, at any point. */
+  killAfterMs?: number | undefined
 }

@@ -1,4 +1,4 @@
-/** A process of its own that makes one metered model call and is killed on the way; see attack B4. */
+/** A process that makes one metered model call and is killed on the way; see scenario B4. */
 import { createRequire } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
@@ -6,7 +6,7 @@ import { withCredits } from '../../packages/credits/src/ai/index.ts'
 import { createCredits } from '../../packages/credits/src/credits.ts'
 import type { CreditStore } from '../../packages/credits/src/store/port.ts'
 import { postgresStore } from '../../packages/credits/src/store/postgres.ts'
-import type { WorkerOrder } from './worker-task.ts'
+import type { WorkerTask } from './worker-task.ts'
 
 interface Sdk {
   generateText: (options: object) => Promise<unknown>
@@ -17,31 +17,35 @@ interface GatewayPackage {
   createGateway: (options: { baseURL: string; apiKey: string; fetch: typeof fetch }) => (model: string) => object
 }
 
-// The SDK that the library itself is tested with: bench has no dependencies of its own.
+// The versions of the SDK that the library itself is tested with.
 const ofLibrary = createRequire(new URL('../../packages/credits/package.json', import.meta.url))
 const { generateText, streamText } = ofLibrary('ai') as Sdk
 const { createGateway } = ofLibrary('@ai-sdk/gateway') as GatewayPackage
 
-await work(JSON.parse(process.argv[2] ?? '{}') as WorkerOrder)
+await makeCall(JSON.parse(process.argv[2] ?? '{}') as WorkerTask)
 
-async function work(order: WorkerOrder): Promise<void> {
-  if (order.dieAfterMs !== undefined) void sleep(order.dieAfterMs).then(die)
-  const pool = new pg.Pool({ connectionString: order.dbUrl, max: 2, options: '-c role=service_role' })
-  const credits = createCredits({ store: mortal(postgresStore(pool), order) })
-  const gateway = createGateway({ baseURL: order.gatewayUrl, apiKey: order.gatewayApiKey, fetch: mortalFetch(order) })
+async function makeCall(task: WorkerTask): Promise<void> {
+  if (task.killAfterMs !== undefined) void sleep(task.killAfterMs).then(crash)
+  const pool = new pg.Pool({ connectionString: task.dbUrl, max: 2, options: '-c role=service_role' })
+  const credits = createCredits({ store: storeWithFailpoints(postgresStore(pool), task) })
+  const gateway = createGateway({
+    baseURL: task.gatewayUrl,
+    apiKey: task.gatewayApiKey,
+    fetch: fetchWithFailpoints(task),
+  })
   const call = {
     model: gateway('openai/gpt-4o-mini'),
     prompt: 'Say something. [dev: tokens=30 delay=3]',
     maxOutputTokens: 200,
-    providerOptions: { gateway: { user: order.callId } },
+    providerOptions: { gateway: { user: task.callId } },
   }
-  const context = { credits, userId: order.userId, feature: order.callId }
-  if (order.failpoint === 'mid-stream' || order.dieAfterMs !== undefined) {
+  const context = { credits, userId: task.userId, feature: task.callId }
+  if (task.failpoint === 'mid-stream' || task.killAfterMs !== undefined) {
     const { textStream } = await withCredits(streamText, context)(call)
     let parts = 0
     for await (const _ of textStream) {
       parts += 1
-      if (order.failpoint === 'mid-stream' && parts === 10) die()
+      if (task.failpoint === 'mid-stream' && parts === 10) crash()
     }
   } else {
     await withCredits(generateText, context)(call)
@@ -49,34 +53,34 @@ async function work(order: WorkerOrder): Promise<void> {
   await pool.end()
 }
 
-/** As a crash does: no handler runs, nothing is flushed. */
-function die(): never {
+/** No handler runs, nothing is flushed. */
+function crash(): never {
   process.kill(process.pid, 'SIGKILL')
   throw new Error('unreachable')
 }
 
-function mortal(store: CreditStore, { failpoint }: WorkerOrder): CreditStore {
+function storeWithFailpoints(store: CreditStore, { failpoint }: WorkerTask): CreditStore {
   return {
     ...store,
     reserve: async (input) => {
       const result = await store.reserve(input)
-      if (failpoint === 'after-reserve') die()
+      if (failpoint === 'after-reserve') crash()
       return result
     },
     settle: async (input) => {
-      if (failpoint === 'before-settle') die()
+      if (failpoint === 'before-settle') crash()
       const result = await store.settle(input)
-      if (failpoint === 'after-settle') die()
+      if (failpoint === 'after-settle') crash()
       return result
     },
   }
 }
 
-function mortalFetch({ failpoint }: WorkerOrder): typeof fetch {
+function fetchWithFailpoints({ failpoint }: WorkerTask): typeof fetch {
   return async (input, init) => {
-    if (failpoint === 'before-provider') die()
+    if (failpoint === 'before-provider') crash()
     const answer = await fetch(input, init)
-    if (failpoint === 'after-provider') die()
+    if (failpoint === 'after-provider') crash()
     return answer
   }
 }

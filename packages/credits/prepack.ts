@@ -1,5 +1,5 @@
 /**
- * Puts into the package what lives elsewhere in the repository: migrations, their examples, the price list, the docs.
+ * Puts into the package what lives elsewhere in the repository: migrations, their examples, the docs.
  * npm copies the manifest as it is, and `catalog:` in it cannot be installed, so only pnpm may pack.
  */
 import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -25,7 +25,6 @@ const COPIES: readonly { from: string; to: string }[] = [
   { from: 'supabase/migrations/*_credits_*.sql', to: 'migrations' },
   { from: 'supabase/plain-postgres/*.sql', to: 'plain-postgres' },
   { from: 'supabase/examples/*.{sql,out}', to: 'examples' },
-  { from: 'supabase/rates/models.json', to: 'rates' },
   { from: 'docs/*.md', to: 'docs' },
 ]
 

@@ -90,7 +90,7 @@ describe('an existing hosted project', () => {
     expect(lstatSync(envFile, { throwIfNoEntry: false })).toBeUndefined()
   })
 
-  it('is linked, migrated, seeded, given its settings and proven, with no secret in sight; again changes nothing', async () => {
+  it('is linked, migrated, seeded and set up, and no secret is printed; a second run changes nothing', async () => {
     const secrets = [stack.secretKey, TOKEN, 'postgres:postgres@', 'github-oauth-secret']
     Object.assign(env, {
       SUPABASE_AUTH_EXTERNAL_GITHUB_CLIENT_ID: 'github-id',

@@ -54,6 +54,12 @@ interface ProviderCall {
   units: { inputTokens?: number; outputTokens?: number }
 }
 
+interface Receipt {
+  charged: string
+  available: string
+  booked: boolean
+}
+
 interface HistoryRow {
   id: string
   version: number
@@ -106,9 +112,13 @@ class Run {
 
   async stream(): Promise<void> {
     const before = await available(this.user)
-    const text = await this.chat(this.user, 'Tell me three facts about honey.')
+    const { text, receipt } = await this.chat(this.user, 'Tell me three facts about honey.')
     this.report.line('streamText answers', text.length > 0, JSON.stringify(text.slice(0, 60)))
     await this.compare('streamText', before)
+    const left = await available(this.user)
+    const charged = decimal(exact(before) - exact(left))
+    const expected = JSON.stringify({ charged, available: left, booked: true })
+    this.report.equal('the last part of the stream says what it cost', JSON.stringify(receipt), expected)
   }
 
   /** Spends until the app refuses, then makes sure that the refused call never reached the provider. */
@@ -233,15 +243,17 @@ class Run {
     return body.default.marginPercent
   }
 
-  private async chat(session: Session, text: string): Promise<string> {
+  private async chat(session: Session, text: string): Promise<{ text: string; receipt: Receipt | undefined }> {
     const messages = [{ id: 'm1', role: 'user', parts: [{ type: 'text', text }] }]
     const response = await post(session, '/api/chat', { id: 'demo', model: MODEL, messages })
     if (!response.ok) throw new Error(`chat answered ${response.status}: ${await response.text()}`)
     const parts = (await response.text()).split('\n').flatMap((line) => {
       const json = /^data: (\{.*\})$/.exec(line)?.[1]
-      return json ? [JSON.parse(json) as { type: string; delta?: string }] : []
+      return json ? [JSON.parse(json) as { type: string; delta?: string; data?: Receipt }] : []
     })
-    return parts.map(({ type, delta }) => (type === 'text-delta' ? delta : '')).join('')
+    const answer = parts.map(({ type, delta }) => (type === 'text-delta' ? delta : '')).join('')
+    const data = parts.find(({ type }) => type === 'data-credits')?.data
+    return { text: answer, receipt: data && { charged: data.charged, available: data.available, booked: data.booked } }
   }
 }
 

@@ -29,8 +29,8 @@ const PORT_STEP = 10
 const MOST_PORTS = 20
 
 /**
- * The stack of `pnpm stack start`: reused when it runs, stopped at the end only when this call started it. Where another
- * program has the port (every `supabase start` has 54321), the next free one is taken.
+ * The stack of `pnpm stack start`: reused when it runs, stopped at the end only when this call started it. Where
+ * another program has the port (every `supabase start` has 54321), the next free one is taken.
  */
 export async function sharedStack(port: number): Promise<DemoStack> {
   for (let candidate = port; candidate < port + PORT_STEP * MOST_PORTS; candidate += PORT_STEP) {

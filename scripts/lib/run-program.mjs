@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process'
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 /**
- * Runs a program, passes signals on, and waits until it has ended. With `quiet`, its output is only shown when it fails.
- * Plain JavaScript: it runs before anything is installed.
+ * Runs a program, passes signals on, and waits until it has ended. With `quiet`, its output is shown only when it
+ * fails. Plain JavaScript: it runs before anything is installed.
  *
  * @returns its exit code; 128, as a shell says, for one that a signal ended
  */

@@ -35,7 +35,8 @@ const SECTIONS: [title: string, query: string][] = [
   ],
   [
     'policies',
-    `select format('%s.%s: %I %s to %s using (%s)%s;', schemaname, tablename, policyname, lower(cmd), array_to_string(roles, ', '),
+    `select format('%s.%s: %I %s to %s using (%s)%s;',
+       schemaname, tablename, policyname, lower(cmd), array_to_string(roles, ', '),
        coalesce(qual, ''), coalesce(' with check (' || with_check || ')', '')) as line
      from pg_policies where schemaname in ('public', 'credits_private') order by schemaname, tablename, policyname`,
   ],
@@ -49,7 +50,8 @@ const SECTIONS: [title: string, query: string][] = [
     'triggers',
     `select pg_get_triggerdef(t.oid) || ';' as line
      from pg_trigger t join pg_proc p on p.oid = t.tgfoid join pg_namespace n on n.oid = p.pronamespace
-     where not t.tgisinternal and n.nspname in ('public', 'credits_private') order by t.tgrelid::regclass::text, t.tgname`,
+     where not t.tgisinternal and n.nspname in ('public', 'credits_private')
+     order by t.tgrelid::regclass::text, t.tgname`,
   ],
   [
     'functions',
@@ -59,22 +61,27 @@ const SECTIONS: [title: string, query: string][] = [
   ],
   [
     'grants on tables',
-    `select format('%I.%I: %s to %s;', table_schema, table_name, string_agg(lower(privilege_type), ', ' order by privilege_type), grantee) as line
+    `select format('%I.%I: %s to %s;', table_schema, table_name,
+       string_agg(lower(privilege_type), ', ' order by privilege_type), grantee) as line
      from information_schema.role_table_grants
-     where table_schema in ('public', 'credits_private') and grantee in ('PUBLIC', 'anon', 'authenticated', 'service_role')
+     where table_schema in ('public', 'credits_private')
+       and grantee in ('PUBLIC', 'anon', 'authenticated', 'service_role')
      group by table_schema, table_name, grantee order by table_schema, table_name, grantee`,
   ],
   [
     'grants on columns',
-    `select format('%I.%I (%s): %s to %s;', table_schema, table_name, string_agg(column_name, ', ' order by column_name), lower(privilege_type), grantee) as line
+    `select format('%I.%I (%s): %s to %s;', table_schema, table_name,
+       string_agg(column_name, ', ' order by column_name), lower(privilege_type), grantee) as line
      from information_schema.column_privileges
-     where table_schema in ('public', 'credits_private') and grantee in ('PUBLIC', 'anon', 'authenticated', 'service_role')
+     where table_schema in ('public', 'credits_private')
+       and grantee in ('PUBLIC', 'anon', 'authenticated', 'service_role')
        and privilege_type <> 'SELECT'
      group by table_schema, table_name, privilege_type, grantee order by 1`,
   ],
   [
     'grants on functions',
-    `select format('%s: execute to %s;', p.oid::regprocedure, string_agg(coalesce(r.rolname, 'PUBLIC'), ', ' order by r.rolname)) as line
+    `select format('%s: execute to %s;', p.oid::regprocedure,
+       string_agg(coalesce(r.rolname, 'PUBLIC'), ', ' order by r.rolname)) as line
      from pg_proc p join pg_namespace n on n.oid = p.pronamespace
      cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
      left join pg_roles r on r.oid = a.grantee

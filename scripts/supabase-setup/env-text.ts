@@ -8,8 +8,10 @@ export type Variables = Readonly<Record<string, string>>
  * One assignment of a dotenv file: everything up to the value, the value, the rest of the line. A quoted value may
  * span lines, so that a line inside it which looks like an assignment is left alone.
  */
-const ASSIGNMENT =
-  /^(?<head>[ \t]*(?:export[ \t]+)?(?<name>[\w.-]+)[ \t]*=[ \t]*)(?<value>'[^']*'|"(?:\\.|[^"\\])*"|`[^`]*`|[^#\r\n]*?)(?<tail>[ \t]*(?:#[^\r\n]*)?)$/gm
+const HEAD = /(?<head>[ \t]*(?:export[ \t]+)?(?<name>[\w.-]+)[ \t]*=[ \t]*)/
+const VALUE = /(?<value>'[^']*'|"(?:\\.|[^"\\])*"|`[^`]*`|[^#\r\n]*?)/
+const TAIL = /(?<tail>[ \t]*(?:#[^\r\n]*)?)/
+const ASSIGNMENT = new RegExp(`^${HEAD.source}${VALUE.source}${TAIL.source}$`, 'gm')
 
 /** Needs no quotes in any dotenv dialect, and no reader expands it (`$` would be a reference to a variable). */
 const PLAIN = /^[\w.:/@%+?=&~,-]*$/

@@ -142,7 +142,8 @@ function reach({ options, cli, envFile, report }: HostedContext, project: Projec
   const database = databaseUrl({ workdir: options.workdir, envFile, ref: project.ref })
   if (database === '') {
     report.note(
-      'DATABASE_URL is empty: the database password is not known. `pnpm credits` needs it; set SUPABASE_DB_PASSWORD (dashboard: Settings, Database) and run this again.',
+      'DATABASE_URL is empty: the database password is not known. `pnpm credits` needs it; set SUPABASE_DB_PASSWORD ' +
+        '(dashboard: Settings, Database) and run this again.',
     )
   }
   return {

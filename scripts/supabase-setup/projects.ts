@@ -64,7 +64,8 @@ export async function createProject(project: NewProject): Promise<Project> {
   if (!token) {
     throw new SetupError(
       'Creating a project needs an access token in SUPABASE_ACCESS_TOKEN.',
-      'Make one at https://supabase.com/dashboard/account/tokens. (Linking a project also works after `supabase login`.)',
+      'Make one at https://supabase.com/dashboard/account/tokens. ' +
+        '(Linking a project also works after `supabase login`.)',
     )
   }
   const response = await fetch(new URL('/v1/projects', process.env.SUPABASE_API_URL ?? 'https://api.supabase.com'), {
@@ -78,8 +79,9 @@ export async function createProject(project: NewProject): Promise<Project> {
     }),
     signal: AbortSignal.timeout(60_000),
   }).catch((cause: unknown) => {
+    const reason = cause instanceof Error ? cause.message : cause
     throw new SetupError(
-      `The answer of the Management API was lost (${cause instanceof Error ? cause.message : cause}); the project may have been created.`,
+      `The answer of the Management API was lost (${reason}); the project may have been created.`,
       'Run the same command again: it finds the project when it exists and does not create a second one.',
     )
   })

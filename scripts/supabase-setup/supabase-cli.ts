@@ -10,7 +10,7 @@ const ENTRY = join(root, 'node_modules', 'supabase', 'dist', 'supabase.js')
 const TIMEOUT_MS = 10 * 60_000
 
 /**
- * Fixed for every run: no telemetry, no prompt about a newer version, and the same JSON whoever calls
+ * Fixed for every run: no telemetry, no prompt about a newer version, and the same JSON for every caller
  * (the CLI changes its shape when it believes that an AI agent reads it).
  */
 const QUIET = { SUPABASE_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', SUPABASE_NO_UPDATE_NOTIFIER: '1' }

@@ -63,7 +63,7 @@ export const ALLOWED_PHRASES: readonly { phrase: RegExp; reason: string }[] = [
   { phrase: /\{ held\b|\bof held\)|\bheld\.(map|length)\b/g, reason: 'field of a rate sync: changes that wait' },
   { phrase: /insufficient[_ ]funds/gi, reason: 'an answer of the AI Gateway' },
   { phrase: /['"`]nobody['"`]/g, reason: 'the Unix user, or sample text' },
-  { phrase: /\bon[ -]demand\b/gi, reason: 'a fixed expression' },
+  { phrase: /\bon[ _-]demand\b/gi, reason: 'a fixed expression' },
 ]
 
 /** Files in which one word is needed, each with the reason. */

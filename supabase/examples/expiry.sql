@@ -22,7 +22,8 @@ from credits_reserve(
 
 select pg_sleep(1.5) is not null as a_second_later;
 
--- The second reservation is over. 70 of the promotion have expired. The first reservation covers the other 30.
+-- The second reservation is over. 70 of the promotion have expired.
+-- The first reservation covers the other 30.
 select plan_credits, add_on_credits, reserved, available from credit_balances_text;
 
 -- The first call settles as if nothing had happened.

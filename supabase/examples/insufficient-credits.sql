@@ -21,7 +21,7 @@ from credits_reserve(
   'ca110000-0000-7000-8000-000000000002', 40,
   p_minimum_amount => 15) result;
 
--- A call may cost more than was reserved. What is available pays. The rest is recorded as uncollected.
+-- A call may cost more than was reserved. What is available pays. The rest is uncollected.
 select
   result ->> 'captured' as captured,
   result ->> 'uncollected' as uncollected,

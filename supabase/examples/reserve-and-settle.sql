@@ -1,4 +1,4 @@
--- One model call: credits are reserved before it, its cost is settled after it, the rest is free again.
+-- One model call: credits are reserved before it, its cost is settled after it.
 
 -- A user signs up. A trigger opens the account and grants 50 credits.
 insert into auth.users (id, email, email_confirmed_at)

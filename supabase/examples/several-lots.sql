@@ -1,4 +1,5 @@
--- Each grant is a lot. A charge takes plan credits first, then add-on credits by priority and expiry.
+-- Each grant is a lot. A charge takes plan credits first.
+-- Then it takes add-on credits by priority and expiry.
 
 insert into auth.users (id, email, email_confirmed_at)
 values ('a11ce000-0000-4000-8000-000000000001', 'alice@example.com', now());

@@ -86,7 +86,7 @@ end;
 $$;
 revoke execute on function credits_private.allow_erasing_only from public;
 comment on function credits_private.allow_erasing_only() is
-  'Stops every UPDATE of a ledger row but one: its free text is removed and erased_at is set.';
+  'Stops every change to a ledger row but one: its free text is removed and erased_at is set.';
 
 create or replace function credits_private.touch_updated_at()
 returns trigger

@@ -13,7 +13,9 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+  account public.credit_balances := change.account;
   since constant timestamptz := coalesce(p_since, clock_timestamp());
+  pieces jsonb := coalesce((change.entry).lots, '[]');
   missing numeric := p_amount;
   taken numeric;
   lot record;
@@ -22,21 +24,26 @@ begin
     -- A lot that had expired by then is alive only for reservations made before its expiry, so it
     -- comes last.
     for lot in
-      select candidate.id, candidate.remaining from public.credit_lots candidate
-      where candidate.account_id = (change.account).account_id and not candidate.used_up
+      select candidate.id, candidate.bucket, candidate.remaining
+      from public.credit_lots candidate
+      where candidate.account_id = account.account_id and not candidate.used_up
       order by candidate.expires_at <= since,
         candidate.bucket desc, candidate.priority, candidate.expires_at, candidate.version
     loop
       taken := least(lot.remaining, missing);
-      change := credits_private.change_lot(change, lot.id, -taken);
+      update public.credit_lots stored
+      set remaining = lot.remaining - taken, used_up = lot.remaining = taken
+      where stored.account_id = account.account_id and stored.id = lot.id;
+      account := credits_private.add_to_bucket(account, lot.bucket, -taken);
+      pieces := pieces || credits_private.lot_piece(lot.id, -taken);
       missing := missing - taken;
       exit when missing = 0;
     end loop;
-  end if;
-  if missing > 0 then
     -- What no lot covers was allowed by the overage limit: a recorded debt.
-    change.account.debt := (change.account).debt + missing;
+    account.debt := account.debt + missing;
   end if;
+  change.account := account;
+  change.entry.lots := pieces;
   return change;
 end;
 $$;
@@ -45,6 +52,38 @@ comment on function credits_private.take_from_lots(
   credits_private.account_change, numeric, timestamptz) is
   'Takes credits from the lots in burn-down order, the rest as debt. The caller has checked the '
   'limits. Lots that expired before p_since (default: now) come last.';
+
+create or replace function credits_private.add_to_bucket(
+  account public.credit_balances, p_bucket text, p_amount numeric)
+returns public.credit_balances
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  if p_bucket = 'plan' then account.plan_credits := account.plan_credits + p_amount;
+  else account.add_on_credits := account.add_on_credits + p_amount;
+  end if;
+  return account;
+end;
+$$;
+revoke execute on function credits_private.add_to_bucket from public;
+comment on function credits_private.add_to_bucket(public.credit_balances, text, numeric) is
+  'Adds a signed amount to the plan credits or the add-on credits.';
+
+create or replace function credits_private.lot_piece(p_lot_id uuid, p_amount numeric)
+returns jsonb
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object('lotId', p_lot_id, 'amount', trim_scale(p_amount)::text);
+end;
+$$;
+revoke execute on function credits_private.lot_piece from public;
+comment on function credits_private.lot_piece(uuid, numeric) is
+  'One element of credit_transactions.lots: what a lot gained or lost.';
 
 create or replace function credits_private.change_lot(
   change credits_private.account_change, p_lot_id uuid, p_amount numeric)
@@ -66,7 +105,7 @@ $$;
 revoke execute on function credits_private.change_lot from public;
 comment on function credits_private.change_lot(
   credits_private.account_change, uuid, numeric) is
-  'Adds a signed amount to what remains of one lot. The only writer of credit_lots.remaining.';
+  'Adds a signed amount to what remains of one lot.';
 
 create or replace function credits_private.note_lot(
   change credits_private.account_change, p_lot_id uuid, p_bucket text, p_amount numeric)
@@ -75,13 +114,9 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  if p_bucket = 'plan' then
-    change.account.plan_credits := (change.account).plan_credits + p_amount;
-  else
-    change.account.add_on_credits := (change.account).add_on_credits + p_amount;
-  end if;
-  change.entry.lots := coalesce((change.entry).lots, '[]') || jsonb_build_object(
-    'lotId', p_lot_id, 'amount', trim_scale(p_amount)::text);
+  change.account := credits_private.add_to_bucket(change.account, p_bucket, p_amount);
+  change.entry.lots := coalesce((change.entry).lots, '[]')
+    || credits_private.lot_piece(p_lot_id, p_amount);
   return change;
 end;
 $$;
@@ -235,4 +270,4 @@ $$;
 revoke execute on function credits_private.take_from_lot from public;
 comment on function credits_private.take_from_lot(
   credits_private.account_change, uuid, numeric) is
-  'Takes up to p_most credits from one lot, whatever its place in the burn-down order.';
+  'Takes up to p_most credits from one lot, wherever it is in the burn-down order.';

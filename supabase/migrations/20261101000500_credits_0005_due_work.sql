@@ -43,6 +43,7 @@ begin
     select reservation.id from public.credit_reservations reservation
     where reservation.account_id = account.account_id and reservation.state = 'active'
       and reservation.expires_at > account.expired_until and reservation.expires_at <= p_now
+      and reservation.expires_at > '-infinity'
     for update skip locked -- guard: skip-locked-reservations
   ),
   expired as (
@@ -58,7 +59,8 @@ begin
   -- A skipped reservation is being closed by the caller that has it locked. It counts until then.
   select min(reservation.expires_at) into skipped from public.credit_reservations reservation
   where reservation.account_id = account.account_id and reservation.state = 'active'
-    and reservation.expires_at > account.expired_until and reservation.expires_at <= p_now;
+    and reservation.expires_at > account.expired_until and reservation.expires_at <= p_now
+    and reservation.expires_at > '-infinity';
   account.reserved := account.reserved - freed.reserved;
   account.open_reservations := account.open_reservations - freed.reservations;
   account.expired_until := coalesce(skipped - interval '1 microsecond', p_now);
@@ -68,7 +70,7 @@ $$;
 revoke execute on function credits_private.expire_reservations from public;
 comment on function credits_private.expire_reservations(public.credit_balances, timestamptz) is
   'Frees what reservations past their time keep back, except those that are locked. Reads only '
-  'those that expired since the last time, whatever the history.';
+  'those that expired since the last time, for any length of history.';
 
 create or replace function credits_private.start_next_period(account public.credit_balances)
 returns public.credit_balances
@@ -77,14 +79,14 @@ set search_path = ''
 as $$
 declare
   ended_at constant timestamptz := account.plan_period_ends_at;
-  ending_plan public.credit_plans;
+  ended_plan public.credit_plans;
 begin
-  select plan.* into strict ending_plan from public.credit_plans plan
+  select plan.* into strict ended_plan from public.credit_plans plan
   where plan.id = account.plan_id;
   account.plan_period := account.plan_period + 1;
   account.plan_period_ends_at :=
     credits_private.period_end(account.plan_anchor_at, account.plan_period);
-  account := credits_private.roll_over(account, ending_plan.rollover_limit, ended_at);
+  account := credits_private.roll_over(account, ended_plan.rollover_limit, ended_at);
   account := credits_private.expire_lots(account, ended_at);
   account.plan_id := coalesce(account.next_plan_id, account.plan_id);
   account.next_plan_id := null;
@@ -223,7 +225,7 @@ begin
   return (
     select coalesce(sum(reservation.reserved), 0) from public.credit_reservations reservation
     where reservation.account_id = account.account_id and reservation.state = 'active'
-      and reservation.expires_at > account.expired_until
+      and reservation.expires_at > account.expired_until and reservation.expires_at > '-infinity'
       and reservation.created_at < p_time -- guard: cover-only-earlier-reservations
   );
 end;
@@ -249,6 +251,7 @@ begin
       from public.credit_reservations reservation
       where reservation.account_id = account.account_id
         and reservation.expires_at > account.expired_until
+        and reservation.expires_at > '-infinity'
       order by reservation.expires_at limit 200
     )
     select least(
@@ -275,7 +278,7 @@ immutable
 set search_path = ''
 as $$
 begin
-  -- In UTC, whatever the time zone of the session, and from the anchor: 31 January, 28 February, 31
+  -- In UTC in every time zone of a session, and from the anchor: 31 January, 28 February, 31
   -- March.
   return (p_anchor at time zone 'utc' + make_interval(months => p_period)) at time zone 'utc';
 end;

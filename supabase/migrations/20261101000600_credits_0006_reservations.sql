@@ -54,7 +54,9 @@ begin
   perform credits_private.check_reservation_input(p_account_id, p_reservation_id, p_amount,
     p_minimum_amount, p_ttl_seconds, p_feature, p_model, p_metadata);
   account := credits_private.open_account(p_account_id);
+  -- guard reserve-once {
   reservation := credits_private.find_reservation(p_account_id, p_reservation_id);
+  -- } reserve-once
   if reservation.id is not null then
     perform credits_private.check_open(reservation);
     -- guard same-parameters {
@@ -89,7 +91,7 @@ begin
   account.next_due_at := least(account.next_due_at, reservation.expires_at);
   -- After the clock was set back: the next look for overdue reservations must find this one.
   account.expired_until := least(account.expired_until, now_at);
-  perform credits_private.save_account(account);
+  perform credits_private.save_credits(account);
   return credits_private.reservation_answer(reservation, account, false);
 end;
 $$;
@@ -98,7 +100,7 @@ grant execute on function public.credits_reserve to service_role;
 comment on function public.credits_reserve(
   uuid, uuid, numeric, numeric, integer, text, text, uuid, uuid, jsonb) is
   'Keeps credits back before a model call. With a minimum, takes what is available down to it. An '
-  'amount of 0 reserves nothing, but status, freeze and limits hold. Returns ReservationResult of '
+  'amount of 0 reserves nothing, but status, freeze and limits apply. Returns ReservationResult of '
   'store/port.ts. Errors: INSUFFICIENT_CREDITS, LIMIT_EXCEEDED, ACCOUNT_NOT_FOUND, '
   'ACCOUNT_FROZEN, SPENDING_FROZEN, RESERVATION_CLOSED, IDEMPOTENCY_MISMATCH, INVALID_INPUT.';
 
@@ -109,44 +111,33 @@ returns void
 language plpgsql
 set search_path = ''
 as $$
+declare
+  -- One expression: seven calls of the checks of 0002 would take 20 us more of every reserve.
+  malformed constant text := case
+    when p_account_id is null then 'userId'
+    when p_reservation_id is null then 'reservationId'
+    -- NaN and infinity fail the upper bound.
+    when (p_amount >= 0 and p_amount <= 1000000000000 and scale(p_amount) <= 6) is not true
+      then 'amount'
+    when not (p_minimum <= p_amount and scale(p_minimum) <= 6
+      and (p_minimum > 0 or p_amount = p_minimum)) then 'minimumAmount'
+    when p_ttl_seconds not between 1 and 86400 then 'ttlSeconds'
+    when char_length(p_feature) not between 1 and 255 then 'feature'
+    when char_length(p_model) not between 1 and 255 then 'model'
+    when jsonb_typeof(p_metadata) not in ('object', 'null') then 'metadata'
+    when octet_length(p_metadata::text) > 4096 then 'metadata'
+  end;
 begin
-  perform credits_private.check_id(p_account_id, 'userId');
-  perform credits_private.check_id(p_reservation_id, 'reservationId');
-  perform credits_private.check_amount(p_amount, 'amount', true);
-  perform credits_private.check_limits('', p_amount, p_minimum, p_ttl_seconds);
-  perform credits_private.check_text(p_feature, 'feature', 255);
-  perform credits_private.check_text(p_model, 'model', 255);
-  perform credits_private.check_object(p_metadata, 'metadata');
+  if malformed is not null then
+    perform credits_private.raise_invalid_input(
+      malformed, 'expected a valid argument of credits_reserve');
+  end if;
 end;
 $$;
 revoke execute on function credits_private.check_reservation_input from public;
 comment on function credits_private.check_reservation_input(
   uuid, uuid, numeric, numeric, integer, text, text, jsonb) is
   'Refuses malformed arguments of reserve before anything is locked.';
-
-create or replace function credits_private.check_limits(
-  p_prefix text, p_amount numeric, p_minimum numeric, p_ttl_seconds integer)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-begin
-  if p_minimum is not null then
-    perform credits_private.check_amount(
-      p_minimum, p_prefix || 'minimumAmount', p_amount = 0);
-    if p_minimum > p_amount then
-      perform credits_private.raise_invalid_input(
-        p_prefix || 'minimumAmount', 'expected at most the amount');
-    end if;
-  end if;
-  if p_ttl_seconds not between 1 and 86400 then
-    perform credits_private.raise_invalid_input(p_prefix || 'ttlSeconds', 'expected 1 to 86400');
-  end if;
-end;
-$$;
-revoke execute on function credits_private.check_limits from public;
-comment on function credits_private.check_limits(text, numeric, numeric, integer) is
-  'Refuses a malformed minimum or life of a reservation; null is fine.';
 
 create or replace function credits_private.check_open(
   reservation public.credit_reservations)

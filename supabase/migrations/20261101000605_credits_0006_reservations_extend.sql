@@ -27,7 +27,7 @@ begin
   asked := credits_private.extension_request(
     '', p_amount, p_minimum_amount, p_ttl_seconds);
   locked := credits_private.lock_reservation(p_account_id, p_reservation_id);
-  known := (locked.reservation).extensions -> p_extension_id::text;
+  known := (locked.reservation).extensions -> p_extension_id::text; -- guard: extend-once
   if known is null then
     if (locked.reservation).state <> 'active' then
       perform credits_private.raise_closed(locked.reservation);
@@ -36,7 +36,7 @@ begin
     perform credits_private.check_may_spend(locked.account, settings);
     locked := credits_private.extend_reservation(locked, p_extension_id, asked, settings);
     perform credits_private.save_reservation(locked.reservation);
-    perform credits_private.save_account(locked.account);
+    perform credits_private.save_credits(locked.account);
   elsif not known @> asked then
     perform credits_private.raise_error(
       409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', p_extension_id));
@@ -73,6 +73,30 @@ revoke execute on function credits_private.extension_request from public;
 comment on function credits_private.extension_request(text, numeric, numeric, integer) is
   'What an extension asks for, checked: a repeat must ask for the same.';
 
+create or replace function credits_private.check_limits(
+  p_prefix text, p_amount numeric, p_minimum numeric, p_ttl_seconds integer)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_minimum is not null then
+    perform credits_private.check_amount(
+      p_minimum, p_prefix || 'minimumAmount', p_amount = 0);
+    if p_minimum > p_amount then
+      perform credits_private.raise_invalid_input(
+        p_prefix || 'minimumAmount', 'expected at most the amount');
+    end if;
+  end if;
+  if p_ttl_seconds not between 1 and 86400 then
+    perform credits_private.raise_invalid_input(p_prefix || 'ttlSeconds', 'expected 1 to 86400');
+  end if;
+end;
+$$;
+revoke execute on function credits_private.check_limits from public;
+comment on function credits_private.check_limits(text, numeric, numeric, integer) is
+  'Refuses a malformed minimum or life of a reservation; null is fine.';
+
 create or replace function credits_private.lock_reservation(
   p_account_id uuid, p_reservation_id uuid)
 returns credits_private.locked_reservation
@@ -81,25 +105,24 @@ set search_path = ''
 as $$
 declare
   locked credits_private.locked_reservation;
-  reservation public.credit_reservations;
-  account public.credit_balances;
 begin
-  select stored.* into reservation from public.credit_reservations stored
+  select stored, balance into locked
+  from public.credit_reservations stored
+  join public.credit_balances balance on balance.account_id = stored.account_id
   where stored.account_id = p_account_id and stored.id = p_reservation_id
-  for update -- guard: lock-reservation
+  -- Postgres locks each row in this order: first the reservation, then the account.
+  for update of stored -- guard: lock-reservation
+  for update of balance -- guard: lock-account-of-reservation
   ;
-  if reservation.id is null then
+  if (locked.reservation).id is null then
     perform credits_private.raise_error(404, 'RESERVATION_NOT_FOUND',
       jsonb_build_object('reservationId', p_reservation_id));
   end if;
-  account := credits_private.lock_account(p_account_id);
-  if account.next_due_at <= clock_timestamp() then
-    account := credits_private.apply_due(account);
+  if (locked.account).next_due_at <= clock_timestamp() then
+    locked.account := credits_private.apply_due(locked.account);
     -- The reservation itself may have been past its time.
-    reservation := credits_private.find_reservation(p_account_id, p_reservation_id);
+    locked.reservation := credits_private.find_reservation(p_account_id, p_reservation_id);
   end if;
-  locked.reservation := reservation;
-  locked.account := account;
   return locked;
 end;
 $$;
@@ -209,7 +232,7 @@ begin
     reservation.state := 'released';
     reservation.closed_at := clock_timestamp();
     perform credits_private.save_reservation(reservation);
-    perform credits_private.save_account(account);
+    perform credits_private.save_credits(account);
   end if;
   return credits_private.reservation_answer(reservation, account, replayed);
 end;

@@ -148,7 +148,8 @@ begin
   select coalesce(sum(reservation.reserved), 0) as reserved, count(*) as open into reservations
   from public.credit_reservations reservation
   where reservation.account_id = account.account_id and reservation.state = 'active'
-    and reservation.expires_at > account.expired_until;
+    and reservation.expires_at > account.expired_until
+    and reservation.expires_at > '-infinity';
   select coalesce(sum(lot.remaining) filter (where lot.bucket = 'plan'), 0) as plan,
     coalesce(sum(lot.remaining) filter (where lot.bucket = 'add-on'), 0) as add_on into lots
   from public.credit_lots lot
@@ -167,7 +168,7 @@ begin
       ('open_reservations', reservations.open::text, account.open_reservations::text),
       ('plan_lots', trim_scale(lots.plan)::text, trim_scale(account.plan_credits)::text),
       ('add_on_lots', trim_scale(lots.add_on)::text, trim_scale(account.add_on_credits)::text),
-      ('debt_beside_credits', '0',
+      ('debt_with_credits', '0',
         trim_scale(case when credits > 0 then account.debt else 0 end)::text),
       ('stray_cost', '0', (
         select count(*) from public.credit_transaction_costs cost

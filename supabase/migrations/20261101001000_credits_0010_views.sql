@@ -36,13 +36,14 @@ begin
   reserved := (
     select coalesce(sum(reservation.reserved), 0) from public.credit_reservations reservation
     where reservation.account_id = account.account_id and reservation.state = 'active'
-      and reservation.expires_at > now_at);
+      and reservation.expires_at > now_at and reservation.expires_at > '-infinity');
   for lot in
     select candidate.bucket, candidate.remaining, candidate.expires_at, (
         select coalesce(sum(reservation.reserved), 0)
         from public.credit_reservations reservation
         where reservation.account_id = account.account_id and reservation.state = 'active'
-          and reservation.expires_at > now_at and reservation.created_at < candidate.expires_at
+          and reservation.expires_at > now_at and reservation.expires_at > '-infinity'
+          and reservation.created_at < candidate.expires_at
       ) as reserved_before
     from public.credit_lots candidate
     where candidate.account_id = account.account_id and not candidate.used_up

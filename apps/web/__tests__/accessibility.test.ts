@@ -28,14 +28,15 @@ const ask = async (page: Page, text: string) => {
 }
 
 const MARKDOWN =
-  'A list:\n\n```js\nlet a = 1 // a line that is too long for the screen of a phone, so that its block scrolls\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |'
+  'A list:\n\n```js\nlet a = 1 // a line that is too long for the screen of a phone, so that its block scrolls\n```' +
+  '\n\n| a | b |\n|---|---|\n| 1 | 2 |'
 
 /** A state of the app that is looked at: whose session, which page, and what is done there. */
 interface State {
   as: 'visitor' | 'user' | 'admin'
   path: string
   act?: (page: Page) => Promise<void>
-  /** Default: a phone and a desk. */
+  /** In pixels. Default: a phone and a wide screen. */
   widths?: number[]
 }
 
@@ -165,7 +166,7 @@ async function violations(page: Page): Promise<string[]> {
 }
 
 for (const [name, { as, path, act, widths = WIDTHS }] of Object.entries(STATES)) {
-  inBrowser(`${name}: axe finds no accessibility fault, light or dark, on a phone or a desk`, async () => {
+  inBrowser(`${name}: axe finds no accessibility fault, light or dark, narrow or wide`, async () => {
     const context = await contextOf(as)
     try {
       const page = await context.newPage()

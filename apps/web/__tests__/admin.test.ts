@@ -11,6 +11,19 @@ afterAll(() => app?.stop())
 const MODEL = 'anthropic/claude-sonnet-4.5'
 const PROMPT = { prompt: '[dev: input=2000 tokens=1000] hello', model: MODEL }
 
+test('a user whom the library lists is an admin too, until the row is gone', async () => {
+  const { browser, id } = await newUser(app)
+  const answers = async () => [
+    (await browser.fetch('/api/admin/credits/margins')).status,
+    (await browser.fetch('/admin')).status,
+  ]
+  expect(await answers()).toEqual([403, 403])
+  await app.sql('insert into public.credit_admins (user_id) values ($1)', [id])
+  expect(await answers()).toEqual([200, 200])
+  await app.sql('delete from public.credit_admins where user_id = $1', [id])
+  expect(await answers()).toEqual([403, 403])
+})
+
 test('the next charge follows a new default margin, a new override, and its removal', async () => {
   const admin = await newAdmin(app)
   const charge = async () => {
@@ -61,7 +74,7 @@ test('a user is refused on every admin route and page, and nothing changes', asy
   expect([after.default, after.overrides]).toEqual([before.default, before.overrides])
 })
 
-test('of two admins who decided on the same version, the second gets both versions from real Postgres over HTTP', async () => {
+test('of two admins who decided on the same version, the second gets both versions over HTTP', async () => {
   const { browser } = await newAdmin(app)
   const { default: current } = await (await browser.fetch('/api/admin/credits/margins')).json()
   const put = (marginPercent: string) =>

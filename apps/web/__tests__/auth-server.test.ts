@@ -16,7 +16,7 @@ afterAll(async () => {
 
 const CLIENT = { 'x-real-ip': '203.0.113.7' }
 
-test('the auth server learns the address of the client, with the secret key and without its rights', async () => {
+test('the auth server gets the address of the client, with the secret key and without its rights', async () => {
   const browser = new Browser(app)
   const body = { email: 'far@example.test', password: PASSWORD }
   expect((await browser.send('POST', '/api/auth/sign-up', body, CLIENT)).status).toBe(200)
@@ -33,7 +33,7 @@ test('a request to the database never carries the secret key in the name of a us
   await browser.send('POST', '/api/auth/sign-up', { email: 'near@example.test', password: PASSWORD }, CLIENT)
   relay.requests.length = 0
   expect((await browser.fetch('/api/admin/credits/margins', { headers: CLIENT })).status).toBe(403)
-  const reads = relay.requests.filter(({ path }) => path.startsWith('/rest/v1/profiles'))
+  const reads = relay.requests.filter(({ path }) => path.startsWith('/rest/v1/credit_session'))
   expect(reads).toHaveLength(1)
   expect(reads[0]?.headers.apikey).toBe(app.stack.publishableKey)
   expect(reads[0]?.headers['sb-forwarded-for']).toBeUndefined()

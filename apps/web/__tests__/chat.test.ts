@@ -13,7 +13,8 @@ const MODEL = 'anthropic/claude-sonnet-4.5'
 interface Part {
   type: string
   delta?: string
-  messageMetadata?: { credits?: string; available?: string; model?: string }
+  messageMetadata?: { model?: string; finishReason?: string }
+  data?: unknown
 }
 
 const ask = (browser: Browser, text: string, more: object = {}) =>
@@ -53,7 +54,11 @@ test('a chat answer streams and says what it cost and what is left, as the balan
 
   expect(parts.filter(({ type }) => type === 'text-delta').length).toBeGreaterThan(1)
   const metadata = Object.assign({}, ...parts.map(({ messageMetadata }) => messageMetadata))
-  expect(metadata).toEqual({ model: MODEL, finishReason: 'stop', credits: '3.36', available: '46.64' })
+  expect(metadata).toEqual({ model: MODEL, finishReason: 'stop' })
+  // The browser reads nothing after the last part, so the receipt is before it.
+  expect(parts.map(({ type }) => type).slice(-2)).toEqual(['data-credits', 'finish'])
+  const receipt = { charged: '3.36', available: '46.64', booked: true, estimated: false, failed: false }
+  expect(parts.at(-2)?.data).toEqual(receipt)
   expect(await available(browser)).toBe('46.64')
   expect(await lastUsage(browser)).toMatchObject({
     amount: '-3.36',
@@ -71,7 +76,7 @@ test('the generate route answers with the text, the charge and the balance', asy
   expect(body).toMatchObject({
     text: expect.stringMatching(/\w/),
     model: MODEL,
-    charge: { credits: '3.36', inputTokens: 2000, outputTokens: 1000 },
+    charge: { credits: '3.36', booked: true, inputTokens: 2000, outputTokens: 1000 },
     balance: { available: '46.64', plan: 'free' },
   })
   expect(await lastUsage(browser)).toMatchObject({ amount: '-3.36', feature: 'generate' })

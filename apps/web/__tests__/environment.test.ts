@@ -36,6 +36,19 @@ test('an app without its variables names the missing ones on pages and routes, a
   }
 })
 
+test('without CRON_SECRET the route of the scheduler refuses every request, "Bearer undefined" included', async () => {
+  const server = await startServer({ ...COMPLETE, CRON_SECRET: ' ' })
+  try {
+    for (const authorization of ['Bearer undefined', 'Bearer ', 'Bearer  ']) {
+      const response = await fetch(`${server.url}/api/cron/credits`, { headers: { authorization } })
+      expect(response.status, authorization).toBe(500)
+      expect(await response.json()).toMatchObject({ code: 'CONFIG_INVALID', missing: ['CRON_SECRET'] })
+    }
+  } finally {
+    await server.stop()
+  }
+})
+
 test('an app whose database and auth server are away says so on pages and routes and names no address', async () => {
   const server = await startServer(COMPLETE)
   try {

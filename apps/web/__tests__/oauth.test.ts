@@ -28,7 +28,7 @@ async function consent(start: string, answer: Record<string, string>): Promise<s
   return `${url.pathname}${url.search}`
 }
 
-test('a provider whose variable is set has a button; it signs in and leads to where the visitor wanted to go', async () => {
+test('a provider whose variable is set has a button; it signs in and leads to the page that was wanted', async () => {
   const browser = new Browser(app)
   const html = await (await browser.fetch('/sign-in')).text()
   expect(html).toContain('Continue with GitHub')

@@ -1,7 +1,7 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type App, startApp } from './support/app.ts'
-import { newAdmin, newUser, PASSWORD, PATIENT } from './support/browser.ts'
+import { type Browser as AppBrowser, newAdmin, newUser, PASSWORD, PATIENT } from './support/browser.ts'
 import { inBrowser, launchChrome, watchFaults } from './support/chrome.ts'
 
 let app: App
@@ -18,9 +18,10 @@ afterAll(async () => {
 /** The faults of every page that a test opened. */
 const faults: string[] = []
 
-/** A page in a browser of its own. An error in it fails the test. */
-async function openPage(): Promise<Page> {
+/** A page in a browser of its own. An error in it fails the last test. */
+async function openPage(cookies: ReadonlyMap<string, string> = new Map()): Promise<Page> {
   const context = await chrome.newContext({ baseURL: app.url })
+  await context.addCookies([...cookies].map(([name, value]) => ({ name, value, url: app.url })))
   const page = await context.newPage()
   const seen = watchFaults(page)
   page.on('close', () => faults.push(...seen))
@@ -35,6 +36,13 @@ async function enter(page: Page, path: string, email: string, arrival: string): 
   await page.keyboard.press('Enter')
   await page.waitForURL(arrival)
   await page.waitForLoadState('networkidle')
+}
+
+/** A page of someone who is signed in, when it listens to clicks. */
+async function openAs({ browser }: { browser: AppBrowser }, path: string): Promise<Page> {
+  const page = await openPage(browser.cookies)
+  await page.goto(path, { waitUntil: 'networkidle' })
+  return page
 }
 
 async function ask(page: Page, text: string): Promise<void> {
@@ -78,9 +86,7 @@ inBrowser('a user with too few credits reads what is missing and gets to the pla
 inBrowser(
   'the audit log shows the changes that an admin makes to the default margin and to that of a model',
   async () => {
-    const { email } = await newAdmin(app)
-    const page = await openPage()
-    await enter(page, '/sign-in?next=/admin', email, '**/admin')
+    const page = await openAs(await newAdmin(app), '/admin')
     const defaults = page.getByRole('region', { name: 'Default' })
     await defaults.getByLabel('Margin on cost').fill('75')
     await defaults.getByLabel('Reason').fill('costs rose')
@@ -102,9 +108,7 @@ inBrowser(
 )
 
 inBrowser('signing out leads home, and the back button shows nothing of the account', async () => {
-  const { email } = await newUser(app)
-  const page = await openPage()
-  await enter(page, '/sign-in?next=/history', email, '**/history')
+  const page = await openAs(await newUser(app), '/history')
   await page.getByRole('button', { name: 'Account menu' }).click()
   await page.getByRole('menuitem', { name: 'Sign out' }).click()
   await page.waitForURL(`${app.url}/`)
@@ -113,10 +117,8 @@ inBrowser('signing out leads home, and the back button shows nothing of the acco
 })
 
 inBrowser('a page renders without an error for a visitor who has chosen the dark scheme', async () => {
-  const { email } = await newUser(app)
-  const page = await openPage()
+  const page = await openAs(await newUser(app), '/chat')
   const seen = watchFaults(page)
-  await enter(page, '/sign-in', email, '**/chat')
   await page.getByRole('button', { name: 'Switch between light and dark' }).click()
   expect(await page.evaluate(() => document.documentElement.dataset.mantineColorScheme)).toBe('dark')
   for (const path of ['/', '/chat', '/history', '/upgrade']) {
@@ -127,9 +129,7 @@ inBrowser('a page renders without an error for a visitor who has chosen the dark
 })
 
 inBrowser('a double click on Send asks the question and does not stop it', async () => {
-  const { email } = await newUser(app)
-  const page = await openPage()
-  await enter(page, '/sign-in', email, '**/chat')
+  const page = await openAs(await newUser(app), '/chat')
   await page.getByLabel('Your question').fill('[dev: input=20 tokens=40] Tell me about honey.')
   const send = await page.getByRole('button', { name: 'Send' }).boundingBox()
   if (!send) throw new Error('no button')
@@ -141,9 +141,7 @@ inBrowser('a double click on Send asks the question and does not stop it', async
 })
 
 inBrowser('stopping an answer returns the focus to the question and says what became of the cost', async () => {
-  const { email } = await newUser(app)
-  const page = await openPage()
-  await enter(page, '/sign-in', email, '**/chat')
+  const page = await openAs(await newUser(app), '/chat')
   await ask(page, '[dev: input=20 tokens=2000 delay=20] A long story.')
   await page.waitForTimeout(1_500)
   await page.getByRole('button', { name: 'Stop' }).click()
@@ -152,26 +150,23 @@ inBrowser('stopping an answer returns the focus to the question and says what be
 })
 
 inBrowser('a failed call says that nothing was charged, and not that it was stopped', async () => {
-  const { email } = await newUser(app)
-  const page = await openPage()
-  await enter(page, '/sign-in', email, '**/chat')
+  const page = await openAs(await newUser(app), '/chat')
   await ask(page, '[dev: error=500] hello')
   await page.getByRole('alert').filter({ hasText: 'There is no answer' }).waitFor()
   expect(await page.getByText(/^Stopped/).count()).toBe(0)
 })
 
-inBrowser('an answer that reached the length limit says so', async () => {
-  const { email } = await newUser(app)
-  const page = await openPage()
-  await enter(page, '/sign-in', email, '**/chat')
+inBrowser('an answer that reached the length limit of its model says so', async () => {
+  const user = await newUser(app)
+  // So many that they pay for the longest answer: the limit is not that of the balance.
+  await app.credits.grant({ userId: user.id, amount: '500', source: 'promo', idempotencyKey: 'long' })
+  const page = await openAs(user, '/chat')
   await ask(page, '[dev: input=20 tokens=30 finish=length] A story.')
   await page.getByText(/reached the length limit/).waitFor()
 })
 
 inBrowser('a question beyond the length limit is not cut but refused, with its length', async () => {
-  const { email } = await newUser(app)
-  const page = await openPage()
-  await enter(page, '/sign-in', email, '**/chat')
+  const page = await openAs(await newUser(app), '/chat')
   await page.getByLabel('Your question').fill('x'.repeat(20_001))
   await page.getByText('20,001 / 20,000').waitFor()
   expect(await page.getByRole('button', { name: 'Send' }).isDisabled()).toBe(true)
@@ -180,9 +175,7 @@ inBrowser('a question beyond the length limit is not cut but refused, with its l
 })
 
 inBrowser('every model with a price is in the list, and the choice is remembered', async () => {
-  const { email } = await newUser(app)
-  const page = await openPage()
-  await enter(page, '/sign-in', email, '**/chat')
+  const page = await openAs(await newUser(app), '/chat')
   const { snapshot } = await app.credits.pricing()
   const ids = snapshot.rates.filter(
     ({ type, known, modelId }) => type === 'language' && known && !modelId.endsWith('-batch'),
@@ -197,9 +190,7 @@ inBrowser('every model with a price is in the list, and the choice is remembered
 })
 
 inBrowser('of two admins who changed the same margin, the second keeps the input and reads both versions', async () => {
-  const { email } = await newAdmin(app)
-  const page = await openPage()
-  await enter(page, '/sign-in?next=/admin', email, '**/admin')
+  const page = await openAs(await newAdmin(app), '/admin')
   const defaults = page.getByRole('region', { name: 'Default' })
   const field = defaults.getByLabel('Margin on cost')
   const before = (await app.credits.getMargins()).default
@@ -218,9 +209,7 @@ inBrowser('of two admins who changed the same margin, the second keeps the input
 })
 
 inBrowser('a change of the default margin by more than 20 points is confirmed first', async () => {
-  const { email } = await newAdmin(app)
-  const page = await openPage()
-  await enter(page, '/sign-in?next=/admin', email, '**/admin')
+  const page = await openAs(await newAdmin(app), '/admin')
   const before = (await app.credits.getMargins()).default?.marginPercent
   const defaults = page.getByRole('region', { name: 'Default' })
   await defaults.getByLabel('Margin on cost').fill('600')
@@ -242,9 +231,7 @@ inBrowser('a margin that is scheduled for later is shown with its time', async (
 })
 
 inBrowser('a tab whose session was ended elsewhere leads to the sign-in page', async () => {
-  const { email } = await newUser(app)
-  const page = await openPage()
-  await enter(page, '/sign-in?next=/history', email, '**/history')
+  const page = await openAs(await newUser(app), '/history')
   await page.context().request.post('/api/auth/sign-out', { headers: { origin: app.url } })
   // SWR reads again when the window gets the focus.
   // The page may be on its way already.

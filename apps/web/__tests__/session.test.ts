@@ -9,7 +9,7 @@ beforeAll(async () => {
 })
 afterAll(() => app?.stop())
 
-test('a person signs up, has 50 credits, signs out, is refused, signs in again and finds the same balance', async () => {
+test('a user signs up, has 50 credits, signs out, is refused, signs in again and finds the same balance', async () => {
   const { browser, email } = await newUser(app)
   expect(await available(browser)).toBe('50')
   expect((await browser.fetch('/chat')).status).toBe(200)
@@ -73,7 +73,7 @@ test('wrong passwords, weak passwords and malformed addresses are refused in wor
     code: 'UNAUTHENTICATED',
     detail: 'The e-mail address or the password is wrong.',
   })
-  const unknown = await answer('/api/auth/sign-in', { email: 'nobody@example.test', password: 'wrong-password' })
+  const unknown = await answer('/api/auth/sign-in', { email: 'unknown@example.test', password: 'wrong-password' })
   expect(unknown.detail).toBe('The e-mail address or the password is wrong.')
   expect(await answer('/api/auth/sign-up', { email: 'weak@example.test', password: 'short' })).toMatchObject({
     status: 422,

@@ -125,7 +125,7 @@ function MailSent({ email }: { email: string }) {
   return (
     <Container size={440} w="100%" py={{ base: 32, sm: 72 }}>
       <Alert icon={<IconMailCheck size={20} aria-hidden />} title="Look into your mailbox" color="teal">
-        If {email} has no account yet, a link is on its way to it: open the link to finish signing up. With an account,{' '}
+        If {email} has no account yet, a link is on its way: open the link to finish signing up. If it has one,{' '}
         <Anchor component={Link} href="/sign-in" underline="always">
           sign in
         </Anchor>{' '}

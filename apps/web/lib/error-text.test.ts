@@ -15,7 +15,7 @@ test('the text of a fault of the server names none of its parts', () => {
   expect(textOf(new Error('connect ECONNREFUSED'))).not.toContain('ECONNREFUSED')
 })
 
-test('a frozen account is told whom to write to and is not asked to try again', () => {
+test('the text for a frozen account says whom to write to, and there is nothing to try again', () => {
   const error = new CreditError({ code: 'ACCOUNT_FROZEN' })
   expect([textOf(error), canRetry(error)]).toEqual([expect.stringContaining('operator'), false])
   expect(canRetry(new CreditError({ code: 'INTERNAL' }))).toBe(true)

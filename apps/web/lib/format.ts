@@ -8,7 +8,7 @@ export function formatCredits(value: string): string {
   return format(value, { maximumFractionDigits: 6 })
 }
 
-/** Credits with two places, rounded down so that nobody counts on more than there is. */
+/** Credits with two places, rounded down: never more than there is. */
 export function formatCreditsShort(value: string): string {
   return format(value, { maximumFractionDigits: 2, roundingMode: 'floor' })
 }

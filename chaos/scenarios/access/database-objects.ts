@@ -1,6 +1,6 @@
 import type pg from 'pg'
 
-/** A relation or function of ours, as the catalogue has it. */
+/** A relation or function of ours, as the system catalogue describes it. */
 export interface DatabaseObject {
   /** `public.credit_balances`, or `public.credits_reserve(uuid, ...)`. */
   name: string
@@ -11,7 +11,7 @@ export interface DatabaseObject {
   arguments: number
 }
 
-/** Everything in our schemas, found from the catalogue: nothing can be forgotten. */
+/** Everything in our schemas, read from the system catalogue, so that none is missing. */
 export async function ourObjects(admin: pg.Pool): Promise<DatabaseObject[]> {
   const { rows } = await admin.query<DatabaseObject>(`
     select c.oid::regclass::text as name, n.nspname as schema, c.relname as bare, 0 as arguments,
@@ -26,29 +26,32 @@ export async function ourObjects(admin: pg.Pool): Promise<DatabaseObject[]> {
   return rows
 }
 
-/** Who tries. */
-export const ACTORS = [
+/** The kinds of callers. */
+export const ACTOR_NAMES = [
   'no token',
   'anon',
   'user A',
   'user B',
   'anonymous sign-in',
-  'user who says admin',
+  'user who claims to be admin',
   'admin',
   'service_role',
   'authenticator',
 ] as const
 
-export type Actor = (typeof ACTORS)[number]
+export type ActorName = (typeof ACTOR_NAMES)[number]
 
-/** What each may see of a relation through its policies: nothing, rows of its own, or everything. */
-export type Sight = 'denied' | 'none' | 'own' | 'all'
+/** What an actor may see of a relation through its policies: nothing, rows of its own, or everything. */
+export type Visibility = 'denied' | 'none' | 'own' | 'all'
 
-const MEMBERS: readonly Actor[] = ['user A', 'user B', 'anonymous sign-in', 'user who says admin']
+const USERS: readonly ActorName[] = ['user A', 'user B', 'anonymous sign-in', 'user who claims to be admin']
+
+const isUser = (actor: ActorName): boolean => USERS.includes(actor)
 
 /** Relations that a signed-in user reads, and how much of them. Everything else is closed to users. */
-const READABLE: Readonly<Record<string, Sight>> = {
+const READABLE: Readonly<Record<string, Visibility>> = {
   profiles: 'own',
+  credit_session: 'own',
   credit_balances: 'own',
   credit_balances_text: 'own',
   credit_lots: 'own',
@@ -57,6 +60,7 @@ const READABLE: Readonly<Record<string, Sight>> = {
   credit_transactions: 'own',
   credit_transactions_text: 'own',
   credit_plans: 'all',
+  credit_admins: 'none',
   credit_settings: 'none',
   credit_charges: 'none',
   credit_transaction_costs: 'none',
@@ -67,26 +71,32 @@ const READABLE: Readonly<Record<string, Sight>> = {
   credit_audit_log: 'none',
 }
 
-/** Whether a relation is in the table above: a new one without a row fails the attack. */
+/** Whether a relation is in the table above: a new one without a row fails the scenario. */
 export function isExpected({ bare, schema, kind }: DatabaseObject): boolean {
   return schema === 'credits_private' || kind === 'sequence' || bare in READABLE
 }
 
 /** What an actor must see of a relation. */
-export function expectedSight(actor: Actor, { bare, schema, kind }: DatabaseObject): Sight {
+export function expectedVisibility(actor: ActorName, { bare, schema, kind }: DatabaseObject): Visibility {
   if (schema === 'credits_private' || kind === 'sequence' || actor === 'authenticator') return 'denied'
+  // The one row of the session is about its reader, and profiles are a table of the app with admins of its own.
+  if (actor === 'admin' && ['credit_session', 'profiles'].includes(bare)) return 'own'
   if (actor === 'service_role' || actor === 'admin') return 'all'
-  if (MEMBERS.includes(actor)) return READABLE[bare] ?? 'denied'
+  if (isUser(actor)) return READABLE[bare] ?? 'denied'
   return bare === 'credit_plans' ? 'all' : 'denied'
 }
 
+/** Functions of the app, in its own migrations. */
+const APP_FUNCTIONS: readonly string[] = ['is_admin', 'touch_profile', 'handle_new_user']
+
 /** Whether an actor may execute a function. */
-export function mayExecute(actor: Actor, { bare, schema }: DatabaseObject): boolean {
-  if (schema === 'credits_private') return bare === 'is_admin' && (actor === 'admin' || MEMBERS.includes(actor))
-  return actor === 'service_role' && bare.startsWith('credits_')
+export function mayExecute(actor: ActorName, { bare, schema }: DatabaseObject): boolean {
+  if (schema === 'credits_private') return false
+  if (bare === 'is_admin') return actor === 'service_role' || actor === 'admin' || isUser(actor)
+  return actor === 'service_role' && !APP_FUNCTIONS.includes(bare)
 }
 
-/** The one write that an API role has: its own display columns. */
-export function mayUpdateColumns(actor: Actor, { bare }: DatabaseObject): boolean {
-  return bare === 'profiles' && (actor === 'admin' || MEMBERS.includes(actor))
+/** The one write that an API role has: the display columns of its own profile, a table of the app. */
+export function mayUpdateColumns(actor: ActorName, { bare }: DatabaseObject): boolean {
+  return bare === 'profiles' && (actor === 'admin' || isUser(actor))
 }

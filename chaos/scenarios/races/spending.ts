@@ -1,67 +1,79 @@
-import { chargeOf, insist, micros } from '../../workload/operations.ts'
-import { exactly, fresh, hold, oks, onlyOnce, type Race, sum } from './index.ts'
+import { chargeOf, millionths, retryUntilAnswered } from '../../workload/operations.ts'
+import { countFirst, exactly, onlyOnce, type Race, type RaceParts, reserve, sum, valuesOf } from './race.ts'
+
+/** A reservation of 5 of an account with 5. */
+async function reserveAll(parts: RaceParts): Promise<{ userId: string; reservationId: string }> {
+  return reserve(parts, await parts.database.user('5'), '5')
+}
 
 /** Races of the calls that an app makes. */
 export const SPENDING_RACES: readonly Race[] = [
   {
     name: 'reserve the last credits',
-    prepare: async ({ field, store, random }) => {
-      const userId = await field.user('5')
+    prepare: async ({ database, store, random }) => {
+      const userId = await database.user('5')
       return {
         call: () => {
           const input = { reservationId: random.uuid(), userId, amount: '1', ttlSeconds: 300 }
-          return insist(() => store.reserve(input))
+          return retryUntilAnswered(() => store.reserve(input))
         },
-        judge: exactly(5, 'INSUFFICIENT_CREDITS'),
+        findFault: exactly(5, 'INSUFFICIENT_CREDITS'),
       }
     },
   },
   {
     name: 'reserve as much as there is',
-    prepare: async ({ field, store, random }) => {
-      const userId = await field.user('5')
+    prepare: async ({ database, store, random }) => {
+      const userId = await database.user('5')
       return {
         call: () => {
           const input = { reservationId: random.uuid(), userId, amount: '3', minimumAmount: '1', ttlSeconds: 300 }
-          return insist(() => store.reserve(input))
+          return retryUntilAnswered(() => store.reserve(input))
         },
-        judge: (answers) => {
-          const held = sum(oks(answers).map((value) => (value as { amount: string }).amount))
-          return held === 5_000_000n ? undefined : `${held} millionths held of 5000000`
+        findFault: (answers) => {
+          const reserved = sum(valuesOf(answers).map((value) => (value as { amount: string }).amount))
+          return reserved === 5_000_000n ? undefined : `${reserved} millionths reserved of 5000000`
         },
       }
     },
   },
   {
     name: 'reserve with one id',
-    prepare: async ({ field, store, random }) => {
-      const userId = await field.user('5')
-      const input = { reservationId: random.uuid(), userId, amount: '2', ttlSeconds: 300 }
-      return { call: () => insist(() => store.reserve(input)), judge: onlyOnce }
+    prepare: async ({ database, store, random }) => {
+      const input = { reservationId: random.uuid(), userId: await database.user('5'), amount: '2', ttlSeconds: 300 }
+      return { call: () => retryUntilAnswered(() => store.reserve(input)), findFault: onlyOnce }
     },
   },
   {
     name: 'settle one reservation',
     prepare: async (parts) => {
-      const reservationId = await hold(parts, await parts.field.user('5'), '5')
-      return {
-        call: () => insist(() => parts.store.settle({ reservationId, charge: chargeOf('3') })),
-        judge: onlyOnce,
-      }
+      const input = { ...(await reserveAll(parts)), charge: chargeOf('3') }
+      return { call: () => retryUntilAnswered(() => parts.store.settle(input)), findFault: onlyOnce }
+    },
+  },
+  {
+    name: 'settle one reservation that the database does not know',
+    prepare: async ({ database, store, random }) => {
+      const userId = await database.user('5')
+      const input = { userId, reservationId: random.uuid(), charge: chargeOf('3'), createMissing: true }
+      return { call: () => retryUntilAnswered(() => store.settle(input)), findFault: onlyOnce }
     },
   },
   {
     name: 'settle many reservations of one account',
     prepare: async (parts) => {
-      const userId = await parts.field.user(String(parts.callers))
-      const held = await Promise.all(Array.from({ length: parts.callers }, () => hold(parts, userId, '1')))
+      const userId = await parts.database.user(String(parts.callers))
+      const reservations = await Promise.all(Array.from({ length: parts.callers }, () => reserve(parts, userId, '1')))
       return {
-        call: (index) =>
-          insist(() => parts.store.settle({ reservationId: held[index] ?? '', charge: chargeOf('0.5') })),
-        judge: async (answers) => {
+        call: (index) => {
+          const { reservationId = '' } = reservations[index] ?? {}
+          return retryUntilAnswered(() => parts.store.settle({ userId, reservationId, charge: chargeOf('0.5') }))
+        },
+        findFault: async (answers) => {
           const { available, version } = await parts.store.getBalance({ userId })
-          const right = fresh(answers) === answers.length && micros(available) === BigInt(answers.length) * 500_000n
-          return right ? undefined : `${fresh(answers)} settled, ${available} left at version ${version}`
+          const settled = countFirst(answers)
+          const right = settled === answers.length && millionths(available) === BigInt(answers.length) * 500_000n
+          return right ? undefined : `${settled} settled, ${available} left at version ${version}`
         },
       }
     },
@@ -69,17 +81,17 @@ export const SPENDING_RACES: readonly Race[] = [
   {
     name: 'settle or release one reservation',
     prepare: async (parts) => {
-      const userId = await parts.field.user('5')
-      const reservationId = await hold(parts, userId, '5')
+      const reservation = await reserveAll(parts)
       return {
         call: (index) =>
           index % 2
-            ? insist(() => parts.store.release({ reservationId }))
-            : insist(() => parts.store.settle({ reservationId, charge: chargeOf('3') })),
-        judge: async (answers) => {
-          const balance = await parts.store.getBalance({ userId })
-          const right = balance.reserved === '0' && ['2', '5'].includes(balance.available)
-          return fresh(answers) === 1 && right ? undefined : `${fresh(answers)} winners, ${balance.available} available`
+            ? retryUntilAnswered(() => parts.store.release(reservation))
+            : retryUntilAnswered(() => parts.store.settle({ ...reservation, charge: chargeOf('3') })),
+        findFault: async (answers) => {
+          const { reserved, available } = await parts.store.getBalance({ userId: reservation.userId })
+          const first = countFirst(answers)
+          const right = first === 1 && reserved === '0' && ['2', '5'].includes(available)
+          return right ? undefined : `${first} calls closed it, ${available} available`
         },
       }
     },
@@ -87,17 +99,16 @@ export const SPENDING_RACES: readonly Race[] = [
   {
     name: 'capture under one reservation',
     prepare: async (parts) => {
-      const userId = await parts.field.user('5')
-      const reservationId = await hold(parts, userId, '5')
+      const reservation = await reserveAll(parts)
       return {
         call: () => {
-          const captureId = parts.random.uuid()
-          return insist(() => parts.store.capture({ reservationId, captureId, charge: chargeOf('1') }))
+          const input = { ...reservation, captureId: parts.random.uuid(), charge: chargeOf('1') }
+          return retryUntilAnswered(() => parts.store.capture(input))
         },
-        judge: async (answers) => {
-          const { captured, uncollected } = await parts.store.getReservation({ reservationId })
-          const right = captured === '5' && micros(uncollected) === BigInt(answers.length - 5) * 1_000_000n
-          return right && fresh(answers) === answers.length
+        findFault: async (answers) => {
+          const { captured, uncollected } = await parts.store.getReservation(reservation)
+          const right = captured === '5' && millionths(uncollected) === BigInt(answers.length - 5) * 1_000_000n
+          return right && countFirst(answers) === answers.length
             ? undefined
             : `${captured} captured, ${uncollected} uncollected`
         },
@@ -107,27 +118,34 @@ export const SPENDING_RACES: readonly Race[] = [
   {
     name: 'capture with one id',
     prepare: async (parts) => {
-      const reservationId = await hold(parts, await parts.field.user('5'), '5')
-      const input = { reservationId, captureId: parts.random.uuid(), charge: chargeOf('1') }
-      return { call: () => insist(() => parts.store.capture(input)), judge: onlyOnce }
+      const input = { ...(await reserveAll(parts)), captureId: parts.random.uuid(), charge: chargeOf('1') }
+      return { call: () => retryUntilAnswered(() => parts.store.capture(input)), findFault: onlyOnce }
     },
   },
   {
     name: 'extend into the last credits',
     prepare: async (parts) => {
-      const reservationId = await hold(parts, await parts.field.user('5'), '1')
+      const reservation = await reserve(parts, await parts.database.user('5'), '1')
       return {
         call: () => {
-          const input = { reservationId, extensionId: parts.random.uuid(), amount: '1', ttlSeconds: 300 }
-          return insist(() => parts.store.extend(input))
+          const input = { ...reservation, extensionId: parts.random.uuid(), amount: '1', ttlSeconds: 300 }
+          return retryUntilAnswered(() => parts.store.extend(input))
         },
-        judge: (answers) => {
-          const granted = oks(answers).filter(
+        findFault: (answers) => {
+          const granted = valuesOf(answers).filter(
             (value) => (value as { extension: { granted: boolean } }).extension.granted,
           )
           return granted.length === 4 ? undefined : `${granted.length} extensions granted, 4 fit`
         },
       }
+    },
+  },
+  {
+    name: 'extend with one id',
+    prepare: async (parts) => {
+      const reservation = await reserve(parts, await parts.database.user('5'), '1')
+      const input = { ...reservation, extensionId: parts.random.uuid(), amount: '1', ttlSeconds: 300 }
+      return { call: () => retryUntilAnswered(() => parts.store.extend(input)), findFault: onlyOnce }
     },
   },
 ]

@@ -48,7 +48,12 @@ export function createCredits(options: CreditsOptions): Credits {
       return storeOf()
     },
     cache,
-    pricing: pricingLookup({ storeOf, cache, ceilingCredits: settings.unknownModels?.ceilingCredits }),
+    pricing: pricingLookup({
+      storeOf,
+      cache,
+      ceilingCredits: settings.unknownModels?.ceilingCredits,
+      gatewayPrices: settings.gatewayPrices,
+    }),
     upgradeUrl: settings.upgradeUrl,
     ttlSeconds: settings.reservationTtlSeconds,
     failOpen: settings.failOpen && failOpen(storeOf, settings.failOpen),
@@ -138,7 +143,11 @@ export async function reserve(store: CreditStore, input: ReserveInput): Promise<
   return creditsOf(store).reserve(input)
 }
 
-/** {@link Credits.settle} without `createCredits`. @example await settle(store, { userId, reservationId, amount: '3.36' }) */
+/**
+ * {@link Credits.settle} without `createCredits`.
+ *
+ * @example await settle(store, { userId, reservationId, amount: '3.36' })
+ */
 export async function settle(store: CreditStore, input: SettleInput): Promise<SettleResult> {
   return creditsOf(store).settle(input)
 }

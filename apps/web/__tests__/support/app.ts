@@ -15,12 +15,14 @@ const web = join(import.meta.dirname, '../..')
 export interface App {
   url: string
   stack: Stack
-  /** Acts as the operator: auth admin and the use cases, beside the app. */
+  /** Acts as the operator: auth admin and the use cases, past the app. */
   service: SupabaseClient
   credits: Credits
   sql(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>
   /** What the server wrote so far. */
   output(): string
+  /** Ends the server alone with SIGTERM, as a platform does, and waits until it has ended. */
+  stopServer(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -34,7 +36,7 @@ export async function startApp(
   if (relay) relay.target = stack.url
   const supabase = relay ? { NEXT_PUBLIC_SUPABASE_URL: relay.url } : {}
   const pool = new pg.Pool({ connectionString: stack.adminDbUrl, max: 2 })
-  // Ending the stack also ends idle connections.
+  // Idle connections end with the stack.
   pool.on('error', () => undefined)
   const sql = async (text: string, values: unknown[] = []) => (await pool.query(text, values)).rows
   const service = createClient(stack.url, stack.secretKey, { auth: { persistSession: false, autoRefreshToken: false } })
@@ -45,6 +47,7 @@ export async function startApp(
     service,
     sql,
     credits: createCredits({ store: supabaseStore(service) }),
+    stopServer: server.stop,
     stop: async () => {
       await server.stop()
       await pool.end()

@@ -32,7 +32,7 @@ async function npmChromium(): Promise<LaunchOptions> {
   return {
     executablePath: join(home, 'chromium'),
     // Not the arguments of the package: its `--single-process` ends the browser with its first context, and its
-    // `--disable-web-security` turns off what the tests of foreign origins rely on.
+    // `--disable-web-security` disables what the tests of foreign origins rely on.
     args: ['--no-sandbox', '--disable-gpu', '--font-render-hinting=none'],
     env: {
       ...process.env,
@@ -42,7 +42,7 @@ async function npmChromium(): Promise<LaunchOptions> {
   }
 }
 
-/** The package unpacks into the temporary folder and takes a half-written file for a finished one: so aside, then rename. */
+/** Unpacks elsewhere, then renames: the package takes a half-written file of the temporary folder for a whole one. */
 async function unpack(home: string): Promise<void> {
   const bin = join(dirname(fileURLToPath(import.meta.resolve('@sparticuz/chromium'))), '..', 'bin')
   const scratch = `${home}.${process.pid}`
@@ -58,7 +58,8 @@ async function unpack(home: string): Promise<void> {
   }
   // The configuration of the package names one fixed temporary folder: in any other, no text would be visible.
   const folders = ['/usr/share/fonts', join(home, 'fonts')].map((path) => `<dir>${path}</dir>`).join('')
-  const fonts = `<?xml version="1.0"?><fontconfig>${folders}<cachedir>${join(home, 'fonts-cache')}</cachedir></fontconfig>`
+  const cache = `<cachedir>${join(home, 'fonts-cache')}</cachedir>`
+  const fonts = `<?xml version="1.0"?><fontconfig>${folders}${cache}</fontconfig>`
   writeFileSync(join(scratch, 'fonts.conf'), fonts)
   try {
     renameSync(scratch, home)

@@ -19,7 +19,8 @@ export function useMargins() {
 export function useAudit() {
   return useSWRInfinite<MarginAuditBody, CreditError>((_index: number, previous: MarginAuditBody | null) => {
     if (previous && previous.nextCursor === null) return null
-    return `/api/admin/credits/audit?limit=10${previous ? `&cursor=${encodeURIComponent(previous.nextCursor ?? '')}` : ''}`
+    const query = new URLSearchParams({ limit: '10', ...(previous?.nextCursor && { cursor: previous.nextCursor }) })
+    return `/api/admin/credits/audit?${query}`
   }, fetchJson)
 }
 

@@ -17,7 +17,7 @@ interface OverridesProps {
 export function Overrides({ margins, onChange }: OverridesProps) {
   const [editedId, setEdited] = useState<string | null>(null)
   const [removedId, setRemoved] = useState<string | null>(null)
-  // Looked up anew after each reload: a second attempt is then made on the version in force.
+  // Looked up again after each reload: a second attempt is then made on the version in force.
   const edited = margins.find((margin) => keyOf(margin) === editedId) ?? null
   const removed = margins.find((margin) => keyOf(margin) === removedId) ?? null
   if (margins.length === 0) {

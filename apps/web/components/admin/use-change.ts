@@ -20,7 +20,7 @@ export function useChange(onChange: () => Promise<void>) {
       return 'done'
     } catch (failure) {
       setError(refusalOf(failure))
-      // The value in force belongs beside the refusal.
+      // The refusal is shown together with the value in force.
       if (!CreditError.isInstance(failure) || failure.code !== 'VERSION_CONFLICT') return 'failed'
       await onChange()
       return 'conflict'

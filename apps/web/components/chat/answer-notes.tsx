@@ -1,3 +1,4 @@
+import type { MessageCredits } from '@layers/credits/ai'
 import { Badge, Group, Text } from '@mantine/core'
 import { IconCoins } from '@tabler/icons-react'
 import type { AnswerMetadata } from '@/lib/chat/chat-message'
@@ -15,27 +16,17 @@ const FINISHED: Record<string, string> = {
   'content-filter': 'The provider ended the answer: its content filter stepped in.',
 }
 
-/** Why an answer is shorter than it could be; undefined for one that is complete. */
-function shortenedBy({ stopped, finishReason = '' }: AnswerMetadata): string | undefined {
-  return stopped ? STOPPED[stopped] : FINISHED[finishReason]
-}
-
-/** What an answer that did not come to its end has cost. */
-function costText({ credits, failed }: AnswerMetadata): string | undefined {
-  if (failed) {
-    return credits === undefined || credits === '0'
-      ? 'The call failed. Nothing was charged.'
-      : `The call failed. What was written until then cost ${formatCredits(credits)} credits.`
-  }
-  return credits === undefined ? 'Stopped. What it cost is in your history.' : undefined
+interface AnswerNotesProps {
+  /** Undefined while the answer is on its way, and when it was stopped before it came to its end. */
+  credits: MessageCredits | undefined
+  metadata: AnswerMetadata
+  isStreaming: boolean
 }
 
 /** Below an answer. Keeps its line while the answer is on its way, so that nothing jumps when the price arrives. */
-export function AnswerNotes({ metadata, isStreaming }: { metadata: AnswerMetadata; isStreaming: boolean }) {
-  const { model, credits, available, estimated, failed } = metadata
-  const notes = [available === undefined ? null : `${formatCredits(available)} left`, model, estimated && 'estimated']
-  const shortened = shortenedBy(metadata)
-  const cost = isStreaming ? undefined : costText(metadata)
+export function AnswerNotes({ credits, metadata: { model, finishReason = '' }, isStreaming }: AnswerNotesProps) {
+  const shortened = credits?.stopped ? STOPPED[credits.stopped.reason] : FINISHED[finishReason]
+  const cost = isStreaming ? undefined : costText(credits)
   return (
     <>
       {shortened ? (
@@ -49,24 +40,48 @@ export function AnswerNotes({ metadata, isStreaming }: { metadata: AnswerMetadat
             {cost}
           </Text>
         )}
-        {credits === undefined || failed ? null : (
-          <>
-            <Badge
-              variant="light"
-              color="gray"
-              tt="none"
-              className="digits"
-              leftSection={<IconCoins size={13} aria-hidden />}
-              data-credits={credits}
-            >
-              {formatCredits(credits)} credits
-            </Badge>
-            <Text size="xs" c="dimmed" className="digits">
-              {notes.filter(Boolean).join(' · ')}
-            </Text>
-          </>
-        )}
+        {credits === undefined || credits.failed ? null : <Receipt credits={credits} model={model} />}
       </Group>
+      {credits?.booked === false ? (
+        <Text size="sm" c="var(--mantine-color-orange-text)" role="status">
+          This is not in your history yet. Your balance changes when it is.
+        </Text>
+      ) : null}
+    </>
+  )
+}
+
+/** What an answer that did not come to its end has cost. */
+function costText(credits: MessageCredits | undefined): string | undefined {
+  if (credits === undefined) return 'Stopped. What it cost is in your history.'
+  if (!credits.failed) return undefined
+  return credits.charged === '0'
+    ? 'The call failed. Nothing was charged.'
+    : `The call failed. What was written until then cost ${formatCredits(credits.charged)} credits.`
+}
+
+function Receipt({ credits, model }: { credits: MessageCredits; model: string | undefined }) {
+  const { charged, available, estimated } = credits
+  const notes = [
+    available === undefined ? undefined : `${formatCredits(available)} left`,
+    model,
+    estimated ? 'estimated' : undefined,
+  ]
+  return (
+    <>
+      <Badge
+        variant="light"
+        color="gray"
+        tt="none"
+        className="digits"
+        leftSection={<IconCoins size={13} aria-hidden />}
+        data-credits={charged}
+      >
+        {formatCredits(charged)} credits
+      </Badge>
+      <Text size="xs" c="dimmed" className="digits">
+        {notes.filter((note) => note !== undefined).join(' · ')}
+      </Text>
     </>
   )
 }

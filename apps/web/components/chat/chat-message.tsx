@@ -1,18 +1,13 @@
 import { Group, Loader, Stack, Text, ThemeIcon } from '@mantine/core'
 import { IconSparkles } from '@tabler/icons-react'
 import { useEffect, useState } from 'react'
-import type { ChatMessage } from '@/lib/chat/chat-message'
+import { type ChatMessage, messageCredits, messageText } from '@/lib/chat/chat-message'
 import { AnswerNotes } from './answer-notes'
 import classes from './chat.module.css'
 import { Markdown } from './markdown'
 
 /** A model that sends nothing for so long has probably stalled. */
 const QUIET_MS = 15_000
-
-/** The text of a message, without its other parts. */
-export function messageText({ parts }: ChatMessage): string {
-  return parts.map((part) => (part.type === 'text' ? part.text : '')).join('')
-}
 
 /** What the user asked. */
 export function Question({ message }: { message: ChatMessage }) {
@@ -33,7 +28,7 @@ export function Answer({ message, isStreaming }: { message: ChatMessage; isStrea
         {text ? <Markdown text={text} /> : null}
         {isStreaming && !text ? <Loader type="dots" size="sm" aria-label="Thinking" /> : null}
         {isStreaming ? <QuietNote key={text.length} /> : null}
-        <AnswerNotes metadata={message.metadata ?? {}} isStreaming={isStreaming} />
+        <AnswerNotes credits={messageCredits(message)} metadata={message.metadata ?? {}} isStreaming={isStreaming} />
       </Stack>
     </Group>
   )

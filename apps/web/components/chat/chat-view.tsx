@@ -6,10 +6,10 @@ import { Button, Container, Group, Stack, Text, VisuallyHidden } from '@mantine/
 import { IconPlus } from '@tabler/icons-react'
 import { DefaultChatTransport } from 'ai'
 import { useEffect, useRef, useState } from 'react'
-import type { ChatMessage } from '@/lib/chat/chat-message'
+import { type ChatMessage, messageCredits, messageText } from '@/lib/chat/chat-message'
 import type { ModelChoice } from '@/lib/chat/models'
 import classes from './chat.module.css'
-import { Answer, messageText, Question, Thinking } from './chat-message'
+import { Answer, Question, Thinking } from './chat-message'
 import { ChatProblem } from './chat-problem'
 import { Composer } from './composer'
 import { EmptyChat } from './empty-chat'
@@ -30,10 +30,11 @@ export function ChatView({ models, defaultModel }: ChatViewProps) {
   const [transport] = useState(() => new DefaultChatTransport<ChatMessage>({ api: '/api/chat' }))
   const { messages, sendMessage, setMessages, regenerate, status, error, stop, clearError } = useChat<ChatMessage>({
     transport,
-    // An answer that was stopped or failed may have cost something too; the server notices a stop a little later.
-    onFinish: ({ isAbort }) => {
+    // An answer that was stopped or failed may have cost something too. Its charge is written a little later, as is one
+    // that the ledger could not take at once.
+    onFinish: ({ message, isAbort }) => {
       void refresh()
-      if (isAbort) setTimeout(refresh, SETTLE_DELAY_MS)
+      if (isAbort || messageCredits(message)?.booked === false) setTimeout(refresh, SETTLE_DELAY_MS)
     },
     onError: () => void refresh(),
   })

@@ -32,7 +32,7 @@ export function isKnownAddress({ code }: AuthError): boolean {
   return code === 'user_already_exists' || code === 'email_exists'
 }
 
-/** Refusals of the auth server in words for the person at the keyboard. None tells whether an account exists. */
+/** Refusals of the auth server in words for the person at the keyboard. None says whether an account exists. */
 const MESSAGES: Record<string, string> = {
   invalid_credentials: 'The e-mail address or the password is wrong.',
   email_not_confirmed: 'Confirm your e-mail address first: we sent you a link.',

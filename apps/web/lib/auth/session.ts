@@ -1,5 +1,4 @@
 import 'server-only'
-import { CreditError } from '@layers/credits'
 import { type CreditsUser, supabaseUser } from '@layers/credits/http'
 import type { SupabaseClient } from '@supabase/supabase-js'
 import { headers } from 'next/headers'
@@ -7,20 +6,13 @@ import { redirect } from 'next/navigation'
 import { cache } from 'react'
 import { sessionClient, tokenClient } from '../server/supabase'
 
-/** Finds the user of a request by session cookie or bearer token. */
+/**
+ * Finds the user of a request by session cookie or bearer token. Who is an admin is answered by the database: this app
+ * named its function `public.is_admin()` in `credit_settings`.
+ */
 export const getUser = supabaseUser<SupabaseClient>({
   createClient: (token) => (token === null ? sessionClient() : tokenClient(token)),
-  isAdmin: hasAdminRole,
 })
-
-/** The rule of this app: the role of the user's own profile, which users cannot change. Asked each time. */
-async function hasAdminRole({ client, userId }: { client: SupabaseClient; userId: string }): Promise<boolean> {
-  const { data, error } = await client.from('profiles').select('role').eq('user_id', userId).maybeSingle()
-  if (error) {
-    throw new CreditError({ code: 'STORE_UNAVAILABLE', message: 'The role cannot be read', cause: error })
-  }
-  return data?.role === 'admin'
-}
 
 /** The signed-in user of the page being rendered, as the auth server knows them; null for a visitor. */
 export const currentUser: () => Promise<CreditsUser | null> = cache(async () =>

@@ -25,8 +25,8 @@ export const generateBody = z.strictObject({ prompt: z.string().min(1).max(100_0
 export const MAX_CHAT_BYTES = 1_000_000
 
 /**
- * The conversation as the model gets it: the text of its latest messages. Files are left out, because the server would fetch
- * whatever address a page put into one.
+ * The conversation as the model gets it: the text of its latest messages. Files are left out, because the server would
+ * fetch any address that a page put into one.
  */
 export function toModelMessages(messages: z.infer<typeof message>[]): ModelMessage[] {
   const latest = messages

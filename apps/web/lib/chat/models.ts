@@ -15,6 +15,8 @@ export async function chatModels(): Promise<ModelChoice[]> {
   const { snapshot } = await getCredits().pricing()
   const ids = snapshot.rates
     .filter(({ type, known, modelId }) => type === 'language' && known && !modelId.endsWith('-batch'))
+    // `provider:id` is the price of a provider itself. The chat calls the gateway.
+    .filter(({ modelId }) => !/^[^/]*:/.test(modelId))
     .map(({ modelId }) => modelId)
   return [...new Set(ids)].sort().map((id) => ({ id, provider: id.split('/')[0] ?? id }))
 }

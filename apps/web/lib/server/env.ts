@@ -16,6 +16,7 @@ const environment = z.object({
   CREDITS_ALLOWED_ORIGINS: optional,
   CHAT_MODEL: optional,
   CLIENT_IP_HEADER: optional,
+  CRON_SECRET: optional,
   SUPABASE_AUTH_EXTERNAL_GOOGLE_CLIENT_ID: optional,
   SUPABASE_AUTH_EXTERNAL_GITHUB_CLIENT_ID: optional,
 })

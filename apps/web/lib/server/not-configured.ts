@@ -18,8 +18,8 @@ export function notConfiguredPage(names: readonly string[]): Response {
 <h1>This app is not configured yet</h1>
 <p>These environment variables are missing or malformed (<code>CONFIG_INVALID</code>):</p>
 <ul>${items}</ul>
-<p>Copy <code>.env.example</code> to <code>.env.local</code> and fill it in, or run <code>npm run demo</code> for a local
-stack that needs no setting. Then start the app again.</p>
+<p>Copy <code>.env.example</code> to <code>.env.local</code> and fill it in, or run <code>npm run demo</code> for a
+local stack that needs no setting. Then start the app again.</p>
 </html>`
   return new Response(html, {
     status: 500,

@@ -1,4 +1,4 @@
-/** A JSON answer for one user, which no cache may keep. */
-export function privateJson(body: unknown): Response {
-  return Response.json(body, { headers: { 'cache-control': 'no-store' } })
+/** A JSON answer for one reader, which no cache may keep. */
+export function privateJson(body: unknown, status = 200): Response {
+  return Response.json(body, { status, headers: { 'cache-control': 'no-store' } })
 }

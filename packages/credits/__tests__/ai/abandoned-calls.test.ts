@@ -15,7 +15,7 @@ const errorOf = (promise: PromiseLike<unknown>) =>
   )
 
 describe('generateText that is aborted', () => {
-  /** Aborts 20 ms after the call begins; the provider answers after 400 ms. */
+  /** Aborts 20 ms after the provider is called, which answers after 400 ms. */
   async function aborted(context: Partial<CreditsContext> = {}, delayMs = 400) {
     const work: Promise<unknown>[] = []
     const receipts: unknown[] = []
@@ -26,9 +26,9 @@ describe('generateText that is aborted', () => {
         ...context,
       },
     })
-    const { model, journal } = provider([{ ...answer, delayMs }])
     const controller = new AbortController()
-    setTimeout(() => controller.abort(), 20)
+    const begins = () => void setTimeout(() => controller.abort(), 20)
+    const { model, journal } = provider([{ ...answer, delayMs, begins }])
     const call = withCredits(generateText, account.context)
     const error = await errorOf(call({ model, prompt: 'Hello', abortSignal: controller.signal }))
     return { ...account, journal, error, work, receipts }

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import type { FlaggedCharge } from '../../src/ai/charge/index.ts'
 import { priceCall } from '../../src/ai/charge/index.ts'
 import { estimateCall, seenOutput } from '../../src/ai/estimate/index.ts'
 import { providerTools } from '../../src/ai/estimate/language.ts'
@@ -14,7 +13,7 @@ import type {
   OutputPart,
   SeenOutput,
 } from '../../src/ai/types.ts'
-import { createCredits, memoryStore } from '../../src/index.ts'
+import { type ChargeRecord, createCredits, memoryStore } from '../../src/index.ts'
 
 /** A rate as the seed has it. */
 export interface TestRate {
@@ -90,7 +89,7 @@ export function seenParts(parts: readonly object[], context?: CallContext, param
 export async function chargeOf(
   input: Described & { params: object; modality?: Modality },
   outcome: Partial<CallOutcome> & { parts?: readonly object[] },
-): Promise<FlaggedCharge> {
+): Promise<ChargeRecord> {
   const { params, context, model, modality = 'language', delivery = 'stream' } = input
   const estimate = await estimateOf(params, input)
   const { parts = [], ...known } = outcome
@@ -102,7 +101,6 @@ export async function chargeOf(
       model,
       params: params as CallParams,
       estimate,
-      frozen: undefined,
       attempt: 1,
       startedAt: '2026-11-27T12:00:00.000Z',
     },
@@ -128,7 +126,7 @@ interface CallableModel {
 export async function chargeOfModel(
   model: CallableModel,
   input: Described & { params?: object; modality?: Modality; delivery?: Delivery },
-): Promise<FlaggedCharge> {
+): Promise<ChargeRecord> {
   const { modality = 'language', delivery = 'whole' } = input
   const params = { prompt: promptOf('Hello'), ...input.params }
   const call = { ...input, params, modality, delivery }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { FlaggedCharge } from '../../src/ai/charge/index.ts'
+import type { ChargeRecord } from '../../src/index.ts'
 import { chargeOf, listedRate, pricedContext, promptOf } from './calls.ts'
 
 /** 1 USD per million tokens in, 2 out, at 60 percent margin. */
@@ -19,7 +19,7 @@ const usageOf = (input: number | undefined, output: number | undefined, more: ob
   inputTokens: { total: input },
   outputTokens: { total: output, ...more },
 })
-const charged = (outcome: Parameters<typeof chargeOf>[1], more: object = {}): Promise<FlaggedCharge> =>
+const charged = (outcome: Parameters<typeof chargeOf>[1], more: object = {}): Promise<ChargeRecord> =>
   chargeOf({ params, model, context, delivery: 'whole', ...more }, { result: {}, ...outcome })
 
 describe('a whole answer without usage is charged for everything in its content', () => {

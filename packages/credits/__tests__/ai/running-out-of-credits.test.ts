@@ -32,6 +32,42 @@ describe('the output is limited to what the user can pay', () => {
   })
 })
 
+describe('a prompt whose upper bound is dearer than the rest', () => {
+  // Likely 5,000 tokens, at most many more: signs count one token each in the bound.
+  const prompt = '.-'.repeat(10_000)
+  const credits = '2.6'
+
+  it('leaves a stream all the output that the likely input leaves', async () => {
+    const { context } = testAccount({ available: credits })
+    const { model } = provider([{ parts: [...textParts(2_000), finish('stop', 5_000, 2_000)] }])
+    const result = await withCredits(streamText, context)({ model, prompt })
+    let parts = 0
+    for await (const _ of result.textStream) parts++
+    expect(parts).toBe(2_000)
+    expect(await settledReceipt(result)).toMatchObject({ charged: '1.44', stopped: undefined })
+  })
+
+  it('leaves a whole answer a short one', async () => {
+    const { context } = testAccount({ available: credits })
+    const { model, journal } = provider([{ parts: [...textParts(100), finish('stop', 5_000, 100)] }])
+    await withCredits(generateText, context)({ model, prompt })
+    expect(journal).toMatchObject([{ maxOutputTokens: 512 }])
+  })
+})
+
+describe('a `maxOutputTokens` that is no limit', () => {
+  it('is the error of the SDK, and nothing stays reserved', async () => {
+    const { context, balance } = testAccount()
+    const { model, journal } = provider([{ parts: [...textParts(5), finish('stop', 100, 5)] }])
+    for (const maxOutputTokens of [-5, 0.5]) {
+      const call = withCredits(generateText, context)({ model, prompt: 'Hello', maxOutputTokens })
+      await expect(call).rejects.toMatchObject({ name: 'AI_InvalidArgumentError' })
+    }
+    expect(journal).toEqual([])
+    expect((await balance()).reserved).toBe('0')
+  })
+})
+
 describe('what is reserved and what is sent are two things', () => {
   const limited = {
     modelId: 'test/limited',

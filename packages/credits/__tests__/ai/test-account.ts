@@ -1,5 +1,12 @@
-import { type CallErrorContext, type CreditsContext, type CreditsReceipt, creditsReceipt } from '../../src/ai/index.ts'
-import { type Credits, createCredits, type MemoryStore, memoryStore, type Transaction } from '../../src/index.ts'
+import { type CreditsContext, type CreditsReceipt, creditsReceipt } from '../../src/ai/index.ts'
+import {
+  type Credits,
+  createCredits,
+  type ErrorContext,
+  type MemoryStore,
+  memoryStore,
+  type Transaction,
+} from '../../src/index.ts'
 import type { CreditStore } from '../../src/store/port.ts'
 
 /** 1 USD per million tokens in, 2 out; at 60 % margin 0.00016 and 0.00032 credits a token. */
@@ -18,7 +25,7 @@ export interface TestAccount {
   /** Names of the store calls made, in order. */
   trips: string[]
   /** What `onError` received. */
-  errors: { error: unknown; context: CallErrorContext }[]
+  errors: { error: unknown; context: ErrorContext }[]
   charges(): Promise<Transaction[]>
   balance(): Promise<{ available: string; reserved: string }>
 }

@@ -12,9 +12,9 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import { problemOf, problemResponse, watchUnmeteredCalls, withCredits, withCreditsPart } from '../../src/ai/index.ts'
-import { createCredits } from '../../src/index.ts'
-import { finish, provider, textParts, toolCall } from './scripted-model.ts'
-import { testAccount } from './test-account.ts'
+import { type CreditStore, createCredits } from '../../src/index.ts'
+import { fatal, finish, provider, textParts, toolCall } from './scripted-model.ts'
+import { settledReceipt, testAccount } from './test-account.ts'
 
 const answer = { parts: [...textParts(500), finish('stop' as const, 100, 500)] }
 const looking = { parts: [...textParts(500), toolCall('a', 'look'), finish('tool-calls' as const, 100, 500)] }
@@ -58,10 +58,47 @@ describe('the client of a chat', () => {
     const result = await withCredits(streamText, context)({ model: provider([answer]).model, prompt: 'Hello' })
     const chunks: { type: string; data?: unknown }[] = []
     for await (const chunk of withCreditsPart(toUIMessageStream({ stream: result.stream }), result)) chunks.push(chunk)
-    const credits = { charged: '0.176', available: '999.824', estimated: false }
+    const credits = { charged: '0.176', available: '999.824', booked: true, estimated: false, failed: false }
     expect(chunks.filter(({ type }) => type === 'data-credits')).toMatchObject([{ data: credits }])
     expect(chunks.at(-2)?.type).toBe('data-credits')
     expect(chunks.at(-1)?.type).toBe('finish')
+  })
+
+  it('reads in the data part that a charge is not in the ledger yet, when the ledger does not answer in time', async () => {
+    const { store, userId } = testAccount()
+    const ledger = Promise.withResolvers<void>()
+    const settle: CreditStore['settle'] = async (input) => {
+      await ledger.promise
+      return store.settle(input)
+    }
+    const context = { credits: createCredits({ store: { ...store, settle } }), userId }
+    const result = await withCredits(streamText, context)({ model: provider([answer]).model, prompt: 'Hello' })
+    const chunks: { type: string; data?: unknown }[] = []
+    const stream = toUIMessageStream({ stream: result.stream })
+    for await (const chunk of withCreditsPart(stream, result, { waitMs: 20 })) chunks.push(chunk)
+    expect(chunks.map(({ type }) => type).slice(-2)).toEqual(['data-credits', 'finish'])
+    expect(chunks.at(-2)?.data).toMatchObject({ charged: '0.176', booked: false })
+    ledger.resolve()
+    expect(await settledReceipt(result)).toMatchObject({ booked: true })
+  })
+
+  it('reads in the data part that the call failed, and what was written until then cost', async () => {
+    const { context } = testAccount()
+    const model = provider([{ parts: [...textParts(500), { type: 'error', error: fatal() }] }]).model
+    const result = await withCredits(
+      streamText,
+      context,
+    )({ model, prompt: 'Hello', maxRetries: 0, onError: () => undefined })
+    const chunks: { type: string; data?: unknown }[] = []
+    for await (const chunk of withCreditsPart(toUIMessageStream({ stream: result.stream }), result)) chunks.push(chunk)
+    expect(chunks.findIndex(({ type }) => type === 'data-credits')).toBeLessThan(
+      chunks.findIndex(({ type }) => type === 'error'),
+    )
+    expect(chunks.find(({ type }) => type === 'data-credits')?.data).toMatchObject({
+      charged: expect.stringMatching(/^0\.\d+$/),
+      failed: true,
+      booked: true,
+    })
   })
 
   it('gets the reason why a loop ended early, with the numbers', async () => {

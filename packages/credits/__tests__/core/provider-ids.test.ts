@@ -1,20 +1,16 @@
 import { readFileSync } from 'node:fs'
 import { calcPrice } from '@pydantic/genai-prices'
 import { expect, it } from 'vitest'
+import { parseAliases, parseModelList } from '../../src/core/price-list/parse.ts'
 import { findRate } from '../../src/core/pricing/find-rate.ts'
 import { modelKey } from '../../src/core/pricing/model-ids.ts'
 import { type ListedModel, listedModels, PACKAGES } from './provider-ids.ts'
 
-interface Row {
-  modelId: string
-  known: boolean
-  source: string
-}
-const file = new URL('../../rates/rates.json', import.meta.url)
-const { rates, aliases } = JSON.parse(readFileSync(file, 'utf8')) as { rates: Row[]; aliases: Record<string, string> }
+const list: unknown = JSON.parse(readFileSync(new URL('../../rates/models.json', import.meta.url), 'utf8'))
+const from = { source: 'AI Gateway', effectiveFrom: '2026-01-01T00:00:00Z' }
 const snapshot = {
-  rates: rates.map((rate) => ({ ...rate, effectiveFrom: '2026-01-01T00:00:00Z' })),
-  aliases,
+  rates: parseModelList(list).map((rate) => ({ ...rate, ...from })),
+  aliases: parseAliases(list),
   asOf: '2026-11-13T00:00:00Z',
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createCreditsHandlers } from '../../src/http/index.ts'
 import { CreditError } from '../../src/index.ts'
-import { calls, makeApi, ORIGIN, problemOf, SONNET } from './setup.ts'
+import { calls, makeApi, ORIGIN, problemOf, SONNET } from '../kit/http-api.ts'
 
 const protectedCalls = calls.filter(({ route }) => route.access !== 'public')
 const adminCalls = calls.filter(({ route }) => route.access === 'admin')
@@ -46,7 +46,7 @@ test.each(publicCalls)('$name answers without a session', async ({ path, init })
   expect((await makeApi().send(path, { ...init, as: 'nobody' })).status).toBe(200)
 })
 
-test('the right of an admin is asked for on each request, so taking it away works at once', async () => {
+test('the right of an admin is checked on each request, so taking it away works at once', async () => {
   let isAdmin = true
   const { adminId, credits } = makeApi()
   const handlers = createCreditsHandlers({ credits, getUser: () => ({ id: adminId, isAdmin: async () => isAdmin }) })
@@ -161,7 +161,7 @@ test('no answer allows another origin to read it', async () => {
   }
 })
 
-test('a getUser that fails answers 503 when its error says so, else 500 without a word about why', async () => {
+test('a getUser that fails answers 503 when its error says so, else 500 without its cause', async () => {
   const { credits } = makeApi()
   const fail = (error: unknown) =>
     createCreditsHandlers({

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { balanceSchema, historySchema } from '../../src/http/schemas.ts'
-import { makeApi, problemOf } from './setup.ts'
+import { makeApi, problemOf } from '../kit/http-api.ts'
 
 test('a signed-in user reads exactly their own balance, in decimal strings', async () => {
   const { send, credits, userId, otherId } = makeApi()

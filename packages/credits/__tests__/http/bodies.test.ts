@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { makeApi, problemOf } from './setup.ts'
+import { makeApi, problemOf } from '../kit/http-api.ts'
 
 const put = (api: ReturnType<typeof makeApi>, raw: string) =>
   api.send('/admin/credits/margins', { as: 'admin', method: 'PUT', raw })
@@ -35,7 +35,7 @@ const REFUSED: [string, string][] = [
   ['SQL', `{"marginPercent":"60'; drop table margin_config; --"}`],
   ['a version that is no integer', '{"marginPercent":"1","expectedVersion":"1"}'],
   ['a negative version', '{"marginPercent":"1","expectedVersion":-1}'],
-  ['a word as the date', '{"marginPercent":"1","effectiveFrom":"soon"}'],
+  ['a word as the date', '{"marginPercent":"1","effectiveFrom":"tomorrow"}'],
   ['a date in the past', '{"marginPercent":"1","effectiveFrom":"2001-01-01T00:00:00Z"}'],
   ['a reason of 501 characters', `{"marginPercent":"1","reason":"${'a'.repeat(501)}"}`],
   ['a NUL in the reason', '{"marginPercent":"1","reason":"a\\u0000b"}'],

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
-import { calls, makeApi, ORIGIN, problemOf, SONNET } from './setup.ts'
+import { calls, makeApi, ORIGIN, problemOf, SONNET } from '../kit/http-api.ts'
 
 const writes = calls.filter(({ route }) => route.method !== 'GET')
 
 const FOREIGN: [string, Record<string, string | null>][] = [
   ['that of another site', { origin: 'https://evil.example' }],
   ['that of a subdomain', { origin: 'https://x.app.example' }],
-  ['a name with the same ending', { origin: 'https://evil-app.example' }],
+  ['a name with the same last part', { origin: 'https://evil-app.example' }],
   ['a name with the same beginning', { origin: 'https://app.example.evil.example' }],
   ['another port', { origin: 'https://app.example:8443' }],
   ['plain http on an https app', { origin: 'http://app.example' }],
@@ -104,7 +104,7 @@ test('a read needs no Origin', async () => {
   expect((await send('/credits/balance', { headers: { origin: null } })).status).toBe(200)
 })
 
-test('a request without Origin is told what to send, and a foreign one which origin is expected', async () => {
+test('a refused request without Origin names the header to send, and a foreign one the expected origin', async () => {
   const refusal = async (origin: string | null) => {
     const init = { as: 'admin', method: 'PUT', body: { marginPercent: '1' }, headers: { origin } } as const
     return (await problemOf(await makeApi().send('/admin/credits/margins', init))).body

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { openApiDocument, parseProblem, problemResponse, protectedRoute, withProblems } from '../../src/http/index.ts'
 import { routes } from '../../src/http/routes.ts'
 import { CreditError, type CreditErrorCode, ERROR_CODES } from '../../src/index.ts'
-import { makeApi, ORIGIN, problemOf } from './setup.ts'
+import { makeApi, ORIGIN, problemOf } from '../kit/http-api.ts'
 
 const codes = Object.keys(ERROR_CODES) as CreditErrorCode[]
 
@@ -76,7 +76,7 @@ test('onError of a route receives the error with what was being done and for who
   expect(seen).toEqual([[broken, { operation: 'GET /api/chat', userId }]])
 })
 
-test('the operator’s own empty wallet at the gateway is a 503, never the user’s 402', async () => {
+test('an empty wallet of the operator at the gateway is a 503, never a 402 of the user', async () => {
   const gatewayError = Object.assign(new Error('insufficient_funds'), {
     statusCode: 402,
     [Symbol.for('vercel.ai.gateway.error')]: true,
@@ -118,7 +118,7 @@ test('a protected route of the app checks session, origin and body before its ha
   expect(await (await send(good, '{"prompt":"a"}')).json()).toEqual({ user: userId, prompt: 'a' })
 })
 
-test('the OpenAPI document is served, is 3.1, describes every route of the table, and every reference in it resolves', async () => {
+test('the OpenAPI 3.1 document describes every route of the table, and every reference in it resolves', async () => {
   const { send } = makeApi()
   const document = await (await send('/credits/openapi.json', { as: 'nobody' })).json()
   expect(document).toEqual(JSON.parse(JSON.stringify(openApiDocument())))

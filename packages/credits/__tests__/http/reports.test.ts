@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest'
-import { type Api, makeApi, problemOf, SONNET } from './setup.ts'
+import { type Api, makeApi, problemOf, SONNET } from '../kit/http-api.ts'
 
 let api: Api
 

@@ -11,9 +11,7 @@ function client(
     auth: { getUser: async () => answer },
     from: (table: string) => ({
       select: () => ({
-        eq: (_column: string, id: string) => ({
-          maybeSingle: async () => (table === 'credit_admins' && id === 'u1' ? row : { data: null, error: null }),
-        }),
+        maybeSingle: async () => (table === 'credit_session' ? row : { data: null, error: null }),
       }),
     }),
   }
@@ -35,14 +33,14 @@ test('the Authorization header alone decides between a bearer token and the sess
 })
 
 test.each(['Basic dXNlcjpwYXNz', 'Bearer', 'Bearer a b', 'abc'])(
-  'the Authorization header "%s" is no session, even beside good cookies',
+  'the Authorization header "%s" is no session, even with valid cookies',
   async (authorization) => {
     const getUser = supabaseUser({ createClient: () => client(ada) })
     expect(await getUser(request({ authorization, cookie: 'sb-x-auth-token=1' }))).toBeNull()
   },
 )
 
-test('a refused session has no user; an auth server that is away is a 503, not a sign-out', async () => {
+test('a refused session has no user, and an unreachable auth server is a 503, not a sign-out', async () => {
   const answer = (error: Answer['error']) =>
     supabaseUser({ createClient: () => client({ data: { user: null }, error }) })(request())
   expect(await answer({ name: 'AuthSessionMissingError', status: 400 })).toBeNull()
@@ -58,13 +56,14 @@ test('a refused session has no user; an auth server that is away is a 503, not a
 
 type Row = { data: unknown; error: { message: string } | null }
 
-test('by default a row in credit_admins makes an admin, and a database that is away makes none', async () => {
+test('by default the view credit_session makes an admin, and a database that is away makes none', async () => {
   const isAdmin = async (row: Row) => {
     const user = await supabaseUser({ createClient: () => client(ada, row) })(request())
     return typeof user?.isAdmin === 'function' ? user.isAdmin() : user?.isAdmin
   }
-  expect(await isAdmin({ data: { user_id: 'u1' }, error: null })).toBe(true)
-  expect(await isAdmin({ data: { user_id: 'u2' }, error: null })).toBe(false)
+  expect(await isAdmin({ data: { user_id: 'u1', is_admin: true }, error: null })).toBe(true)
+  expect(await isAdmin({ data: { user_id: 'u1', is_admin: false }, error: null })).toBe(false)
+  expect(await isAdmin({ data: { user_id: 'u2', is_admin: true }, error: null })).toBe(false)
   expect(await isAdmin({ data: null, error: null })).toBe(false)
   await expect(isAdmin({ data: null, error: { message: 'down' } })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
 })

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { withCredits } from '../../src/ai/index.ts'
 import { createCredits } from '../../src/index.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
-import { openPool } from '../store/sql-harness.ts'
+import { openPool } from '../kit/database.ts'
 import { readCatalogue, readRows, withoutLibrary } from './catalogue.ts'
 import { execute, type Ran } from './command-line.ts'
 
@@ -112,7 +112,7 @@ describe.each(schemas)('an app with the schema %s', (schema) => {
   })
   afterAll(() => app?.stop())
 
-  it('is told by --preflight which of its names are taken, and nothing is written', async () => {
+  it('has its taken names listed by --preflight, and nothing is written', async () => {
     const before = await readCatalogue(app.admin)
     const { code, stdout } = await app.run('init', '--preflight', '--json')
     const collisions = app.says('collides').flatMap((names) => names.split(', '))

@@ -218,7 +218,7 @@ describe('an app with a database of its own', () => {
       create table realtime.messages (topic text, extension text);
       create function realtime.topic() returns text language sql as $$ select 'topic' $$;
       create function realtime.send(jsonb, text, text, boolean) returns void language sql as '';
-      create policy own_rooms on realtime.messages for select to authenticated using (true);
+      create policy own_topics on realtime.messages for select to authenticated using (true);
       alter table realtime.messages owner to postgres`)
     const before = await describeDatabase(cli.admin)
     await applyMigrations()

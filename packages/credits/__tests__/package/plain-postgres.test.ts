@@ -61,7 +61,7 @@ describe('a Postgres without Supabase', () => {
     expect(readdirSync(folder).sort()).toEqual(files)
   })
 
-  it('opens an account for a user of the app, now and from before, and for nobody else', async () => {
+  it('opens an account for a user of the app, now and from before, and for no other id', async () => {
     expect(SYNC).toContain('auth.users')
     await owner.query(SYNC)
     await owner.query(`insert into public.users (email, verified_at) values ('new@example.test', now())`)

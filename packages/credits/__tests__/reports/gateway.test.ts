@@ -8,7 +8,8 @@ import type { Credits } from '../../src/credits/types.ts'
 import { createCredits } from '../../src/credits.ts'
 import { syncRates } from '../../src/index.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
-import { openPool, serviceClient, signUp } from '../store/sql-harness.ts'
+import { openPool, signUp } from '../kit/database.ts'
+import { serviceClient } from '../kit/stack.ts'
 
 let stack: Stack
 let admin: pg.Pool
@@ -28,7 +29,7 @@ const gateway = () => createGateway({ baseURL: stack.gatewayUrl, apiKey: stack.g
 const store = () => supabaseStore(serviceClient(stack))
 
 describe('through the gateway and its own client', () => {
-  it('the list of /v1/models is read whole, over PostgREST too, and a second run finds nothing more to write', async () => {
+  it('syncRates reads the whole list of /v1/models over PostgREST, and a second run writes nothing', async () => {
     const source = { url: `${new URL(stack.gatewayUrl).origin}/v1/models` }
     const first = await syncRates({ store: store(), source, accept: 'all' })
     expect(first.listed).toBeGreaterThan(400)
@@ -40,20 +41,20 @@ describe('through the gateway and its own client', () => {
     })
   })
 
-  it('getAvailableModels confirms those prices: nothing waits, nothing is written', async () => {
+  it('getAvailableModels of the gateway confirms the prices: no change waits and none is written', async () => {
     const result = await syncRates({ store: store(), source: { gateway: gateway() } })
     expect(result.listed).toBeGreaterThan(300)
     expect(result).toMatchObject({ changed: [], held: [] })
   })
 
-  it('every call is on the bill, and the spend report agrees with the ledger', async () => {
+  it('the spend report of the gateway has every call and agrees with the ledger', async () => {
     const userId = await signUp(admin)
     const model = 'anthropic/claude-sonnet-4.5'
     const call = withCredits(generateText, { credits, userId })
     for (const tokens of [5, 7]) await call({ model: gateway()(model), prompt: `Say [dev: tokens=${tokens}]` })
     const today = new Date().toISOString().slice(0, 10)
     const spend = await gateway().getSpendReport({ startDate: today, endDate: today, groupBy: 'model' })
-    expect(await credits.reconcileSpend({ spend })).toMatchObject({
+    expect(await credits.compareSpend({ spend })).toMatchObject({
       matched: 1,
       differing: [],
       missingInLedger: [],
@@ -63,7 +64,7 @@ describe('through the gateway and its own client', () => {
     for await (const { generationId, costUsd } of credits.charges())
       if (generationId) reported.push({ generationId, costUsd })
     expect(reported).toHaveLength(2)
-    expect(await credits.reconcileCosts({ reported })).toMatchObject({ matched: 2, missingInReport: [] })
+    expect(await credits.compareCosts({ reported })).toMatchObject({ matched: 2, missingInReport: [] })
     expect(await credits.drift()).toMatchObject({ alerts: 0, notCompared: 0, rows: [{ model, calls: 2 }] })
   })
 })

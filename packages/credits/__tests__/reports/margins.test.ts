@@ -1,19 +1,20 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { CreditError } from '../../src/core/errors.ts'
-import { callModel, closeStack, openTestDatabase, SONNET, type TestDatabase } from './database.ts'
+import { callModel, createTestCredits, SONNET, type TestCredits } from '../kit/credits.ts'
+import { stopDatabases } from '../kit/database.ts'
 
 // 2,000 input and 1,000 output tokens of this model cost USD 0.021: 2.1 credits at cost, 3.36 with 60 %.
 const AT_COST = 2.1
 
-let database: TestDatabase
+let database: TestCredits
 let userId: string
 
 beforeEach(async () => {
-  database = await openTestDatabase()
+  database = await createTestCredits()
   userId = await database.signUp('1000')
   return () => database.close()
 }, 120_000)
-afterAll(closeStack)
+afterAll(stopDatabases)
 
 const set = (scope: 'default' | 'provider' | 'model' | 'feature' | 'plan', target: string, marginPercent: string) =>
   database.credits.setMargin({ scope, marginPercent, ...(scope !== 'default' && { target }) })
@@ -22,7 +23,7 @@ const charged = async (feature?: string) =>
 const near = (percent: number) => -Number((AT_COST * (1 + percent / 100)).toFixed(6))
 
 describe('the margin of a call', () => {
-  it('is the default, unless the plan, the feature, the provider or the model has one, the last of these first', async () => {
+  it('the margin of a call is that of the model, else the provider, feature, plan or the default', async () => {
     expect(await charged('chat')).toBe(near(60))
     await set('plan', 'free', '50')
     expect(await charged('chat')).toBe(near(50))
@@ -37,19 +38,20 @@ describe('the margin of a call', () => {
     expect(await charged('chat')).toBe(near(30))
   })
 
-  it('follows the user to another plan, and is written into the row with the id of the margin', async () => {
+  it('the margin of a call follows the plan of the user and is recorded with the id of the margin', async () => {
     const pro = await set('plan', 'pro', '10')
     expect(await charged()).toBe(near(60))
     await database.admin.query('select public.credits_set_plan($1, $2)', [userId, 'pro'])
     expect(await charged()).toBe(near(10))
     const { rows } = await database.admin.query(
-      'select margin_id, trim_scale(margin_percent)::text as percent from public.credit_charges where account_id = $1 and margin_id is not null order by version desc limit 1',
+      `select margin_id, trim_scale(margin_percent)::text as percent from public.credit_charges
+       where account_id = $1 and margin_id is not null order by version desc limit 1`,
       [userId],
     )
     expect(rows).toEqual([{ margin_id: pro.id, percent: '10' }])
   })
 
-  it('is the one that was in force when the credits were reserved', async () => {
+  it('the margin of a call is the one that was in force when the credits were reserved', async () => {
     const credits = database.make({ pricingTtlSeconds: 0 })
     const { reservationId } = await credits.reserve({ userId, model: SONNET, amount: '10' })
     await credits.setMargin({ scope: 'default', marginPercent: '100' })
@@ -60,7 +62,7 @@ describe('the margin of a call', () => {
     expect(await charged()).toBe(near(100))
   })
 
-  it('can be scheduled: the change comes into force by itself, without a restart or another read', async () => {
+  it('a scheduled margin comes into force by itself, without a restart or another read', async () => {
     const credits = database.make({ pricingTtlSeconds: 3600 })
     await credits.pricing()
     const effectiveFrom = new Date(Date.now() + 1_500).toISOString()
@@ -79,7 +81,7 @@ describe('the margin of a call', () => {
 describe('a margin costs a call no round trip', () => {
   const call = { model: SONNET, feature: 'chat' }
 
-  it('two queries a call with margins by model, provider and feature: reserve and settle', async () => {
+  it('a call with margins by model, provider and feature takes two queries: reserve and settle', async () => {
     await set('feature', 'chat', '40')
     const credits = database.make()
     await credits.pricing()
@@ -89,7 +91,7 @@ describe('a margin costs a call no round trip', () => {
     expect(database.queries).toEqual(['credits_reserve', 'credits_settle', 'credits_reserve', 'credits_settle'])
   })
 
-  it('with margins by plan, one read for the first call of a user; after that every answer brings the plan along', async () => {
+  it('with margins by plan only the first call of a user reads the plan: every answer contains it', async () => {
     await set('plan', 'free', '50')
     const credits = database.make()
     await credits.pricing()
@@ -102,7 +104,7 @@ describe('a margin costs a call no round trip', () => {
     expect(database.queries).toHaveLength(6)
   })
 
-  it('the plan is not asked for where a narrower margin decides anyway', async () => {
+  it('the plan of a user is not read where a narrower margin decides', async () => {
     await set('plan', 'free', '50')
     await set('feature', 'chat', '40')
     const credits = database.make()
@@ -114,7 +116,7 @@ describe('a margin costs a call no round trip', () => {
 })
 
 describe('two admins', () => {
-  it('cannot overwrite each other: of ten changes decided on the same version one wins', async () => {
+  it('of ten changes of a margin that were decided on the same version one succeeds', async () => {
     const { version } = await set('feature', 'chat', '40')
     const attempts = Array.from({ length: 10 }, (_, index) =>
       database.credits
@@ -129,7 +131,7 @@ describe('two admins', () => {
     expect(results.filter((result) => result === 'VERSION_CONFLICT')).toHaveLength(9)
   })
 
-  it('are both in the audit log, as is the one who changes a margin in SQL, with who, when, old, new and why', async () => {
+  it('the audit log has actor, time, old and new margin and reason of every change, also of one in SQL', async () => {
     const actorId = crypto.randomUUID()
     await database.credits.setMargin({ scope: 'plan', target: 'pro', marginPercent: '30', actorId, reason: 'launch' })
     await database.admin.query(
@@ -143,9 +145,10 @@ describe('two admins', () => {
     expect(data.every((entry) => Date.parse(entry.createdAt) > Date.now() - 60_000)).toBe(true)
   })
 
-  it('cannot leave the bounds, not even in SQL', async () => {
+  it('a margin out of bounds is refused, also in SQL', async () => {
     for (const percent of ["'NaN'", '-100', '10000.0001', '1e6']) {
-      const insert = `insert into public.margin_config (scope, target, margin_percent, version) values ('plan', 'x', ${percent}, 1)`
+      const insert = `insert into public.margin_config (scope, target, margin_percent, version)
+        values ('plan', 'x', ${percent}, 1)`
       await expect(database.admin.query(insert), percent).rejects.toMatchObject({
         code: expect.stringMatching(/^(23514|22003)$/),
       })

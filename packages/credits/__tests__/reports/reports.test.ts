@@ -2,16 +2,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CreditError } from '../../src/core/errors.ts'
 import { calculateCredits } from '../../src/core/pricing/calculate.ts'
 import type { ProfitReport } from '../../src/core/reports/profit.ts'
-import { callModel, closeStack, openTestDatabase, SONNET, type TestDatabase } from './database.ts'
+import { callModel, createTestCredits, SONNET, type TestCredits } from '../kit/credits.ts'
+import { stopDatabases } from '../kit/database.ts'
 
 const HAIKU = 'anthropic/claude-haiku-4.5'
 
-let database: TestDatabase
+let database: TestCredits
 let free: string
 let pro: string
 
 beforeAll(async () => {
-  database = await openTestDatabase()
+  database = await createTestCredits()
   free = await database.signUp()
   pro = await database.signUp()
   await database.admin.query('select public.credits_set_plan($1, $2)', [pro, 'pro'])
@@ -26,7 +27,7 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(async () => {
   await database?.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const usage = { inputTokens: 2000, outputTokens: 1000 }
@@ -43,7 +44,7 @@ async function haikuCredits(marginPercent: string): Promise<string> {
 }
 
 describe('the profit report', () => {
-  it('adds up what was charged, less what was given back, against what it cost', async () => {
+  it('the profit report compares what was charged, less what was refunded, with what it cost', async () => {
     const { total, by } = await database.credits.report()
     const haiku = await haikuCredits('60')
     expect(by.model[SONNET]).toMatchObject({
@@ -57,16 +58,17 @@ describe('the profit report', () => {
     expect(total.calls).toBe(4)
   })
 
-  it('equals what SQL adds up over the ledger', async () => {
+  it('the profit report equals the sums of SQL over the ledger', async () => {
     const { total } = await database.credits.report()
     const { rows } = await database.admin.query(
-      `select (select trim_scale(-sum(amount))::text from public.credit_transactions where type in ('usage', 'refund')) as credits,
+      `select (select trim_scale(-sum(amount))::text from public.credit_transactions
+               where type in ('usage', 'refund')) as credits,
               (select trim_scale(sum(cost_usd))::text from public.credit_charges) as cost`,
     )
     expect({ credits: total.credits, cost: total.costUsd }).toEqual(rows[0])
   })
 
-  it('breaks down by feature, by day and by the plan the user was on at the time', async () => {
+  it('the profit report has totals by feature, by day and by the plan of the user at the time', async () => {
     const { by } = await database.credits.report()
     const calls = (groups: ProfitReport['by'][keyof ProfitReport['by']]) =>
       Object.fromEntries(Object.entries(groups).map(([key, totals]) => [key, totals.calls]))
@@ -75,7 +77,7 @@ describe('the profit report', () => {
     expect(Object.values(calls(by.day)).reduce((sum, count) => sum + count)).toBe(4)
   })
 
-  it('keeps to its period, and refuses one that is too long or makes no sense', async () => {
+  it('the profit report covers its period exactly and refuses a period that is too long or malformed', async () => {
     const { credits } = database
     expect((await credits.report({ to: '2020-01-01T00:00:00Z' })).total.calls).toBe(0)
     expect((await credits.report({ from: '2020-01-01T00:00:00Z', maxCharges: 4 })).total.calls).toBe(4)
@@ -83,7 +85,7 @@ describe('the profit report', () => {
     expect(await codeOf(credits.report({ from: 'last week' }))).toBe('INVALID_INPUT')
   })
 
-  it('reads the ledger in pages of a thousand, a query each', async () => {
+  it('the profit report reads the ledger in pages of a thousand, a query each', async () => {
     database.queries.length = 0
     await database.credits.report()
     expect(database.queries).toEqual(['credits_get_charges'])
@@ -91,14 +93,14 @@ describe('the profit report', () => {
 })
 
 describe('what if', () => {
-  it('changes nothing when the margins are those that were charged', async () => {
+  it('what-if changes nothing when the margins are those that were charged', async () => {
     const { actual, hypothetical } = await database.credits.whatIf({
       margins: [{ scope: 'default', marginPercent: '60' }],
     })
     expect(hypothetical).toEqual(actual)
   })
 
-  it('replays every call under another default and overrides, by the same precedence as live calls', async () => {
+  it('what-if replays every call under another default and overrides, by the precedence of live calls', async () => {
     const margins = [
       { scope: 'default', marginPercent: '0' },
       { scope: 'model', target: SONNET, marginPercent: '100' },
@@ -109,7 +111,7 @@ describe('what if', () => {
     expect(hypothetical.by.plan.team?.credits).toBe(await haikuCredits('10'))
   })
 
-  it('lets an override that is in force keep its calls as they were, unless it is removed in the replay', async () => {
+  it('what-if leaves the calls of an override as they were, unless the replay removes the override', async () => {
     await database.credits.setMargin({ scope: 'model', target: SONNET, marginPercent: '60' })
     const margins = [{ scope: 'default', marginPercent: '0' }] as const
     const kept = await database.credits.whatIf({ margins })
@@ -119,7 +121,7 @@ describe('what if', () => {
     expect(without.hypothetical.by.model[SONNET]?.credits).toBe('4.2')
   })
 
-  it('replays under other prices: given ones, or those of today', async () => {
+  it('what-if replays under given prices or under those of today', async () => {
     const twice = { modelId: SONNET, pricing: { input: '0.000006', output: '0.00003' } }
     const { hypothetical, unchanged } = await database.credits.whatIf({ rates: [twice] })
     expect(hypothetical.by.model[SONNET]).toMatchObject({ credits: '13.44', costUsd: '0.084' })
@@ -128,7 +130,7 @@ describe('what if', () => {
     expect(today.hypothetical).toEqual(today.actual)
   })
 
-  it('refuses margins and prices that a live call would refuse', async () => {
+  it('what-if refuses margins and prices that a live call would refuse', async () => {
     const { credits } = database
     const margin = (marginPercent: string) => credits.whatIf({ margins: [{ scope: 'default', marginPercent }] })
     for (const percent of ['-100', 'NaN', '1e309', '10000.1'])
@@ -158,7 +160,7 @@ describe('what the provider says', () => {
     await reported(free, '0.0066')
   })
 
-  it('drifts from our rates by this much, by model and day; beyond the threshold it is an alert', async () => {
+  it('the drift report compares reported costs with the rates by model and day, with a threshold', async () => {
     const { rows, alerts, notCompared } = await database.credits.drift({ from })
     // 2,000 x 0.000001 + 1,000 x 0.000005 = 0.007 a call.
     expect(rows).toMatchObject([
@@ -169,36 +171,36 @@ describe('what the provider says', () => {
     expect((await database.credits.drift({ to: from })).notCompared).toBe(4)
   })
 
-  it('is set against the ledger call by call, naming what only one side knows', async () => {
+  it('compareCosts compares each reported cost with the ledger and names what only one side knows', async () => {
     const lines = [
       { generationId: 'gen-1', costUsd: '7e-3' },
       { generationId: 'gen-2', costUsd: '0.0078' },
       { generationId: 'gen-3', costUsd: '0.1' },
     ]
-    const result = await database.credits.reconcileCosts({ from, reported: lines })
+    const result = await database.credits.compareCosts({ from, reported: lines })
     expect(result).toMatchObject({
       matched: 1,
       differing: [{ generationId: 'gen-2', ledgerUsd: '0.0077', reportedUsd: '0.0078' }],
       missingInLedger: [{ generationId: 'gen-3', costUsd: '0.1' }],
       missingInReport: [{ generationId: null, costUsd: '0.0066' }],
     })
-    const bad = database.credits.reconcileCosts({ from, reported: [{ generationId: 'gen-1', costUsd: '-1' }] })
+    const bad = database.credits.compareCosts({ from, reported: [{ generationId: 'gen-1', costUsd: '-1' }] })
     expect(await codeOf(bad)).toBe('INVALID_INPUT')
   })
 
-  it('is set against the ledger model by model, as the spend report of the gateway has it', async () => {
+  it('compareSpend compares the spend report of the gateway with the ledger by model', async () => {
     const agrees = { model: HAIKU, totalCost: 0, marketCost: 0.0213, requestCount: 3 }
     const spend = { results: [agrees, { model: 'acme/other', totalCost: 0.5 }] }
-    expect(await database.credits.reconcileSpend({ from, spend })).toMatchObject({
+    expect(await database.credits.compareSpend({ from, spend })).toMatchObject({
       matched: 1,
       differing: [],
       missingInLedger: [{ model: 'acme/other', reportedUsd: '0.5', ledgerCalls: 0 }],
     })
     const fewer = { results: [{ ...agrees, requestCount: 2 }] }
-    expect((await database.credits.reconcileSpend({ from, spend: fewer })).differing).toMatchObject([
+    expect((await database.credits.compareSpend({ from, spend: fewer })).differing).toMatchObject([
       { ledgerCalls: 3, reportedCalls: 2 },
     ])
-    expect((await database.credits.reconcileSpend({ from, spend: { results: [] } })).missingInReport).toMatchObject([
+    expect((await database.credits.compareSpend({ from, spend: { results: [] } })).missingInReport).toMatchObject([
       { model: HAIKU },
     ])
   })

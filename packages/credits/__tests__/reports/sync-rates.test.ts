@@ -3,20 +3,21 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { CreditError } from '../../src/core/errors.ts'
 import { type SyncRatesInput, syncRates } from '../../src/credits/sync-rates.ts'
-import { closeStack, openTestDatabase, SONNET, type TestDatabase } from './database.ts'
+import { createTestCredits, SONNET, type TestCredits } from '../kit/credits.ts'
+import { stopDatabases } from '../kit/database.ts'
 
-let database: TestDatabase
+let database: TestCredits
 const servers: Server[] = []
 
 beforeAll(async () => {
-  database = await openTestDatabase()
+  database = await createTestCredits()
 }, 120_000)
 afterEach(() => {
   for (const server of servers.splice(0)) server.close().closeAllConnections()
 })
 afterAll(async () => {
   await database?.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 async function serve(listener: RequestListener): Promise<string> {
@@ -63,7 +64,7 @@ async function failure(promise: Promise<unknown>): Promise<{ code: string; path:
 }
 
 describe('syncRates', () => {
-  it('writes nothing when the list says what the rates say, and reads them in one query', async () => {
+  it('syncRates writes nothing when the list equals the rates, and reads them in one query', async () => {
     const list = await sameList()
     const before = await count()
     database.queries.length = 0
@@ -73,7 +74,7 @@ describe('syncRates', () => {
     expect(await count()).toBe(before)
   })
 
-  it('adds new models and small changes as new rows in force from now; old rows stay as they were', async () => {
+  it('syncRates adds new models and small changes as rows in force from now, and old rows stay unchanged', async () => {
     const list = await sameList()
     const [old] = await database.store.getRateHistory({ modelId: SONNET })
     const price = { ...old?.pricing, input: '0.0000031' }
@@ -94,7 +95,7 @@ describe('syncRates', () => {
     expect((await sync(next)).written).toBe(0)
   })
 
-  it('keeps back what looks like a mistake until it is accepted by name, and applies the rest', async () => {
+  it('syncRates withholds a suspicious change until it is accepted by name, and applies the rest', async () => {
     const list = await sameList()
     const change = (id: string, pricing: Record<string, unknown>) => {
       const row = list.find((model) => model.id === id)
@@ -117,7 +118,7 @@ describe('syncRates', () => {
     expect((await database.store.getRateHistory({ modelId: SONNET }))[0]?.pricing?.input).toBe('0.0031')
   })
 
-  it('lets nothing pass when more than a tenth of the priced models are missing', async () => {
+  it('syncRates applies nothing when more than a tenth of the priced models are missing', async () => {
     const list = await sameList()
     const few = list
       .filter((_, index) => index % 5 !== 0)
@@ -130,7 +131,7 @@ describe('syncRates', () => {
     expect(result.gone.length).toBeGreaterThan(50)
   })
 
-  it('waits where another change of the model is scheduled: neither may win in silence', async () => {
+  it('syncRates withholds a change of a model for which another change is scheduled', async () => {
     const effectiveFrom = new Date(Date.now() + 3_600_000).toISOString()
     const rate = (await database.store.getRateHistory({ modelId: 'acme/new' }))[0]
     const pricing = { input: '0.000001', output: '0.0000022' }
@@ -144,7 +145,7 @@ describe('syncRates', () => {
     expect(result.written).toBe(0)
   })
 
-  it('takes from getAvailableModels what is new, and holds a price that contradicts a fuller list', async () => {
+  it('syncRates takes new models of getAvailableModels and withholds prices that a full list contradicts', async () => {
     const models = (await sameList()).map(({ id, type, pricing }) => ({
       id,
       modelType: type,
@@ -164,7 +165,7 @@ describe('syncRates', () => {
     expect(now?.pricing).toEqual({ ...tiered?.pricing, output: '0.9' })
   })
 
-  it('a malformed list changes nothing, and the error names the place', async () => {
+  it('a malformed list changes no rate, and the error names the place', async () => {
     const before = await count()
     const row = (pricing: unknown) => [{ id: 'a/b', type: 'language', pricing }]
     const bad: [unknown, string][] = [
@@ -193,12 +194,12 @@ describe('syncRates over HTTP', () => {
     list = JSON.stringify({ data: await sameList() })
   })
 
-  it('reads the list where the operator said', async () => {
+  it('syncRates reads the list at the given URL', async () => {
     const url = await serve((_, response) => response.end(list))
     expect(await syncRates({ store: database.store, source: { url } })).toMatchObject({ source: url, held: [] })
   })
 
-  it('follows no redirect', async () => {
+  it('syncRates follows no redirect', async () => {
     const elsewhere = await serve((_, response) => response.end(list))
     const url = await serve((_, response) => response.writeHead(302, { location: elsewhere }).end())
     expect(await failure(syncRates({ store: database.store, source: { url } }))).toMatchObject({
@@ -206,7 +207,7 @@ describe('syncRates over HTTP', () => {
     })
   })
 
-  it('stops at a size and at a time, while the body still comes', async () => {
+  it('syncRates stops at a maximum size and time while the body still arrives', async () => {
     const endless = await serve((_, response) => {
       const more = () => {
         if (response.destroyed) return
@@ -224,7 +225,7 @@ describe('syncRates over HTTP', () => {
     expect(performance.now() - started).toBeLessThan(5_000)
   })
 
-  it('says when there is no answer, and refuses an address that others can listen in on', async () => {
+  it('syncRates reports a missing answer and refuses an address without encryption', async () => {
     for (const status of [404, 500, 204]) {
       const url = await serve((_, response) => response.writeHead(status).end())
       expect((await failure(syncRates({ store: database.store, source: { url } }))).code).toBe('PROVIDER_UNAVAILABLE')

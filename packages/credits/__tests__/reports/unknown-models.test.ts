@@ -9,7 +9,7 @@ import { verifyCharge } from '../../src/core/pricing/verify-charge.ts'
 import type { Credits } from '../../src/credits/types.ts'
 import { createCredits } from '../../src/credits.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
-import { openPool, signUp } from '../store/sql-harness.ts'
+import { openPool, signUp } from '../kit/database.ts'
 
 // Served by the gateway, but its list has no price for it.
 const UNPRICED = 'thinkingmachines/inkling-2-small'
@@ -23,7 +23,7 @@ let lenient: Credits
 beforeAll(async () => {
   stack = await startStack({ ephemeral: true })
   admin = openPool(stack.adminDbUrl)
-  direct = openPool(stack.dbUrl, 4)
+  direct = openPool(stack.dbUrl, { max: 4 })
   const store = postgresStore(direct)
   strict = createCredits({ store })
   lenient = createCredits({ store, unknownModels: { ceilingCredits: '5' } })
@@ -48,24 +48,24 @@ const charges = async (credits: Credits, userId: string) => {
 }
 
 describe('a model without a known price', () => {
-  it('is refused before anything is reserved or called', async () => {
+  it('a model without a known price is refused before anything is reserved or called', async () => {
     const userId = await signUp(admin)
     expect(await codeOf(strict.reserve({ userId, model: UNPRICED, amount: '5' }))).toBe('UNKNOWN_MODEL')
     expect(await codeOf(strict.estimate({ model: UNPRICED, inputTokens: 10 }))).toBe('UNKNOWN_MODEL')
-    expect(await codeOf(strict.price({ model: 'nobody/knows-it', usage }))).toBe('UNKNOWN_MODEL')
+    expect(await codeOf(strict.price({ model: 'acme/unheard-of', usage }))).toBe('UNKNOWN_MODEL')
     const call = withCredits(generateText, { credits: strict, userId })
     expect(await codeOf(call({ model: gateway()(UNPRICED), prompt: 'Hi' }))).toBe('UNKNOWN_MODEL')
     expect(await available(userId)).toBe('50')
   })
 
-  it('costs what the gateway reports, with the margin in force, if a ceiling is set', async () => {
+  it('with a ceiling a model without a known price costs what the gateway reports, with the margin', async () => {
     const reported = { costUsd: '0.0125', source: 'market-cost' } as const
     const charge = await lenient.price({ model: UNPRICED, usage, reported })
     expect(charge).toMatchObject({ amount: '2', costSource: 'market-cost', rateId: null, computedCostUsd: null })
     expect(charge.marginId).not.toBeNull()
   })
 
-  it('reserves the ceiling, and is charged it as an estimate when no one says what it cost: never free', async () => {
+  it('a model without a known price or a reported cost is charged the ceiling as an estimate, never free', async () => {
     const userId = await signUp(admin)
     const { reservationId, amount, rateId, marginId } = await lenient.reserve({
       userId,
@@ -80,14 +80,14 @@ describe('a model without a known price', () => {
     if (row) expect(verifyCharge(row)).toEqual({ verdict: 'ok' })
   })
 
-  it('leaves the prices of all other models as they are', async () => {
+  it('a ceiling for unknown models leaves the prices of all other models as they are', async () => {
     expect(await lenient.price({ model: 'anthropic/claude-sonnet-4.5', usage })).toMatchObject({ amount: '3.36' })
     expect(await lenient.estimate({ model: 'anthropic/claude-sonnet-4.5', inputTokens: 10 })).toMatchObject({
       rateId: expect.any(String),
     })
   })
 
-  it('can be called through withCredits under the ceiling', async () => {
+  it('withCredits calls a model without a known price under the ceiling', async () => {
     const userId = await signUp(admin)
     const { text } = await withCredits(generateText, { credits: lenient, userId, feature: 'try' })({
       model: gateway()(UNPRICED),
@@ -100,14 +100,14 @@ describe('a model without a known price', () => {
     expect(await available(userId)).toBe('45')
   })
 
-  it('is refused when not even the ceiling is there', async () => {
+  it('a model without a known price is refused when the ceiling is not available', async () => {
     const userId = await signUp(admin)
     const dear = createCredits({ store: postgresStore(direct), unknownModels: { ceilingCredits: '51' } })
     const call = withCredits(generateText, { credits: dear, userId })
     expect(await codeOf(call({ model: gateway()(UNPRICED), prompt: 'Hi' }))).toBe('INSUFFICIENT_CREDITS')
   })
 
-  it('needs a ceiling that is an amount', () => {
+  it('the ceiling for unknown models must be a positive amount', () => {
     for (const ceilingCredits of ['0', '-1', 'NaN', '1e3', '']) {
       expect(() => createCredits({ store: postgresStore(direct), unknownModels: { ceilingCredits } })).toThrow(
         expect.objectContaining({ code: 'CONFIG_INVALID' }),

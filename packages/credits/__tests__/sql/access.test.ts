@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { call, closeStack, openDatabase, refusal, signUp, spend, type TestDatabase } from './database.ts'
+import { createTestDatabase, signUp, stopDatabases, type TestDatabase } from '../kit/database.ts'
+import { call, refusal, spend } from '../kit/functions.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 type Role = 'anon' | 'authenticated' | 'service_role'
@@ -65,7 +66,7 @@ describe('rows', () => {
   let admin: string
 
   beforeAll(async () => {
-    ;[ann, bob, admin] = [await signUp(database), await signUp(database), await signUp(database)]
+    ;[ann, bob, admin] = [await signUp(database.admin), await signUp(database.admin), await signUp(database.admin)]
     for (const user of [ann, bob]) await spend(database, user, 1.5)
     await setAdmin(admin, true)
     await call(database.service, 'credits_set_rates', {
@@ -73,7 +74,7 @@ describe('rows', () => {
     })
   })
 
-  it('of a user are seen by that user alone; forged metadata makes no admin', async () => {
+  it('a user sees only rows of that user, also with forged metadata that names an admin', async () => {
     for (const table of OWN) {
       const { rows } = await as('authenticated', ann, `select distinct account_id::text from public.${table}`)
       expect(rows, table).toEqual([{ account_id: ann }])
@@ -86,7 +87,7 @@ describe('rows', () => {
     ])
   })
 
-  it('of all users are seen by an admin, costs included', async () => {
+  it('an admin sees the rows of all users and their costs', async () => {
     for (const table of [...OWN, ...ADMINS, 'credit_admins']) {
       expect((await as('authenticated', admin, `select * from public.${table}`)).rows.length, table).toBeGreaterThan(0)
     }
@@ -98,7 +99,7 @@ describe('rows', () => {
     expect(rows).toEqual([{ accounts: 2 }])
   })
 
-  it('have no operator reason, cost or margin that their owner may read', async () => {
+  it("the owner of a row reads no operator's reason, cost or margin in it", async () => {
     for (const table of OWN) {
       const { fields } = await as('authenticated', ann, `select * from public.${table} limit 0`)
       expect(fields.map(({ name }) => name).filter((name) => /reason|cost|margin_p|provider|actor/.test(name))).toEqual(
@@ -107,13 +108,13 @@ describe('rows', () => {
     }
   })
 
-  it('are hidden from a visitor who is not signed in, but for the plans', async () => {
+  it('a visitor who is not signed in sees the plans and no other table', async () => {
     for (const table of [...OWN, ...ADMINS, 'credit_admins', 'credit_session', 'profiles'])
       await expect(as('anon', null, `select * from public.${table}`), table).rejects.toThrow(/permission denied/)
     expect((await as('anon', null, 'select id from public.credit_plans')).rows.length).toBe(4)
   })
 
-  it('of a profile can be renamed by its owner, who cannot change the role or the user', async () => {
+  it('the owner of a profile can rename it and cannot change its role or user', async () => {
     const rename = `update public.profiles set display_name = 'A' where user_id = $1`
     expect((await as('authenticated', ann, rename, [ann])).rowCount).toBe(1)
     expect((await as('authenticated', ann, rename, [bob])).rowCount).toBe(0)
@@ -127,7 +128,7 @@ describe('rows', () => {
     }
   })
 
-  it('of a profile take an avatar at an https address alone', async () => {
+  it('a profile accepts an avatar at an https address only', async () => {
     const set = (url: string) =>
       as('authenticated', ann, 'update public.profiles set avatar_url = $2 where user_id = $1', [ann, url])
     expect((await set('https://example.test/a.png')).rowCount).toBe(1)
@@ -138,8 +139,8 @@ describe('rows', () => {
 })
 
 describe('an admin', () => {
-  it('of the credits loses the rights at once, while the token still lives; both changes are audited', async () => {
-    const [actor, user] = [await signUp(database), await signUp(database)]
+  it('an admin of the credits loses the rights at once with a valid token, and both changes are audited', async () => {
+    const [actor, user] = [await signUp(database.admin), await signUp(database.admin)]
     for (const isAdmin of [true, false]) {
       expect(await setAdmin(user, isAdmin, actor)).toEqual({ userId: user, isAdmin, actorId: actor })
       expect(await seesMargins(user)).toBe(isAdmin)
@@ -159,10 +160,11 @@ describe('an admin', () => {
     await refusal(setAdmin(crypto.randomUUID(), true), 'ACCOUNT_NOT_FOUND')
   })
 
-  it('of the app is one of the credits, and the audit of the role has no name', async () => {
-    const user = await signUp(database)
+  it('an admin of the app is an admin of the credits, and the audit of the role has no name', async () => {
+    const user = await signUp(database.admin)
     await database.admin.query(
-      `update public.profiles set display_name = 'Anna Berger', avatar_url = 'https://example.test/anna' where user_id = $1`,
+      `update public.profiles set display_name = 'Anna Berger', avatar_url = 'https://example.test/anna'
+       where user_id = $1`,
       [user],
     )
     expect(await seesMargins(user)).toBe(false)
@@ -181,7 +183,7 @@ describe('an admin', () => {
     ])
   })
 
-  it('function must exist and answer with a boolean, and counts no more once the app has dropped it', async () => {
+  it('the admin function must exist and return a boolean, and makes no admin once the app has dropped it', async () => {
     const set = (name: string | null) =>
       database.admin.query('update public.credit_settings set admin_function = $1', [name])
     for (const name of ['public.nothing', 'auth.uid', `public.x(); drop table y`, 'is_admin', 'Public.is_admin']) {
@@ -191,15 +193,15 @@ describe('an admin', () => {
       `create function public.all_admins() returns boolean language sql stable as 'select true'`,
     )
     await set('public.all_admins')
-    const user = await signUp(database)
+    const user = await signUp(database.admin)
     expect(await seesMargins(user)).toBe(true)
     await database.admin.query('drop function public.all_admins()')
     expect(await seesMargins(user)).toBe(false)
     await set('public.is_admin')
   })
 
-  it('is no longer one once the user is deleted', async () => {
-    const user = await signUp(database)
+  it('a deleted user is no longer an admin', async () => {
+    const user = await signUp(database.admin)
     await setAdmin(user, true)
     await database.admin.query('delete from auth.users where id = $1', [user])
     const { rows } = await database.admin.query('select from public.credit_admins where user_id = $1', [user])
@@ -216,7 +218,7 @@ describe('append-only tables', () => {
     'credit_audit_log',
   ]
 
-  it('refuse every change, from the service role and from their owner, by statement, merge or truncate', async () => {
+  it('append-only tables refuse statements, MERGE and TRUNCATE of the service role and their owner', async () => {
     for (const table of TABLES) {
       const key =
         { margin_audit_log: 'actor_id', credit_audit_log: 'actor_id', credit_rates: 'id' }[table] ?? 'account_id'
@@ -234,9 +236,9 @@ describe('append-only tables', () => {
     }
   })
 
-  it('have no personal data of a deleted user', async () => {
+  it('append-only tables have no personal data of a deleted user', async () => {
     const email = 'personal.data@example.test'
-    const user = await signUp(database, { email })
+    const user = await signUp(database.admin, { email })
     await database.admin.query(`update public.profiles set display_name = 'Personal Name' where user_id = $1`, [user])
     await setAdmin(user, true)
     await database.service.query(`update public.profiles set role = 'admin' where user_id = $1`, [user])

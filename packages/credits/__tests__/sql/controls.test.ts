@@ -1,30 +1,18 @@
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import {
-  advance,
-  balanceOf,
-  call,
-  closeStack,
-  invalidPaths,
-  type Json,
-  openDatabase,
-  refusal,
-  reserve,
-  type TestDatabase,
-  userWith,
-  whileLocked,
-} from './database.ts'
-import { assertInvariants } from './invariants.ts'
+import { advance, createTestDatabase, stopDatabases, type TestDatabase, whileLocked } from '../kit/database.ts'
+import { balanceOf, call, invalidPaths, type Json, refusal, reserve, userWith } from '../kit/functions.ts'
+import { assertInvariants } from '../kit/invariants.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterEach(() => assertInvariants(database.admin))
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const uuid = () => crypto.randomUUID()
@@ -32,7 +20,7 @@ const uuid = () => crypto.randomUUID()
 const run = <Result = Json>(name: string, args: Json = {}) => call<Result>(database.service, `credits_${name}`, args)
 
 describe('a freeze', () => {
-  it('of an account refuses new reservations and extensions; captures and settles go on', async () => {
+  it('a frozen account refuses new reservations and extensions and still captures and settles', async () => {
     const userId = await userWith(database, 50)
     const id = await reserve(database, userId, 10)
     await run('freeze_account', { p_account_id: userId, p_frozen: true, p_reason: 'fraud' })
@@ -51,7 +39,7 @@ describe('a freeze', () => {
     await reserve(database, userId, 1)
   })
 
-  it('of all spending refuses new reservations; what is reserved still settles', async () => {
+  it('a freeze of all spending refuses new reservations, and existing ones still settle', async () => {
     const userId = await userWith(database, 50)
     const id = await reserve(database, userId, 10)
     await run('freeze_spending', { p_frozen: true, p_reason: 'incident' })
@@ -62,7 +50,7 @@ describe('a freeze', () => {
     await reserve(database, userId, 1)
   })
 
-  it('is in the audit with its reason and only the columns that changed', async () => {
+  it('a freeze is in the audit log with its reason and only the columns that changed', async () => {
     const { rows } = await database.admin.query(
       'select action, old, new, reason from public.credit_audit_log where reason is not null order by id',
     )
@@ -74,12 +62,12 @@ describe('a freeze', () => {
 })
 
 describe('limits', () => {
-  it('bound the open reservations and the reserved credits of an account; time frees them', async () => {
+  it('an account has a limit of open reservations and of reserved credits, and expiry makes room again', async () => {
     await database.admin.query('update public.credit_settings set max_open_reservations = 3, max_reserved_credits = 20')
     const userId = await userWith(database, 50)
     for (let count = 0; count < 3; count += 1) await reserve(database, userId, 1)
     expect(await refusal(reserve(database, userId, 1), 'LIMIT_EXCEEDED')).toMatchObject({ limit: 'open_reservations' })
-    await advance(database, userId, '6 minutes')
+    await advance(database.admin, userId, '6 minutes')
     await reserve(database, userId, 15)
     expect(await refusal(reserve(database, userId, 6), 'LIMIT_EXCEEDED')).toMatchObject({ limit: 'reserved_credits' })
     await database.admin.query(
@@ -89,7 +77,7 @@ describe('limits', () => {
 })
 
 describe('a margin', () => {
-  it('is audited with actor and reason, also when it is changed in the SQL editor', async () => {
+  it('a change of a margin is audited with actor and reason, also in the SQL editor', async () => {
     const actor = uuid()
     const set = (rest: Json) => run<{ version: number }>('set_margin', { p_scope: 'model', p_target: 'a/b', ...rest })
     await set({ p_margin_percent: 20, p_expected_version: 0, p_actor_id: actor, p_reason: 'launch' })
@@ -99,7 +87,10 @@ describe('a margin', () => {
     })
     await set({ p_margin_percent: null })
     await database.admin.query(
-      `set role postgres; update public.margin_config set margin_percent = 30 where target = 'a/b' and version = 1; delete from public.margin_config where target = 'a/b' and version = 1; reset role`,
+      `set role postgres;
+       update public.margin_config set margin_percent = 30 where target = 'a/b' and version = 1;
+       delete from public.margin_config where target = 'a/b' and version = 1;
+       reset role`,
     )
     const { data } = await run<{ data: Json[] }>('get_margin_audit', { p_limit: 4 })
     expect(
@@ -119,7 +110,7 @@ describe('a margin', () => {
     ])
   })
 
-  it('that several admins set at once is set by one; the others get VERSION_CONFLICT', async () => {
+  it('when several admins set one margin at once, one succeeds and the others get VERSION_CONFLICT', async () => {
     const set = () =>
       run('set_margin', { p_scope: 'model', p_target: 'race/b', p_margin_percent: 20, p_expected_version: 0 })
     const results = await whileLocked(database, 'lock table public.margin_config in exclusive mode', () => {
@@ -132,7 +123,7 @@ describe('a margin', () => {
     }
   })
 
-  it('out of bounds is refused by the function and by the table', async () => {
+  it('a margin out of bounds is refused by the function and by the table', async () => {
     for (const percent of ['-100', '-101', '10000.0001', '1000000000', 'NaN', 'Infinity', '60.00001']) {
       const set = run('set_margin', { p_scope: 'model', p_target: 'x/y', p_margin_percent: percent })
       expect(await invalidPaths(set), percent).toEqual(['marginPercent'])
@@ -150,7 +141,7 @@ describe('a margin', () => {
 })
 
 describe('a rate', () => {
-  it('that several callers add at once is added once', async () => {
+  it('a rate that several callers add at once is added once', async () => {
     const rates = [{ modelId: 'race/rate', type: 'language', pricing: { input: '0.1' }, source: 'test' }]
     const add = () => run<{ inserted: number }>('set_rates', { p_rates: JSON.stringify(rates) })
     const results = await whileLocked(database, 'lock table public.credit_rates in exclusive mode', () => {
@@ -160,7 +151,7 @@ describe('a rate', () => {
     expect(results.reduce((sum, { inserted }) => sum + inserted, 0)).toBe(1)
   })
 
-  it('of the past, or without its fields, is refused with the path of the field', async () => {
+  it('a rate of the past or without its fields is refused with the path of the field', async () => {
     const rate = { modelId: 'past/rate', type: 'language', pricing: { input: '0.1' }, source: 'test' }
     const bad: [Json, string][] = [
       [{ effectiveFrom: '2020-01-01T00:00:00Z' }, 'rates.effectiveFrom'],
@@ -186,7 +177,7 @@ describe('a rate', () => {
 describe('numbers that are no amounts', () => {
   const BAD = ['NaN', 'Infinity', '-Infinity', '-1', '0', '-0', '0.0000001', '1e13', '1e309', '99999999999999999999']
 
-  it('are refused by every operation and change nothing', async () => {
+  it('every operation refuses numbers that are not amounts and changes nothing', async () => {
     const userId = await userWith(database, 50)
     const id = await reserve(database, userId, 10)
     const before = await balanceOf(database, userId)
@@ -215,7 +206,7 @@ describe('numbers that are no amounts', () => {
     expect(await balanceOf(database, userId)).toEqual(before)
   })
 
-  it('and other malformed fields of a charge are named', async () => {
+  it('a malformed field of a charge is refused with its name', async () => {
     const userId = await userWith(database, 50)
     const id = await reserve(database, userId, 10)
     const bad: [Json | string, string][] = [

@@ -1,30 +1,17 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import {
-  advance,
-  balanceOf,
-  call,
-  closeStack,
-  invalidPaths,
-  type Json,
-  openDatabase,
-  refusal,
-  reserve,
-  signUp,
-  spend,
-  type TestDatabase,
-  userWith,
-} from './database.ts'
-import { assertInvariants } from './invariants.ts'
+import { advance, createTestDatabase, signUp, stopDatabases, type TestDatabase } from '../kit/database.ts'
+import { balanceOf, call, invalidPaths, type Json, refusal, reserve, spend, userWith } from '../kit/functions.ts'
+import { assertInvariants } from '../kit/invariants.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterEach(() => assertInvariants(database.admin))
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const uuid = () => crypto.randomUUID()
@@ -64,7 +51,7 @@ async function thirtyLeft(): Promise<{ userId: string; grantId: string }> {
 }
 
 describe('a grant', () => {
-  it('is a replay only with the same amount, source, bucket, priority, expiry, reason, actor and metadata', async () => {
+  it('a grant is a replay only when every parameter is the same, reason, actor and metadata included', async () => {
     const userId = await userWith(database, 50)
     const args = {
       p_account_id: userId,
@@ -98,7 +85,7 @@ describe('a grant', () => {
     }
   })
 
-  it('that a debt used up wholly is compared as well', async () => {
+  it('a repeated grant that paid a debt completely is compared with its parameters as well', async () => {
     const { userId, grantId } = await thirtyLeft()
     await reverse(userId, grantId)
     const args = {
@@ -115,7 +102,7 @@ describe('a grant', () => {
 })
 
 describe('a reversal of a grant', () => {
-  it('takes what is left of the lot; what was spent becomes debt', async () => {
+  it('a reversal of a grant takes what is left of its lot, and what was spent becomes debt', async () => {
     const { userId, grantId } = await thirtyLeft()
     expect(await reverse(userId, grantId)).toMatchObject({
       transaction: { type: 'reversal', source: 'purchase', amount: '-100', uncollected: '0', reversesId: grantId },
@@ -127,7 +114,7 @@ describe('a reversal of a grant', () => {
     expect(await balanceOf(database, userId)).toMatchObject({ debt: '0', addOnCredits: '10' })
   })
 
-  it('records what was spent as uncollected where the plan allows no debt', async () => {
+  it('a reversal records what was spent as uncollected where the plan allows no debt', async () => {
     await database.admin.query(
       `insert into public.credit_plans (id, name, price_usd, monthly_credits, reversal_debt)
        values ('no-debt', 'No debt', 0, 50, false)`,
@@ -141,13 +128,13 @@ describe('a reversal of a grant', () => {
     expect(await refusal(reverse(userId, grantId), 'REFUND_EXCEEDS_ORIGINAL')).toMatchObject({ refundable: '0' })
   })
 
-  it('takes from other lots before there is a debt', async () => {
+  it('a reversal takes from other lots before it makes a debt', async () => {
     const { userId, grantId } = await thirtyLeft()
     await purchase(userId, 25)
     expect(await reverse(userId, grantId)).toMatchObject({ balance: { addOnCredits: '0', debt: '45' } })
   })
 
-  it('takes what is reserved too; the open call is then charged as uncollected', async () => {
+  it('a reversal also takes reserved credits, and the open call is then charged as uncollected', async () => {
     const { userId, grantId } = await thirtyLeft()
     const id = await reserve(database, userId, 20)
     expect(await reverse(userId, grantId)).toMatchObject({ balance: { reserved: '20', available: '-90' } })
@@ -155,7 +142,7 @@ describe('a reversal of a grant', () => {
     expect(await run('settle', settle)).toMatchObject({ uncollected: '5', balance: { debt: '70' } })
   })
 
-  it('can be partial; all reversals together never exceed the grant', async () => {
+  it('a grant can be reversed in parts that together never exceed it', async () => {
     const { userId, grantId } = await thirtyLeft()
     expect(await reverse(userId, grantId, { p_amount: 40 })).toMatchObject({
       transaction: { amount: '-40' },
@@ -169,11 +156,11 @@ describe('a reversal of a grant', () => {
     await refusal(reverse(userId, grantId), 'REFUND_EXCEEDS_ORIGINAL')
   })
 
-  it('makes no debt of what had expired', async () => {
+  it('a reversal makes no debt of credits that had expired', async () => {
     const userId = await userWith(database, 0.5)
     const grantId = await purchase(userId, 100, { p_expires_in_seconds: 600 })
     await spend(database, userId, 70.5)
-    await advance(database, userId, '1 hour')
+    await advance(database.admin, userId, '1 hour')
     expect(await balanceOf(database, userId)).toMatchObject({ addOnCredits: '0' })
     expect(await reverse(userId, grantId)).toMatchObject({
       transaction: { amount: '-70', uncollected: '30' },
@@ -181,7 +168,7 @@ describe('a reversal of a grant', () => {
     })
   })
 
-  it('is done once per id, and compares every parameter', async () => {
+  it('a reversal is done once per id and compares every parameter', async () => {
     const { userId, grantId } = await thirtyLeft()
     const id = { p_transaction_id: uuid() }
     const first = await reverse(userId, grantId, id)
@@ -192,16 +179,16 @@ describe('a reversal of a grant', () => {
     }
   })
 
-  it('is for grants alone, and for those of the account', async () => {
+  it('only a grant of the same account can be reversed', async () => {
     const userId = await userWith(database, 50)
     const usage = await spend(database, userId, 1)
     expect(await invalidPaths(reverse(userId, usage))).toEqual(['transactionId'])
-    const other = await signUp(database)
+    const other = await signUp(database.admin)
     await refusal(reverse(other, await purchase(userId, 1)), 'TRANSACTION_NOT_FOUND')
     expect(await invalidPaths(reverse(userId, usage, { p_reason: null }))).toEqual(['reason'])
   })
 
-  it('is done once by racing callers with ids of their own', async () => {
+  it('racing callers with ids of their own reverse a grant once', async () => {
     const { userId, grantId } = await thirtyLeft()
     const results = await Promise.allSettled(Array.from({ length: 20 }, () => reverse(userId, grantId)))
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
@@ -244,7 +231,7 @@ describe('an estimate', () => {
   const chargeOf = async (id: string) =>
     (await run<{ data: Json[] }>('get_charges')).data.find((row) => row.transactionId === id)
 
-  it('is listed until it is corrected, whichever way', async () => {
+  it('an estimate is listed until it is corrected, up or down', async () => {
     const userId = await userWith(database, 50)
     for (const actual of ['3', '2', '1']) {
       const id = await estimated(userId, '2')
@@ -254,7 +241,7 @@ describe('an estimate', () => {
     }
   })
 
-  it('stays listed after a refund by hand', async () => {
+  it('an estimate stays listed after a refund by hand', async () => {
     const userId = await userWith(database, 50)
     const id = await estimated(userId, '2')
     const refund = { p_account_id: userId, p_transaction_id: uuid(), p_original_id: id, p_amount: 1, p_reason: 'kind' }
@@ -263,7 +250,7 @@ describe('an estimate', () => {
     expect(await correct(userId, id, '0.5')).toMatchObject({ transaction: { type: 'refund', amount: '0.5' } })
   })
 
-  it('is paged by account and version, without rows of calls that the gateway does not know', async () => {
+  it('estimates are paged by account and version, without calls that the gateway does not know', async () => {
     const userId = await userWith(database, 50)
     const ids = [await estimated(userId, '1'), await estimated(userId, '1'), await estimated(userId, '1')]
     const seen: unknown[] = []
@@ -277,7 +264,7 @@ describe('an estimate', () => {
     for (const id of ids) await correct(userId, id, '1')
   })
 
-  it('that was too low is followed by a usage of the difference; what is missing is uncollected', async () => {
+  it('an estimate that was too low is followed by a usage of the difference; the rest is uncollected', async () => {
     const userId = await userWith(database, 10)
     const id = await estimated(userId, '4')
     expect(await correct(userId, id, '12.5')).toMatchObject({
@@ -294,7 +281,7 @@ describe('an estimate', () => {
     })
   })
 
-  it('that was too high is followed by a refund, and reports have the true cost once', async () => {
+  it('an estimate that was too high is followed by a refund, and reports have the true cost once', async () => {
     const userId = await userWith(database, 10)
     const id = await estimated(userId, '4')
     expect(await correct(userId, id, '1.5')).toMatchObject({
@@ -310,7 +297,7 @@ describe('an estimate', () => {
     expect(rows).toEqual([{ amount: '1.500000', cost: '0.050000000000', rows: 2 }])
   })
 
-  it('is corrected once, also by racing callers, and a repeat gives the first result', async () => {
+  it('an estimate is corrected once, also by racing callers, and a repeat gives the first result', async () => {
     const userId = await userWith(database, 50)
     const id = await estimated(userId, '2')
     const key = { p_transaction_id: uuid() }
@@ -323,7 +310,7 @@ describe('an estimate', () => {
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   })
 
-  it('alone is corrected: an exact charge is refused', async () => {
+  it('the correction of an exact charge is refused', async () => {
     const userId = await userWith(database, 50)
     expect(await invalidPaths(correct(userId, await spend(database, userId, 1), '2'))).toEqual(['transactionId'])
   })

@@ -2,26 +2,29 @@ import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import pg from 'pg'
 import { afterAll, describe, expect, it } from 'vitest'
-import { closeStack, openDatabase } from './database.ts'
+import { createTestDatabase, stopDatabases } from '../kit/database.ts'
 
 const EXAMPLES = globSync(join(import.meta.dirname, '../../../../supabase/examples/*.sql')).sort()
 
-afterAll(closeStack)
+afterAll(stopDatabases)
 
 describe('the example', () => {
-  it.each(EXAMPLES.map((path) => [basename(path), path]))('%s prints what is recorded beside it', async (_, path) => {
-    const database = await openDatabase()
-    const client = new pg.Client({ connectionString: database.dbUrl })
-    await client.connect()
-    try {
-      const printed: string[] = []
-      for (const part of partsOf(readFileSync(path, 'utf8'))) printed.push(part, await answerTo(client, part))
-      await expect(printed.join('')).toMatchFileSnapshot(path.replace(/\.sql$/, '.out'))
-    } finally {
-      await client.end()
-      await database.close()
-    }
-  })
+  it.each(EXAMPLES.map((path) => [basename(path), path]))(
+    'the example %s prints the recorded output',
+    async (_, path) => {
+      const database = await createTestDatabase()
+      const client = new pg.Client({ connectionString: database.dbUrl })
+      await client.connect()
+      try {
+        const printed: string[] = []
+        for (const part of partsOf(readFileSync(path, 'utf8'))) printed.push(part, await answerTo(client, part))
+        await expect(printed.join('')).toMatchFileSnapshot(path.replace(/\.sql$/, '.out'))
+      } finally {
+        await client.end()
+        await database.close()
+      }
+    },
+  )
 })
 
 /** The statements with the comments before them. No statement of an example has a semicolon inside. */

@@ -4,8 +4,9 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
 import { chargeOf } from '../../src/testing/case.ts'
-import { openPool, serviceClient, signUp } from '../store/sql-harness.ts'
-import { assertInvariants } from './invariants.ts'
+import { openPool, signUp } from '../kit/database.ts'
+import { assertInvariants } from '../kit/invariants.ts'
+import { serviceClient } from '../kit/stack.ts'
 
 /**
  * PostgREST before 16 repeats a transaction that ends in 40001 until it does not. Our functions never raise it by
@@ -25,7 +26,7 @@ afterAll(async () => {
 
 const LEVELS = ['serializable', 'repeatable read'] as const
 
-/** Repeats a call under the same id after STORE_BUSY: the only refusal that a conflict may end in, with nothing done. */
+/** Repeats a call under the same id after STORE_BUSY, the only refusal of a conflict: nothing was done. */
 async function unlessBusy<Result>(run: () => Promise<Result>): Promise<Result> {
   for (;;) {
     try {
@@ -63,12 +64,12 @@ it.each(LEVELS)(
       await admin.query(
         `select pg_terminate_backend(pid) from pg_stat_activity where application_name ilike '%postgrest%'`,
       )
-      await untilPostgrestAnswers()
+      await waitForPostgrest()
       await spendAtOnce(level)
     } finally {
       await admin.query('alter database postgres reset default_transaction_isolation')
     }
-    await untilInvariantsHold()
+    await waitForInvariants()
   },
 )
 
@@ -84,23 +85,24 @@ it.each(LEVELS)(
       await admin.query('alter role service_role reset default_transaction_isolation')
       await admin.query(`notify pgrst, 'reload config'`)
     }
-    await untilInvariantsHold()
+    await waitForInvariants()
   },
 )
 
 /** PostgREST lost its connections and makes new ones, several times when the machine is busy. */
-async function untilPostgrestAnswers() {
+async function waitForPostgrest() {
   const answers = async () => (await serviceClient(stack).rpc('credits_schema_version')).status
   let inARow = 0
   await expect.poll(async () => (inARow = (await answers()) === 200 ? inARow + 1 : 0), { timeout: 20_000 }).toBe(10)
 }
 
 /** PostgREST may still read the schema, in a transaction of its own. */
-const untilInvariantsHold = () => vi.waitFor(() => assertInvariants(admin), { timeout: 10_000 })
+const waitForInvariants = () => vi.waitFor(() => assertInvariants(admin), { timeout: 10_000 })
 
 async function levelOfCalls(): Promise<unknown> {
   await admin.query(
-    `create or replace function public.isolation_now() returns text language sql as $$ select current_setting('transaction_isolation') $$;
+    `create or replace function public.isolation_now() returns text language sql
+       as $$ select current_setting('transaction_isolation') $$;
      notify pgrst, 'reload schema'`,
   )
   return (await serviceClient(stack).rpc('isolation_now')).data

@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { call, closeStack, openDatabase, reserve, spend, type TestDatabase, userWith } from './database.ts'
+import { createTestDatabase, stopDatabases, type TestDatabase } from '../kit/database.ts'
+import { call, reserve, spend, userWith } from '../kit/functions.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 interface Fault {
@@ -26,7 +27,8 @@ interface TransactionPage {
 /** What `credits verify` sees. */
 async function faults(): Promise<Fault[]> {
   const { rows } = await database.admin.query<{ faults: Fault[] }>(
-    `select (public.credits_verify_transactions() -> 'faults') || (public.credits_verify_accounts() -> 'faults') as faults`,
+    `select (public.credits_verify_transactions() -> 'faults') ||
+         (public.credits_verify_accounts() -> 'faults') as faults`,
   )
   return (rows[0] as { faults: Fault[] }).faults
 }
@@ -68,7 +70,9 @@ describe('tampering by the owner of the database', () => {
     ['an amount', `update public.credit_transactions set amount = amount + 1 ${row}`, 'balance'],
     [
       'an amount and all balances after it',
-      `update public.credit_transactions set amount = amount + (version = 3)::int, balance_after = balance_after + 1 where account_id = $1 and version >= 3`,
+      `update public.credit_transactions
+       set amount = amount + (version = 3)::int, balance_after = balance_after + 1
+       where account_id = $1 and version >= 3`,
       'hash',
     ],
     ['a model', `update public.credit_transactions set model = 'x' ${row}`, 'hash'],
@@ -105,7 +109,9 @@ describe('tampering by the owner of the database', () => {
     ],
     [
       'two rows swapped',
-      `update public.credit_transactions set version = case version when 3 then -4 else -3 end where account_id = $1 and version in (3, 4); update public.credit_transactions set version = -version where account_id = $1 and version < 0`,
+      `update public.credit_transactions set version = case version when 3 then -4 else -3 end
+       where account_id = $1 and version in (3, 4);
+       update public.credit_transactions set version = -version where account_id = $1 and version < 0`,
       'hash',
     ],
     ['a balance', `update public.credit_balances set plan_credits = plan_credits + 1 where account_id = $1`, 'sum'],
@@ -114,37 +120,43 @@ describe('tampering by the owner of the database', () => {
     ['the head of the chain', `update public.credit_balances set chain_hash = '\\x00' where account_id = $1`, 'chain'],
     [
       'an account that goes',
-      `alter table public.credit_lots drop constraint if exists credit_lots_account_id_fkey; delete from public.credit_balances where account_id = $1`,
+      `alter table public.credit_lots drop constraint if exists credit_lots_account_id_fkey;
+       delete from public.credit_balances where account_id = $1`,
       'no_account',
     ],
     [
       'a number',
-      `alter domain credits_private.amount drop constraint amount_check; update public.credit_transactions set uncollected = 'NaN' ${row}`,
+      `alter domain credits_private.amount drop constraint amount_check;
+       update public.credit_transactions set uncollected = 'NaN' ${row}`,
       'not_a_number',
     ],
   ]
 
-  it.each(TAMPERING)('with %s is found, and verify names the account and the fault', async (_what, sql, fault) => {
-    const client = await database.admin.connect()
-    try {
-      await client.query('begin')
-      await client.query('set local session_replication_role = replica')
-      for (const statement of sql.replaceAll('$1', `'${userId}'`).split(';')) await client.query(statement)
-      const { rows } = await client.query<{ faults: Fault[] }>(
-        `select (public.credits_verify_transactions() -> 'faults') || (public.credits_verify_accounts() -> 'faults') as faults`,
-      )
-      const found = (rows[0] as { faults: Fault[] }).faults
-      expect(new Set(found.map((one) => one.accountId))).toEqual(new Set([userId]))
-      expect(found.map((one) => one.fault)).toContain(fault)
-    } finally {
-      await client.query('rollback')
-      client.release()
-    }
-  })
+  it.each(TAMPERING)(
+    'verify finds tampering with %s and names the account and the fault',
+    async (_what, sql, fault) => {
+      const client = await database.admin.connect()
+      try {
+        await client.query('begin')
+        await client.query('set local session_replication_role = replica')
+        for (const statement of sql.replaceAll('$1', `'${userId}'`).split(';')) await client.query(statement)
+        const { rows } = await client.query<{ faults: Fault[] }>(
+          `select (public.credits_verify_transactions() -> 'faults') ||
+         (public.credits_verify_accounts() -> 'faults') as faults`,
+        )
+        const found = (rows[0] as { faults: Fault[] }).faults
+        expect(new Set(found.map((one) => one.accountId))).toEqual(new Set([userId]))
+        expect(found.map((one) => one.fault)).toContain(fault)
+      } finally {
+        await client.query('rollback')
+        client.release()
+      }
+    },
+  )
 })
 
 describe('verify', () => {
-  it('gives the same answer page by page, whatever the size of a page', async () => {
+  it('verify gives the same answer page by page for every size of a page', async () => {
     const whole = await call<{ transactions: number }>(database.admin, 'credits_verify_transactions', {
       p_limit: 100000,
     })
@@ -168,7 +180,7 @@ describe('verify', () => {
 })
 
 describe('history', () => {
-  it('is paged by version, each row once and in order, while others write', async () => {
+  it('the history is paged by version, each row once and in order, during other writes', async () => {
     const userId = await userWith(database, 50)
     for (let count = 0; count < 25; count += 1) {
       await spend(database, userId, 0.5)
@@ -188,10 +200,11 @@ describe('history', () => {
     expect(seen).toEqual(Array.from({ length: 26 }, (_, index) => 26 - index))
   })
 
-  it('reads one page of an account along its primary key, without a sort, however long the history', async () => {
+  it('a page of the history is read along the primary key without a sort, however long the history is', async () => {
     const userId = await userWith(database, 50)
     await withoutTriggers(
-      `insert into public.credit_transactions (account_id, version, id, user_id, type, amount, balance_after, text_hash, created_at, hash)
+      `insert into public.credit_transactions
+         (account_id, version, id, user_id, type, amount, balance_after, text_hash, created_at, hash)
        select $1, n, gen_random_uuid(), $1, 'usage', 0, 50, '', now(), '' from generate_series(100, 20000) n`,
       [userId],
     )
@@ -230,8 +243,8 @@ describe('history', () => {
 })
 
 describe('a session that planned its statements while the tables were empty', () => {
-  it('finds every row by its key once they have grown and been looked through', async () => {
-    const copy = await openDatabase()
+  it('a session that planned its statements on empty tables finds every row by its key in large ones', async () => {
+    const copy = await createTestDatabase()
     const client = await copy.service.connect()
     const run = async (userId: string) => {
       const [id, other] = [crypto.randomUUID(), crypto.randomUUID()]
@@ -247,7 +260,8 @@ describe('a session that planned its statements while the tables were empty', ()
       await client.query('select pg_stat_force_next_flush()')
       const { rows } = await copy.admin.query<{ relname: string; n: number }>(
         `select relname, seq_scan::int as n from pg_stat_user_tables
-         where relname in ('credit_balances', 'credit_reservations', 'credit_transactions', 'credit_transaction_costs', 'credit_lots')`,
+         where relname in ('credit_balances', 'credit_reservations', 'credit_transactions',
+                           'credit_transaction_costs', 'credit_lots')`,
       )
       return Object.fromEntries(rows.map(({ relname, n }) => [relname, n]))
     }
@@ -256,10 +270,12 @@ describe('a session that planned its statements while the tables were empty', ()
       await copy.admin.query('vacuum analyze')
       for (let count = 0; count < 8; count += 1) await run(userId)
       await copy.admin.query(
-        `insert into auth.users (id, email, email_confirmed_at) select gen_random_uuid(), n || '@example.test', now() from generate_series(1, 3000) n`,
+        `insert into auth.users (id, email, email_confirmed_at)
+         select gen_random_uuid(), n || '@example.test', now() from generate_series(1, 3000) n`,
       )
       await copy.admin.query(
-        `insert into public.credit_reservations (id, account_id, user_id, state, reserved, requested, minimum, expires_at)
+        `insert into public.credit_reservations
+           (id, account_id, user_id, state, reserved, requested, minimum, expires_at)
          select gen_random_uuid(), account_id, account_id, 'released', 0, 1, 1, now() from public.credit_balances`,
       )
       // As autovacuum does by itself.

@@ -1,29 +1,17 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import {
-  advance,
-  balanceOf,
-  closeStack,
-  type Json,
-  ledgerOf,
-  openDatabase,
-  refusal,
-  reserve,
-  spend,
-  type TestDatabase,
-  userWith,
-} from './database.ts'
-import { assertInvariants } from './invariants.ts'
-import { operations } from './operations.ts'
+import { advance, createTestDatabase, stopDatabases, type TestDatabase } from '../kit/database.ts'
+import { balanceOf, type Json, ledgerOf, operations, refusal, reserve, spend, userWith } from '../kit/functions.ts'
+import { assertInvariants } from '../kit/invariants.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterEach(() => assertInvariants(database.admin))
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const uuid = () => crypto.randomUUID()
@@ -46,7 +34,7 @@ const availableInView = async (userId: string) =>
   ).rows[0]?.available
 
 describe('a charge', () => {
-  it('takes plan lots first, then by priority, earliest expiry and age, and its row says from which', async () => {
+  it('a charge takes lots by bucket, priority, expiry and age, and its row names them', async () => {
     const userId = await userWith(database, 50)
     await grant(userId, 10)
     await grant(userId, 10, { p_source: 'promo', p_expires_in_seconds: 864000 })
@@ -69,9 +57,10 @@ describe('a charge', () => {
     expect(rows).toEqual([{ n: 4 }])
   })
 
-  it('goes past the credits up to the overage limit, as a debt that the next grant pays first', async () => {
+  it('a charge beyond the credits makes a debt up to the overage limit, which the next grant pays first', async () => {
     await database.admin.query(
-      `insert into public.credit_plans (id, name, price_usd, monthly_credits, overage_limit) values ('over', 'Over', 5, 50, 20)`,
+      `insert into public.credit_plans (id, name, price_usd, monthly_credits, overage_limit)
+       values ('over', 'Over', 5, 50, 20)`,
     )
     const userId = await userWith(database, 0.5)
     await run('set_plan', { p_account_id: userId, p_plan_id: 'over' })
@@ -91,11 +80,11 @@ describe('a charge', () => {
 })
 
 describe('a lot past its expiry', () => {
-  it('is taken by a transaction, except what a reservation covers', async () => {
+  it('a transaction takes an expired lot, except what a reservation covers', async () => {
     const userId = await userWith(database, 0.5)
     await grant(userId, 100, { p_source: 'promo', p_expires_in_seconds: 60 })
     const id = await reserve(database, userId, 30.5, { p_ttl_seconds: 3600 })
-    await advance(database, userId, '2 minutes')
+    await advance(database.admin, userId, '2 minutes')
     expect(await availableInView(userId)).toBe('0')
     expect(await balanceOf(database, userId)).toMatchObject({ addOnCredits: '30', available: '0' })
     await refusal(reserve(database, userId, 1), 'INSUFFICIENT_CREDITS')
@@ -111,12 +100,12 @@ describe('a lot past its expiry', () => {
     ])
   })
 
-  it('is not covered by reservations made after the expiry, and they do not take from it', async () => {
+  it('a reservation made after the expiry of a lot neither covers it nor takes from it', async () => {
     const userId = await userWith(database, 0.5)
     await grant(userId, 100)
     await grant(userId, 100, { p_source: 'promo', p_expires_in_seconds: 60 })
     const before = await reserve(database, userId, 100.5, { p_ttl_seconds: 3600 })
-    await advance(database, userId, '2 minutes')
+    await advance(database.admin, userId, '2 minutes')
     const after = await reserve(database, userId, 100, { p_ttl_seconds: 3600 })
     expect(await balanceOf(database, userId)).toMatchObject({ addOnCredits: '200', available: '0' })
     await release(userId, before)
@@ -126,11 +115,11 @@ describe('a lot past its expiry', () => {
     expect(await settle(userId, after, '60')).toMatchObject({ captured: '60', balance: { addOnCredits: '40.5' } })
   })
 
-  it('is used by the reservation that it waits for, and a later one takes from lots that are valid', async () => {
+  it('an expired lot serves the reservation that covers it, and later ones take from valid lots', async () => {
     const userId = await userWith(database, 0.5)
     await grant(userId, 100, { p_source: 'promo', p_expires_in_seconds: 60 })
     const before = await reserve(database, userId, 100.5, { p_ttl_seconds: 3600 })
-    await advance(database, userId, '2 minutes')
+    await advance(database.admin, userId, '2 minutes')
     await grant(userId, 100)
     await spend(database, userId, 60)
     expect((await lotsOf(userId)).slice(1)).toEqual([
@@ -146,24 +135,25 @@ describe('a lot past its expiry', () => {
 })
 
 describe('a plan', () => {
-  it('grants its credits again when the period is over, whether or not anything ran meanwhile', async () => {
+  it('a plan grants its credits again when the period is over, although no call was made in between', async () => {
     const userId = await userWith(database, 50)
     await spend(database, userId, 20)
     await grant(userId, 7)
-    await advance(database, userId, '32 days')
+    await advance(database.admin, userId, '32 days')
     expect(await balanceOf(database, userId)).toMatchObject({ planCredits: '50', addOnCredits: '7', version: 5 })
-    await advance(database, userId, '100 days')
+    await advance(database.admin, userId, '100 days')
     expect(await balanceOf(database, userId)).toMatchObject({ planCredits: '50', addOnCredits: '7' })
   })
 
-  it('rolls unused credits over up to its limit, as one transaction of 0', async () => {
+  it('a plan rolls unused credits over up to its limit, as one transaction of 0', async () => {
     await database.admin.query(
-      `insert into public.credit_plans (id, name, price_usd, monthly_credits, rollover_limit) values ('rolling', 'Rolling', 5, 100, 30)`,
+      `insert into public.credit_plans (id, name, price_usd, monthly_credits, rollover_limit)
+       values ('rolling', 'Rolling', 5, 100, 30)`,
     )
     const userId = await userWith(database, 50)
     await run('set_plan', { p_account_id: userId, p_plan_id: 'rolling' })
     await spend(database, userId, 60)
-    await advance(database, userId, '32 days')
+    await advance(database.admin, userId, '32 days')
     expect(await balanceOf(database, userId)).toMatchObject({ planCredits: '130' })
     expect((await ledgerOf(database, userId)).slice(0, 4).map((row) => [row.type, row.source, row.amount])).toEqual([
       ['grant', 'plan', '100'],
@@ -172,11 +162,11 @@ describe('a plan', () => {
       ['usage', null, '-60'],
     ])
     await spend(database, userId, 110)
-    await advance(database, userId, '32 days')
+    await advance(database.admin, userId, '32 days')
     expect(await balanceOf(database, userId)).toMatchObject({ planCredits: '120' })
   })
 
-  it('does not pile up past its rollover limit while one reservation is kept open over its periods', async () => {
+  it('a plan does not exceed its rollover limit while one reservation stays open over several periods', async () => {
     const userId = await userWith(database, 50)
     const id = await reserve(database, userId, 50)
     for (let month = 0; month < 4; month += 1) {
@@ -185,12 +175,12 @@ describe('a plan', () => {
         `update public.credit_reservations set expires_at = expires_at + interval '32 days' where id = $1`,
         [id],
       )
-      await advance(database, userId, '32 days')
+      await advance(database.admin, userId, '32 days')
       expect(await balanceOf(database, userId)).toMatchObject({ planCredits: '100', reserved: '50' })
     }
   })
 
-  it('begins whole when a free account pays, is prorated within a paid period, and shrinks at its end', async () => {
+  it('a plan starts in full from free, is prorated within a paid period, and shrinks at its end', async () => {
     const userId = await userWith(database, 50)
     const set = (p_plan_id: string) =>
       run<{ planId: string; nextPlanId: string | null; balance: { planCredits: string } }>('set_plan', {
@@ -198,7 +188,7 @@ describe('a plan', () => {
         p_plan_id,
       })
     expect(await set('starter')).toMatchObject({ planId: 'starter', balance: { planCredits: '550' } })
-    await advance(database, userId, '15 days')
+    await advance(database.admin, userId, '15 days')
     const upgraded = await set('pro')
     // 2,500 more a month for the half of the month that is left.
     expect(Number(upgraded.balance.planCredits)).toBeGreaterThan(550 + 2500 * 0.45)
@@ -206,14 +196,14 @@ describe('a plan', () => {
     expect(await set('free')).toMatchObject({ planId: 'pro', nextPlanId: 'free' })
     expect(await set('pro')).toMatchObject({ planId: 'pro', nextPlanId: null })
     await set('free')
-    await advance(database, userId, '20 days')
+    await advance(database.admin, userId, '20 days')
     expect(await balanceOf(database, userId)).toMatchObject({ planId: 'free', planCredits: '50' })
     await refusal(set('none'), 'INVALID_INPUT')
   })
 })
 
 describe('a refund', () => {
-  it('returns credits to the lots they came from, never more than was taken', async () => {
+  it('a refund returns credits to the lots they came from, never more than was taken', async () => {
     const userId = await userWith(database, 50)
     await grant(userId, 10)
     const id = await spend(database, userId, 55)
@@ -233,7 +223,7 @@ describe('a refund', () => {
     await refusal(refund(userId, uuid()), 'TRANSACTION_NOT_FOUND')
   })
 
-  it('in parts returns to each lot only what earlier parts have not given back to it', async () => {
+  it('a partial refund returns to each lot only what earlier parts have not returned to it', async () => {
     const userId = await userWith(database, 50)
     await grant(userId, 40)
     const id = await spend(database, userId, 70)
@@ -242,16 +232,16 @@ describe('a refund', () => {
     expect(await refund(userId, id)).toMatchObject({ balance: { planCredits: '50', addOnCredits: '40' } })
   })
 
-  it('of credits whose lot has expired makes an add-on lot', async () => {
+  it('a refund of credits whose lot has expired makes an add-on lot', async () => {
     const userId = await userWith(database, 50)
     const id = await spend(database, userId, 20)
-    await advance(database, userId, '40 days')
+    await advance(database.admin, userId, '40 days')
     expect(await refund(userId, id)).toMatchObject({ balance: { planCredits: '50', addOnCredits: '20' } })
   })
 })
 
 describe('an adjustment', () => {
-  it('is done once per id, and never takes what is reserved', async () => {
+  it('an adjustment is done once per id and never takes reserved credits', async () => {
     const userId = await userWith(database, 50)
     await reserve(database, userId, 30)
     const args = { p_transaction_id: uuid(), p_account_id: userId, p_amount: -20, p_reason: 'mistake' }

@@ -1,32 +1,27 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { advance, createTestDatabase, signUp, stopDatabases, type TestDatabase, whileLocked } from '../kit/database.ts'
 import {
-  advance,
   balanceOf,
   call,
-  closeStack,
   invalidPaths,
   type Json,
   ledgerOf,
-  openDatabase,
   refusal,
   reserve,
-  signUp,
   spend,
-  type TestDatabase,
   userWith,
-  whileLocked,
-} from './database.ts'
-import { assertInvariants } from './invariants.ts'
+} from '../kit/functions.ts'
+import { assertInvariants } from '../kit/invariants.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterEach(() => assertInvariants(database.admin))
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const uuid = () => crypto.randomUUID()
@@ -51,11 +46,11 @@ describe('reservations that expired without a settle', () => {
   const expired = async (args: Json = {}) =>
     (await run<{ data: Json[] }>('get_expired_reservations', { p_limit: 5000, ...args })).data
 
-  it('are listed with what they kept back, until they are settled late', async () => {
+  it('expired reservations are listed with what they reserved until they are settled late', async () => {
     const userId = await userWith(database, 50)
     const id = await reserve(database, userId, 12.5)
     expect(await expired()).not.toContainEqual(expect.objectContaining({ reservationId: id }))
-    await advance(database, userId, '6 minutes')
+    await advance(database.admin, userId, '6 minutes')
     const row = { reservationId: id, accountId: userId, state: 'expired', amount: '0', reserved: '12.5' }
     expect(await expired()).toContainEqual(expect.objectContaining(row))
     // The same before and after due work has marked it.
@@ -65,10 +60,10 @@ describe('reservations that expired without a settle', () => {
     expect(await expired()).not.toContainEqual(expect.objectContaining({ reservationId: id }))
   })
 
-  it('are paged in the order in which they were made, within a period', async () => {
+  it('expired reservations of a period are paged in the order in which they were made', async () => {
     const userId = await userWith(database, 50)
     const ids = [await reserve(database, userId, 1), await reserve(database, userId, 2)]
-    await advance(database, userId, '1 hour')
+    await advance(database.admin, userId, '1 hour')
     const seen: unknown[] = []
     let after: unknown = null
     do {
@@ -86,12 +81,12 @@ describe('reservations that expired without a settle', () => {
 })
 
 describe('due work', () => {
-  it('of one account that always fails does not stop that of the others', async () => {
+  it('an account whose due work always fails does not stop the due work of the others', async () => {
     const poisoned = await userWith(database, 50)
     const healthy = await userWith(database, 50)
     for (const userId of [poisoned, healthy]) {
       await reserve(database, userId, 10)
-      await advance(database, userId, '1 hour')
+      await advance(database.admin, userId, '1 hour')
     }
     await database.admin.query(
       `create function public.refuse_poisoned() returns trigger language plpgsql as $$
@@ -113,10 +108,10 @@ describe('due work', () => {
     expect(await run('expire_due')).toMatchObject({ accountsFailed: 0 })
   })
 
-  it('is left to the scheduler that runs already', async () => {
+  it('credits_expire_due does nothing while another run of it is active', async () => {
     const userId = await userWith(database, 50)
     await reserve(database, userId, 10)
-    await advance(database, userId, '1 hour')
+    await advance(database.admin, userId, '1 hour')
     await whileLocked(database, `select pg_advisory_xact_lock(hashtextextended('credits.expire_due', 0))`, async () => {
       const nothing = { reservationsExpired: 0, accountsTouched: 0, accountsFailed: 0 }
       expect(await run('expire_due')).toEqual(nothing)
@@ -124,7 +119,7 @@ describe('due work', () => {
     expect(await run('expire_due')).toMatchObject({ reservationsExpired: 1 })
   })
 
-  it('is found by an index, not by reading all accounts', async () => {
+  it('accounts with due work are found by an index, not by reading all accounts', async () => {
     const client = await database.admin.connect()
     await client.query('set enable_seqscan = off')
     const { rows } = await client.query(
@@ -136,9 +131,9 @@ describe('due work', () => {
     expect(plan).toContain('credit_balances_next_due_at_idx')
   })
 
-  it('of an account whose opening fails does not stop a reconcile', async () => {
+  it('an account that cannot be opened does not stop a reconcile', async () => {
     await database.admin.query('alter table public.credit_balances rename to elsewhere')
-    const [broken, missed] = [await signUp(database), await signUp(database)]
+    const [broken, missed] = [await signUp(database.admin), await signUp(database.admin)]
     await database.admin.query('alter table public.elsewhere rename to credit_balances')
     await database.admin.query(
       `create function public.refuse_broken() returns trigger language plpgsql as $$
@@ -157,7 +152,7 @@ describe('due work', () => {
 })
 
 describe('the history', () => {
-  it('of a type or a period is the same as the whole history, filtered', async () => {
+  it('the history of a type or a period equals the whole history, filtered', async () => {
     const userId = await userWith(database, 40)
     for (let count = 0; count < 10; count += 1) {
       await spend(database, userId, 1)
@@ -184,7 +179,7 @@ describe('the history', () => {
     expect(await invalidPaths(page({ p_limit: 201 }))).toEqual(['limit'])
   })
 
-  it('of a rare type or an old period reads a few pages, however many calls lie in between', async () => {
+  it('the history of a rare type or an old period reads a few pages, however many calls lie in between', async () => {
     const userId = await userWith(database, 50)
     const old = new Date().toISOString()
     await database.admin.query(
@@ -216,7 +211,7 @@ describe('the history', () => {
 })
 
 describe('erasing', () => {
-  it('removes metadata and reasons, leaves the chain valid, and names what stays', async () => {
+  it('erasing an account removes metadata and reasons, leaves the chain valid and names what stays', async () => {
     const userId = await userWith(database, 40)
     const grantId = await purchase(userId, 10, { p_reason: 'for Ann Berger', p_metadata: { name: 'Ann Berger' } })
     await reserve(database, userId, 5, { p_metadata: { prompt: 'Ann Berger' } })
@@ -231,7 +226,7 @@ describe('erasing', () => {
          union all select to_jsonb(a)::text from public.credit_audit_log a) x where text like '%Berger%'`,
     )
     expect(rows).toEqual([{ found: 0 }])
-    // The id still tells a repeat from another grant.
+    // The id still distinguishes a repeat from another grant.
     const repeat = {
       p_account_id: userId,
       p_transaction_id: grantId,
@@ -245,7 +240,7 @@ describe('erasing', () => {
     await refusal(run('grant', { ...repeat, p_reason: 'for Bob' }), 'IDEMPOTENCY_MISMATCH')
   })
 
-  it('works for an account whose user is deleted, and refuses an unknown one', async () => {
+  it('erasing works for the account of a deleted user and refuses an unknown account', async () => {
     const userId = await userWith(database, 40)
     await database.admin.query('delete from auth.users where id = $1', [userId])
     expect(await run('erase', { p_account_id: userId })).toMatchObject({ erased: { transactions: 1 } })
@@ -263,7 +258,7 @@ describe('proofs', () => {
   const tamper = (sql: string) =>
     database.admin.query(`set session_replication_role = replica; ${sql}; set session_replication_role = origin`)
 
-  it('find text that was changed or removed without being erased', async () => {
+  it('verify finds text that was changed or removed without being erased', async () => {
     const userId = await userWith(database, 40)
     const id = await purchase(userId, 10, { p_reason: 'because', p_metadata: { order: 7 } })
     await tamper(`update public.credit_transactions set metadata = '{"order": 8}' where id = '${id}'`)
@@ -279,7 +274,7 @@ describe('proofs', () => {
     expect(await faultsOf()).toEqual([])
   })
 
-  it('compare the ledger with heads that were kept elsewhere', async () => {
+  it('verify compares the ledger with heads that were kept elsewhere', async () => {
     const [grown, rewritten, gone] = [
       await userWith(database, 40),
       await userWith(database, 40),
@@ -302,7 +297,8 @@ describe('proofs', () => {
         p_heads: heads,
       })
     expect(await compare()).toEqual({ heads: heads.length, faults: [] })
-    await tamper(`update public.credit_transactions set hash = sha256('x') where account_id = '${rewritten}' and version = 2;
+    await tamper(`update public.credit_transactions set hash = sha256('x')
+       where account_id = '${rewritten}' and version = 2;
       create table public.kept as select * from public.credit_balances where account_id = '${gone}';
       delete from public.credit_balances where account_id = '${gone}'`)
     expect((await compare()).faults.map(({ accountId, fault }) => [accountId, fault]).sort()).toEqual(
@@ -313,7 +309,8 @@ describe('proofs', () => {
     )
     const head = heads.find(({ accountId }) => accountId === rewritten) as Json
     await tamper(`insert into public.credit_balances select * from public.kept; drop table public.kept;
-      update public.credit_transactions set hash = decode('${head.hash}', 'hex') where account_id = '${rewritten}' and version = 2`)
+      update public.credit_transactions set hash = decode('${head.hash}', 'hex')
+       where account_id = '${rewritten}' and version = 2`)
     await tamper(`update public.credit_balances set version = 1 where account_id = '${rewritten}'`)
     expect((await compare()).faults).toMatchObject([{ accountId: rewritten, fault: 'lower_version' }])
     await tamper(`update public.credit_balances set version = 2 where account_id = '${rewritten}'`)

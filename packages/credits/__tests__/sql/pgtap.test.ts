@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import pg from 'pg'
 import { afterAll, describe, expect, it } from 'vitest'
-import { closeStack, openDatabase, type TestDatabase } from './database.ts'
+import { createTestDatabase, stopDatabases, type TestDatabase } from '../kit/database.ts'
 
 const FILES = globSync(join(import.meta.dirname, '../../../../supabase/tests/*.test.sql')).sort()
 /** pgTAP is SQL alone: Debian's `postgresql-<major>-pgtap` serves every server, also one it was not installed for. */
@@ -10,11 +10,11 @@ const [PGTAP] = globSync('/usr/share/postgresql/*/extension/pgtap--*.sql').filte
   /pgtap--[\d.]+\.sql$/.test(file),
 )
 
-afterAll(closeStack)
+afterAll(stopDatabases)
 
 /** A database with pgTAP in it, as `create extension` would put it there. */
 async function withPgtap(): Promise<TestDatabase> {
-  const database = await openDatabase()
+  const database = await createTestDatabase()
   const commands = /^\\.*$/gm
   const client = await database.admin.connect()
   await client.query('set search_path = extensions')
@@ -42,19 +42,22 @@ async function run(database: TestDatabase, file: string): Promise<string[]> {
 const failures = (lines: string[]) => lines.filter((line) => line.startsWith('not ok'))
 
 describe.skipIf(PGTAP === undefined)('the pgTAP tests', () => {
-  it.each(FILES.map((file) => [basename(file), file]))('of %s pass, as many as planned', async (_name, file) => {
-    const database = await withPgtap()
-    try {
-      const lines = await run(database, file)
-      expect(failures(lines)).toEqual([])
-      const planned = lines.find((line) => /^1\.\.\d+$/.test(line))?.slice(3)
-      expect(lines.filter((line) => line.startsWith('ok'))).toHaveLength(Number(planned))
-    } finally {
-      await database.close()
-    }
-  })
+  it.each(FILES.map((file) => [basename(file), file]))(
+    'the pgTAP tests of %s pass, as many as planned',
+    async (_name, file) => {
+      const database = await withPgtap()
+      try {
+        const lines = await run(database, file)
+        expect(failures(lines)).toEqual([])
+        const planned = lines.find((line) => /^1\.\.\d+$/.test(line))?.slice(3)
+        expect(lines.filter((line) => line.startsWith('ok'))).toHaveLength(Number(planned))
+      } finally {
+        await database.close()
+      }
+    },
+  )
 
-  it('fail on a schema whose users may write their balance', async () => {
+  it('the pgTAP tests fail on a schema whose users may write their balance', async () => {
     const database = await withPgtap()
     try {
       await database.admin.query('grant delete on public.credit_balances to authenticated')

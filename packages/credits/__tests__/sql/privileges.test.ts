@@ -3,18 +3,18 @@ import { basename, join } from 'node:path'
 import { startStack } from '@layers/local-stack'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { closeStack, openDatabase, type TestDatabase } from './database.ts'
+import { createTestDatabase, stopDatabases, type TestDatabase } from '../kit/database.ts'
 
 const MIGRATIONS = globSync(join(import.meta.dirname, '../../../../supabase/migrations/*.sql')).sort()
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 type Role = 'anon' | 'authenticated' | 'service_role'
@@ -94,7 +94,7 @@ const OURS = `n.nspname in ('public', 'credits_private')`
 const NOT_OF_EXTENSIONS = `not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')`
 
 describe('the rights in the catalogue', () => {
-  it('let each role read exactly the tables and views that are written down', async () => {
+  it('each role reads exactly the tables and views that are listed for it', async () => {
     const { rows } = await database.admin.query<{ name: string; roles: Role[] }>(
       `select format('%s.%s', n.nspname, c.relname) as name,
               array(select r from unnest($1::text[]) r where has_table_privilege(r, c.oid, 'select')) as roles
@@ -105,7 +105,7 @@ describe('the rights in the catalogue', () => {
     expect(Object.fromEntries(rows.map((row) => [row.name, row.roles]))).toEqual(RELATIONS)
   })
 
-  it('let no role write, empty or reference a table, but for columns of the profiles of the app', async () => {
+  it('no role writes, empties or references a table, except for columns of the profiles of the app', async () => {
     const { rows } = await database.admin.query(WRITABLE_TABLES, [ROLES])
     expect(rows).toEqual([])
     const columns = await database.admin.query(WRITABLE_COLUMNS, [ROLES])
@@ -116,7 +116,7 @@ describe('the rights in the catalogue', () => {
     ])
   })
 
-  it('let no role use a sequence, and no API role see the private schema', async () => {
+  it('no role uses a sequence, and no API role sees the private schema', async () => {
     const { rows } = await database.admin.query(USABLE_SEQUENCES, [ROLES])
     expect(rows).toEqual([])
     const schema = await database.admin.query(
@@ -126,7 +126,7 @@ describe('the rights in the catalogue', () => {
     expect(schema.rows).toEqual([])
   })
 
-  it('let the service role alone execute the operations, and readers what policies and views call', async () => {
+  it('only the service role executes the operations, and readers execute what policies and views call', async () => {
     const { rows } = await database.admin.query<{ name: string; roles: Role[] }>(
       `select format('%s.%s', n.nspname, p.proname) as name,
               array(select r from unnest($1::text[]) r where has_function_privilege(r, p.oid, 'execute')) as roles
@@ -145,7 +145,7 @@ describe('the rights in the catalogue', () => {
     expect(new Set(rows.map((row) => row.name)).size, 'no overloads').toBe(rows.length)
   })
 
-  it('have row level security on every table, and a policy for writing on the profiles of the app alone', async () => {
+  it('every table has row level security, and only the profiles of the app have a policy for writing', async () => {
     const { rows } = await database.admin.query(
       `select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
        where ${OURS} and c.relkind = 'r' and not c.relrowsecurity`,
@@ -181,10 +181,11 @@ describe('a push that stops after any migration', () => {
   /** What an older hosted project grants by itself on every new object of `public`. */
   const OLD_DEFAULTS = ['tables', 'functions', 'sequences'].map(
     (kind) =>
-      `alter default privileges for role postgres in schema public grant all on ${kind} to anon, authenticated, service_role`,
+      `alter default privileges for role postgres in schema public
+       grant all on ${kind} to anon, authenticated, service_role`,
   )
 
-  it('leaves nothing that anyone may execute or write, but for the operations of service_role', async () => {
+  it('a push that stops after any migration leaves nothing open but the operations of service_role', async () => {
     const stack = await startStack({ ephemeral: true, migrationsDir: null, seedFile: null })
     const owner = new pg.Client({ connectionString: stack.dbUrl })
     await owner.connect()
@@ -219,14 +220,15 @@ describe('a push that stops after any migration', () => {
     expect(open).toEqual({})
   }, 60_000)
 
-  it('is possible without the migrations of this app: the library needs no profiles', async () => {
+  it('the migrations of the library run without those of this app: it needs no profiles', async () => {
     const stack = await startStack({ ephemeral: true, migrationsDir: null, seedFile: null })
     const owner = new pg.Client({ connectionString: stack.dbUrl })
     await owner.connect()
     // The starter table of Supabase, and its trigger.
     await owner.query(`
       create table public.profiles (id uuid primary key references auth.users on delete cascade, username text unique);
-      create function public.handle_new_user() returns trigger language plpgsql security definer set search_path = '' as $$
+      create function public.handle_new_user() returns trigger
+       language plpgsql security definer set search_path = '' as $$
       begin insert into public.profiles (id) values (new.id); return new; end $$;
       create trigger on_auth_user_created after insert on auth.users
         for each row execute function public.handle_new_user();
@@ -262,7 +264,7 @@ async function fingerprint(client: pg.Client) {
 }
 
 describe('functions', () => {
-  it('fix the search path, and none that runs with the rights of its owner is open to API users', async () => {
+  it('every function fixes its search path, and API users execute no SECURITY DEFINER function', async () => {
     const { rows } = await database.admin.query(
       `select p.oid::regprocedure::text as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
        where ${OURS} and not ('search_path=""' = any (coalesce(p.proconfig, '{}')))`,
@@ -271,12 +273,13 @@ describe('functions', () => {
     const open = await database.admin.query(
       `select p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace
        where n.nspname = 'public' and p.prosecdef and p.proname like 'credits%'
-         and (has_function_privilege('anon', p.oid, 'execute') or has_function_privilege('authenticated', p.oid, 'execute'))`,
+         and (has_function_privilege('anon', p.oid, 'execute')
+           or has_function_privilege('authenticated', p.oid, 'execute'))`,
     )
     expect(open.rows, 'lints 0028 and 0029').toEqual([])
   })
 
-  it('that write wait for no lock longer than two seconds', async () => {
+  it('functions that write wait for no lock longer than two seconds', async () => {
     const waiting = await database.admin.query(
       `select p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace
        where ${OURS} and p.prosecdef and p.provolatile = 'v' and p.prorettype <> 'trigger'::regtype
@@ -285,7 +288,7 @@ describe('functions', () => {
     expect(waiting.rows).toEqual([])
   })
 
-  it('build no SQL from text, but for the admin function that the app names', async () => {
+  it('no function builds SQL from text, except for the admin function that the app names', async () => {
     const { rows } = await database.admin.query(
       `select p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace
        where ${OURS} and p.prosrc ~* '\\mexecute\\M'`,
@@ -295,7 +298,7 @@ describe('functions', () => {
 })
 
 describe('every table, view, function and constraint', () => {
-  it('has a comment, and each number has a lower and an upper bound', async () => {
+  it('every table, view, function and constraint has a comment, and each number has two bounds', async () => {
     const { rows } = await database.admin.query(
       `select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
        where ${OURS} and c.relkind in ('r', 'v') and obj_description(c.oid, 'pg_class') is null
@@ -310,7 +313,8 @@ describe('every table, view, function and constraint', () => {
        where ${OURS} and c.relkind = 'r' and a.atttypid = 'numeric'::regtype
          and not exists (
            select from pg_constraint k where k.conrelid = c.oid and k.contype = 'c'
-             and pg_get_constraintdef(k.oid) ~ ('\\m' || a.attname || ' >') and pg_get_constraintdef(k.oid) ~ ('\\m' || a.attname || ' <')
+             and pg_get_constraintdef(k.oid) ~ ('\\m' || a.attname || ' >')
+              and pg_get_constraintdef(k.oid) ~ ('\\m' || a.attname || ' <')
          )`,
     )
     expect(unbounded.rows).toEqual([])

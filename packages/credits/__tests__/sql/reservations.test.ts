@@ -1,36 +1,24 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import {
-  advance,
-  balanceOf,
-  call,
-  closeStack,
-  type Json,
-  ledgerOf,
-  openDatabase,
-  refusal,
-  reserve,
-  type TestDatabase,
-  userWith,
-} from './database.ts'
-import { assertInvariants } from './invariants.ts'
-import { operations } from './operations.ts'
+import { advance, createTestDatabase, stopDatabases, type TestDatabase } from '../kit/database.ts'
+import { balanceOf, call, type Json, ledgerOf, operations, refusal, reserve, userWith } from '../kit/functions.ts'
+import { assertInvariants } from '../kit/invariants.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterEach(() => assertInvariants(database.admin))
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const uuid = () => crypto.randomUUID()
 const { capture, extend, grant, release, reservation, run, settle } = operations(() => database)
 
 describe('reserve', () => {
-  it('keeps back 10 of 50 and writes no transaction', async () => {
+  it('reserve reserves 10 of 50 and writes no transaction', async () => {
     const userId = await userWith(database, 50)
     const result = await run('reserve', { p_reservation_id: uuid(), p_account_id: userId, p_amount: 10 })
     expect(result).toMatchObject({
@@ -42,7 +30,7 @@ describe('reserve', () => {
     expect(await ledgerOf(database, userId)).toHaveLength(1)
   })
 
-  it('refuses 10 of 4.5 with what there is, and leaves nothing behind', async () => {
+  it('reserve refuses 10 of 4.5, says what is available and leaves nothing behind', async () => {
     const userId = await userWith(database, 4.5)
     const args = { p_reservation_id: uuid(), p_account_id: userId, p_amount: 10 }
     expect(await refusal(run('reserve', args), 'INSUFFICIENT_CREDITS')).toEqual({
@@ -56,7 +44,7 @@ describe('reserve', () => {
     expect(await run('reserve', args)).toMatchObject({ state: 'active', replayed: false })
   })
 
-  it('writes no row when it refuses, not even a dead one', async () => {
+  it('a refused reserve writes no row, not even a dead one', async () => {
     const userId = await userWith(database, 1)
     const inserted = async () => {
       const { rows } = await database.admin.query(
@@ -83,7 +71,7 @@ describe('reserve', () => {
     }
   })
 
-  it('takes what is available when it may take less, down to the minimum', async () => {
+  it('reserve takes what is available when it may take less, down to the minimum', async () => {
     const userId = await userWith(database, 7)
     const args = { p_reservation_id: uuid(), p_account_id: userId, p_amount: 10, p_minimum_amount: 5 }
     expect(await run('reserve', args)).toMatchObject({ amount: '7', balance: { available: '0' } })
@@ -91,7 +79,7 @@ describe('reserve', () => {
     await refusal(reserve(database, userId, 10, { p_minimum_amount: 1 }), 'INSUFFICIENT_CREDITS')
   })
 
-  it('accepts an amount of 0 without credits, but not past a freeze or the limit of open reservations', async () => {
+  it('reserve accepts an amount of 0 without credits, but not past a freeze or a limit', async () => {
     const userId = await userWith(database, 0.5)
     await settle(userId, await reserve(database, userId, 0.5), '0.5')
     const id = await reserve(database, userId, 0)
@@ -137,12 +125,12 @@ describe('reserve', () => {
     }
   })
 
-  it('refuses the key of a closed reservation with its state', async () => {
+  it('reserve refuses the key of a closed reservation with its state', async () => {
     const userId = await userWith(database, 50)
     const closings: [string, (id: string) => Promise<unknown>][] = [
       ['settled', (id) => settle(userId, id, '1')],
       ['released', (id) => release(userId, id)],
-      ['expired', () => advance(database, userId, '10 minutes')],
+      ['expired', () => advance(database.admin, userId, '10 minutes')],
     ]
     for (const [state, close] of closings) {
       const args = { p_account_id: userId, p_reservation_id: uuid(), p_amount: 10 }
@@ -157,7 +145,7 @@ describe('reserve', () => {
 })
 
 describe('extend', () => {
-  it('adds 5 and prolongs; too few credits is an answer and not an error', async () => {
+  it('extend adds 5 and prolongs the reservation, and too few credits are an answer and not an error', async () => {
     const userId = await userWith(database, 20)
     const id = await reserve(database, userId, 10, { p_ttl_seconds: 60 })
     const before = await reservation(userId, id)
@@ -188,7 +176,7 @@ describe('extend', () => {
 })
 
 describe('capture', () => {
-  it('takes 4 of 10, keeps 6 back and can reserve more in the same call', async () => {
+  it('capture takes 4 of 10, leaves 6 reserved and can reserve more in the same call', async () => {
     const userId = await userWith(database, 50)
     const id = await reserve(database, userId, 10)
     expect(await capture(userId, id, '4')).toMatchObject({
@@ -240,7 +228,7 @@ describe('capture', () => {
 })
 
 describe('settle', () => {
-  it('takes 7 of 10 and frees the rest; a repeat gets the first result', async () => {
+  it('settle takes 7 of 10 and frees the rest, and a repeat gets the first result', async () => {
     const userId = await userWith(database, 50)
     const id = await reserve(database, userId, 10)
     const first = await settle(userId, id, '7.50')
@@ -260,18 +248,29 @@ describe('settle', () => {
     expect(await refusal(extend(userId, id, 1), 'RESERVATION_CLOSED')).toEqual(closed)
   })
 
-  it('refuses a second charge of another amount, and says which amount was not recorded', async () => {
+  it('settle gives the first result to a second charge of another amount and audits that charge', async () => {
+    const other = { p_charge: { amount: '9', costUsd: '0.050000' } }
     const userId = await userWith(database, 50)
     const charged = await reserve(database, userId, 10)
-    await settle(userId, charged, '7')
-    expect(await refusal(settle(userId, charged, '9'), 'IDEMPOTENCY_MISMATCH')).toEqual({ id: charged, amount: '9' })
+    const first = await settle(userId, charged, '7')
+    expect(await settle(userId, charged, '9', other)).toEqual({ ...first, replayed: true })
+    expect(await settle(userId, charged, '7.000000')).toEqual({ ...first, replayed: true })
     const empty = await reserve(database, userId, 10)
-    await settle(userId, empty)
-    expect(await refusal(settle(userId, empty, '9'), 'IDEMPOTENCY_MISMATCH')).toEqual({ id: empty, amount: '9' })
+    const nothing = await settle(userId, empty)
+    expect(await settle(userId, empty, '9', other)).toEqual({ ...nothing, replayed: true })
+    const { rows } = await database.admin.query(
+      `select subject, old, new from public.credit_audit_log
+       where action = 'charge_not_recorded' and subject in ($1, $2) order by id`,
+      [charged, empty],
+    )
+    expect(rows).toEqual([
+      { subject: charged, old: { amount: '7' }, new: { amount: '9', costUsd: '0.05' } },
+      { subject: empty, old: { amount: '0' }, new: { amount: '9', costUsd: '0.05' } },
+    ])
     expect(await balanceOf(database, userId)).toMatchObject({ available: '43', reserved: '0' })
   })
 
-  it('takes 12 of 10 as far as there are credits, and records the rest as uncollected', async () => {
+  it('settle takes 12 of 10 as far as there are credits and records the rest as uncollected', async () => {
     const userId = await userWith(database, 50)
     expect(await settle(userId, await reserve(database, userId, 10), '12')).toMatchObject({
       captured: '12',
@@ -287,7 +286,7 @@ describe('settle', () => {
     expect(await settle(userId, other, '30')).toMatchObject({ captured: '30', uncollected: '0' })
   })
 
-  it('without a charge writes no transaction; a charge of 0 writes one that names no lot', async () => {
+  it('settle without a charge writes no transaction, and a charge of 0 writes one without lots', async () => {
     const userId = await userWith(database, 50)
     expect(await settle(userId, await reserve(database, userId, 10))).toMatchObject({
       state: 'settled',
@@ -302,7 +301,7 @@ describe('settle', () => {
     expect(rows).toEqual([{ lots: [] }])
   })
 
-  it('stores flags and the raw usage of a charge for admins, and its metadata on the ledger row alone', async () => {
+  it('settle stores flags and raw usage of a charge for admins, and its metadata on the ledger row only', async () => {
     const userId = await userWith(database, 50)
     const id = await reserve(database, userId, 10)
     const charge = { amount: '1', flags: ['count_missing'], rawUsage: { total: 'n/a' } }
@@ -315,11 +314,11 @@ describe('settle', () => {
     expect(rows).toEqual([{ metadata: { page: 1 }, charge }])
   })
 
-  it('after the expiry takes what is available, and marks the charge as late', async () => {
+  it('settle after the expiry takes what is available and marks the charge as late', async () => {
     const userId = await userWith(database, 50)
     const id = await reserve(database, userId, 50)
     await refusal(reserve(database, userId, 1), 'INSUFFICIENT_CREDITS')
-    await advance(database, userId, '6 minutes')
+    await advance(database.admin, userId, '6 minutes')
     const seen = await database.admin.query(
       'select reserved, available from public.credit_balances_text where account_id = $1',
       [userId],
@@ -344,7 +343,7 @@ describe('settle', () => {
     expect(await release(userId, id)).toMatchObject({ state: 'settled', replayed: true })
   })
 
-  it('records and charges a reservation that never reached the database, when the caller says so', async () => {
+  it('settle with createMissing records and charges a reservation that never reached the database', async () => {
     const userId = await userWith(database, 5)
     const id = uuid()
     await refusal(settle(userId, id, '7'), 'RESERVATION_NOT_FOUND')
@@ -362,7 +361,7 @@ describe('settle', () => {
 })
 
 describe('release', () => {
-  it('frees 10 without a transaction; a settle after it is refused with the amount that was not recorded', async () => {
+  it('release frees 10 without a transaction, and a later settle is refused with its amount', async () => {
     const userId = await userWith(database, 50)
     const id = await reserve(database, userId, 10)
     expect(await release(userId, id)).toMatchObject({
@@ -385,7 +384,7 @@ describe('release', () => {
 })
 
 describe('a reservation of another account', () => {
-  it('is not found by any operation', async () => {
+  it('no operation finds a reservation of another account', async () => {
     const [owner, other] = [await userWith(database, 50), await userWith(database, 50)]
     const id = await reserve(database, owner, 10)
     const attempts = [
@@ -399,7 +398,7 @@ describe('a reservation of another account', () => {
     expect(await reservation(owner, id)).toMatchObject({ state: 'active', amount: '10', captured: '0' })
   })
 
-  it('may have the same id: a key belongs to its account', async () => {
+  it('two accounts may have a reservation with the same id, because a key belongs to its account', async () => {
     const [one, two] = [await userWith(database, 50), await userWith(database, 50)]
     const p_reservation_id = uuid()
     for (const p_account_id of [one, two]) {

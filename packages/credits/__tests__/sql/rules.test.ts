@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { closeStack, openDatabase, type TestDatabase } from './database.ts'
+import { createTestDatabase, stopDatabases, type TestDatabase } from '../kit/database.ts'
 
 const FILES = globSync(join(import.meta.dirname, '../../../../supabase/migrations/*.sql'))
   .sort()
@@ -28,29 +28,29 @@ const FUNCTIONS: SqlFunction[] = FILES.flatMap(({ name: file, text }) =>
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 describe('each migration', () => {
-  it('has no line over 100 columns', () => {
+  it('no migration has a line over 100 columns', () => {
     const long = FILES.flatMap(({ name, text }) =>
       text.split('\n').flatMap((line, index) => (line.length > 100 ? [`${name}:${index + 1}`] : [])),
     )
     expect(long).toEqual([])
   })
 
-  it('bounds its waits for locks and its statements', () => {
+  it('each migration bounds its waits for locks and its statements', () => {
     const unbounded = FILES.filter(
       ({ text }) => !text.includes(`set local lock_timeout`) || !text.includes(`set local statement_timeout`),
     )
     expect(unbounded.map(({ name }) => name)).toEqual([])
   })
 
-  it('creates or drops no trigger by DROP on auth.users, and gives its triggers there a name that sorts last', () => {
+  it('no migration drops a trigger of auth.users, and its triggers there have a name that sorts last', () => {
     const text = FILES.filter(({ name }) => name.includes('_credits_'))
       .map((file) => file.text)
       .join('\n')
@@ -61,7 +61,7 @@ describe('each migration', () => {
 })
 
 describe('each function', () => {
-  it('is found by this test', async () => {
+  it('this test finds each function of the schema', async () => {
     const { rows } = await database.admin.query<{ name: string }>(
       `select format('%s.%s', n.nspname, p.proname) as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
        where n.nspname in ('public', 'credits_private')
@@ -70,12 +70,12 @@ describe('each function', () => {
     expect(FUNCTIONS.map(({ name }) => name).sort()).toEqual(rows.map(({ name }) => name))
   })
 
-  it('has at most 70 lines', () => {
+  it('each function has at most 70 lines', () => {
     const long = FUNCTIONS.filter(({ text }) => text.trimEnd().split('\n').length > 70)
     expect(long.map(({ file, name }) => `${file}: ${name}`)).toEqual([])
   })
 
-  it('is private from the statement after it', () => {
+  it('each function is private from the statement after it', () => {
     const open = FUNCTIONS.filter(({ name, privileges }) => {
       const from = name.startsWith('credits_private.') ? 'public' : 'public, anon, authenticated'
       const revoke = `revoke execute on function ${name} from ${from};`
@@ -84,7 +84,7 @@ describe('each function', () => {
     expect(open.map(({ name }) => name)).toEqual([])
   })
 
-  it('names its rows by whole words', () => {
+  it('each function names its rows by whole words', () => {
     const names = FUNCTIONS.flatMap(({ name, text }) =>
       [...text.matchAll(/^ {2}(?!if )([a-z_]+) (?:constant )?(?:public|credits_private|auth)\.\w+[ ;,]/gm)]
         .filter((match) => (match[1] as string).length < 3)
@@ -120,7 +120,7 @@ function guardsOf(sqlFunction: SqlFunction): Guard[] {
 const GUARDS = FUNCTIONS.flatMap(guardsOf)
 
 describe('each guard', () => {
-  it('has a name of its own, and each opening has its closing', () => {
+  it('each guard has a name of its own, and each opening has its closing', () => {
     const names = GUARDS.map(({ name }) => name)
     expect([...names].sort()).toEqual([...new Set(names)].sort())
     const text = FILES.map((file) => file.text).join('\n')
@@ -132,7 +132,7 @@ describe('each guard', () => {
   })
 
   it.each(GUARDS.map((guard) => [guard.name, guard] as const))(
-    '%s can be left out: what stays is valid',
+    'the guard %s can be left out, and what stays is valid SQL',
     async (_, guard) => {
       const client = await database.admin.connect()
       try {

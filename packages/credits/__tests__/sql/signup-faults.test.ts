@@ -1,18 +1,19 @@
 import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { balanceOf, call, closeStack, openDatabase, reserve, signUp, type TestDatabase } from './database.ts'
-import { assertInvariants } from './invariants.ts'
+import { createTestDatabase, signUp, stopDatabases, type TestDatabase } from '../kit/database.ts'
+import { balanceOf, call, reserve } from '../kit/functions.ts'
+import { assertInvariants } from '../kit/invariants.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterEach(() => assertInvariants(database.admin))
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const accounts = async (userId: string) =>
@@ -41,10 +42,10 @@ describe('a fault in the credits schema', () => {
   }
 
   it.each(Object.entries(FAULTS))(
-    'never fails a signup, and is healed exactly once: %s',
+    'no signup fails, and a reconcile gives the grant exactly once, when %s',
     async (_, [fault, repair]) => {
       await database.admin.query(fault)
-      const userId = await signUp(database)
+      const userId = await signUp(database.admin)
       await database.admin.query(repair)
       const healed = await call(database.service, 'credits_reconcile', { p_apply: true })
       expect(healed).toMatchObject({ applied: true, signupGrants: 1, accountsFailed: 0 })
@@ -54,17 +55,17 @@ describe('a fault in the credits schema', () => {
     },
   )
 
-  it('is healed by the first use of the account as well', async () => {
+  it('the first use of an account also gives a grant that the signup missed', async () => {
     await database.admin.query('alter table public.credit_balances rename to elsewhere')
-    const userId = await signUp(database)
+    const userId = await signUp(database.admin)
     await database.admin.query('alter table public.elsewhere rename to credit_balances')
     expect(await accounts(userId)).toEqual([])
     await reserve(database, userId, 50)
   })
 
-  it('is not made by a profile of the app that cannot be written', async () => {
+  it('a profile of the app that cannot be written does not stop the signup grant', async () => {
     await database.admin.query('alter table public.profiles rename to elsewhere')
-    const userId = await signUp(database)
+    const userId = await signUp(database.admin)
     expect(await accounts(userId)).toHaveLength(1)
     await database.admin.query('alter table public.elsewhere rename to profiles')
   })
@@ -82,18 +83,18 @@ describe('locks', () => {
     'credits_private.secrets',
   ]
 
-  it.each(TABLES)('on %s neither stop nor delay a signup, and the grant is made up for', async (table) => {
+  it.each(TABLES)('a lock on %s neither stops nor delays a signup, and the grant is made up for', async (table) => {
     const blocker = await database.admin.connect()
     await blocker.query(`begin; lock table ${table} in access exclusive mode`)
     const started = performance.now()
-    const userId = await signUp(database)
+    const userId = await signUp(database.admin)
     expect(performance.now() - started).toBeLessThan(400)
     await blocker.query('rollback')
     blocker.release()
     expect(await available(userId)).toBe('50')
   })
 
-  it('on all tables at once fail no signup whose statement timeout is 300 ms', async () => {
+  it('locks on all tables at once fail no signup whose statement timeout is 300 ms', async () => {
     const blocker = await database.admin.connect()
     await blocker.query(`begin; lock table ${TABLES.join(', ')} in access exclusive mode`)
     const server = await database.admin.connect()
@@ -114,7 +115,7 @@ describe('locks', () => {
     for (const userId of users) expect(await available(userId)).toBe('50')
   })
 
-  it('that are freed one after the other do not add up', async () => {
+  it('waits for locks that are freed one after the other do not add up', async () => {
     // In the order in which a signup needs them. Each is free before a wait for it alone would end.
     const tables = [
       'credits_private.secrets',
@@ -152,7 +153,7 @@ describe('locks', () => {
     expect(await available(userId)).toBe('50')
   })
 
-  it('that another signup of the same person has taken do not delay this one', async () => {
+  it('locks of another signup of the same person do not delay a signup', async () => {
     const other = await database.admin.connect()
     await other.query('begin')
     const first = crypto.randomUUID()
@@ -160,7 +161,7 @@ describe('locks', () => {
       first,
     ])
     const started = performance.now()
-    const second = await signUp(database, { email: 'race+2@example.org' })
+    const second = await signUp(database.admin, { email: 'race+2@example.org' })
     expect(performance.now() - started).toBeLessThan(300)
     await other.query('commit')
     other.release()
@@ -169,7 +170,7 @@ describe('locks', () => {
 })
 
 describe('an app with its own profiles and signup trigger', () => {
-  it('keeps its trigger first, its table as it is, and its signups', async () => {
+  it('an app with its own profiles and signup trigger keeps its trigger first, its table and its signups', async () => {
     const { rows } = await database.admin.query<{ tgname: string }>(
       `select tgname from pg_trigger where tgrelid = 'auth.users'::regclass and not tgisinternal order by tgname`,
     )

@@ -1,29 +1,17 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import {
-  advance,
-  balanceOf,
-  call,
-  closeStack,
-  ledgerOf,
-  openDatabase,
-  refusal,
-  reserve,
-  signUp,
-  spend,
-  type TestDatabase,
-  whileLocked,
-} from './database.ts'
-import { assertInvariants } from './invariants.ts'
+import { advance, createTestDatabase, signUp, stopDatabases, type TestDatabase, whileLocked } from '../kit/database.ts'
+import { balanceOf, call, ledgerOf, refusal, reserve, spend } from '../kit/functions.ts'
+import { assertInvariants } from '../kit/invariants.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterEach(() => assertInvariants(database.admin))
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const accounts = async (userId: string) =>
@@ -40,8 +28,8 @@ const setting = (column: string, value: unknown) =>
   database.admin.query(`update public.credit_settings set ${column} = $1`, [value])
 
 describe('a signup', () => {
-  it('opens an account on the free plan with 50 credits and a grant in the ledger', async () => {
-    const userId = await signUp(database)
+  it('a signup opens an account on the free plan with 50 credits and a grant in the ledger', async () => {
+    const userId = await signUp(database.admin)
     expect(await balanceOf(database, userId)).toMatchObject({
       planId: 'free',
       available: '50',
@@ -53,21 +41,21 @@ describe('a signup', () => {
     ])
   })
 
-  it('makes the profile of the app with the role user', async () => {
-    const userId = await signUp(database)
+  it('a signup makes the profile of the app with the role user', async () => {
+    const userId = await signUp(database.admin)
     const { rows } = await database.admin.query('select role from public.profiles where user_id = $1', [userId])
     expect(rows).toEqual([{ role: 'user' }])
   })
 
-  it('grants what the settings say', async () => {
+  it('a signup grants what the settings say', async () => {
     await setting('signup_credits', 12.5)
-    expect(await available(await signUp(database))).toBe('12.5')
+    expect(await available(await signUp(database.admin))).toBe('12.5')
     await setting('signup_credits', 0)
-    expect(await balanceOf(database, await signUp(database))).toMatchObject({ available: '0', version: 0 })
+    expect(await balanceOf(database, await signUp(database.admin))).toMatchObject({ available: '0', version: 0 })
     await setting('signup_credits', 50)
   })
 
-  it('of an anonymous user grants nothing until the user has a confirmed identity, and then once', async () => {
+  it('a signup of an anonymous user grants once, when the user has a confirmed identity', async () => {
     const userId = crypto.randomUUID()
     await database.admin.query('insert into auth.users (id, is_anonymous) values ($1, true)', [userId])
     expect(await available(userId)).toBe('0')
@@ -81,22 +69,23 @@ describe('a signup', () => {
     expect(await available(userId)).toBe('50')
   })
 
-  it('with an unconfirmed address opens the account and grants when the address is confirmed', async () => {
-    const userId = await signUp(database, { confirmed: false })
+  it('a signup with an unconfirmed address opens the account and grants when the address is confirmed', async () => {
+    const userId = await signUp(database.admin, { confirmed: false })
     expect(await accounts(userId)).toMatchObject([{ signup_decided_at: null, version: '0' }])
     expect(await available(userId)).toBe('0')
     await confirm(userId)
     expect(await available(userId)).toBe('50')
   })
 
-  it('with a confirmed phone alone grants to the phone', async () => {
+  it('a signup with only a confirmed phone grants to the phone', async () => {
     const userId = crypto.randomUUID()
     await database.admin.query(
-      `insert into auth.users (id, email, phone, phone_confirmed_at) values ($1, 'claimed@phone.test', '+1 555 0100', now())`,
+      `insert into auth.users (id, email, phone, phone_confirmed_at)
+       values ($1, 'claimed@phone.test', '+1 555 0100', now())`,
       [userId],
     )
     expect(await available(userId)).toBe('50')
-    expect(await available(await signUp(database, { email: 'claimed+2@phone.test' }))).toBe('50')
+    expect(await available(await signUp(database.admin, { email: 'claimed+2@phone.test' }))).toBe('50')
   })
 })
 
@@ -106,44 +95,44 @@ describe('one person', () => {
     ['someone@example.org', 'SomeOne+2@Example.org', ' someone@example.org '],
   ]
 
-  it('gets one grant under all spellings of an address', async () => {
+  it('one person gets one grant under all spellings of an address', async () => {
     for (const [first, ...others] of SPELLINGS as [string, ...string[]][]) {
-      expect(await available(await signUp(database, { email: first }))).toBe('50')
+      expect(await available(await signUp(database.admin, { email: first }))).toBe('50')
       for (const email of others) {
-        const twin = await signUp(database, { email })
+        const twin = await signUp(database.admin, { email })
         expect(await available(twin), email).toBe('0')
-        await advance(database, twin, '2 months')
+        await advance(database.admin, twin, '2 months')
         expect(await available(twin), `${email}, later`).toBe('0')
       }
     }
   })
 
-  it('differs from another one by a dot outside Gmail', async () => {
-    expect(await available(await signUp(database, { email: 'a.b@example.org' }))).toBe('50')
-    expect(await available(await signUp(database, { email: 'ab@example.org' }))).toBe('50')
+  it('outside Gmail two addresses that differ by a dot are two persons', async () => {
+    expect(await available(await signUp(database.admin, { email: 'a.b@example.org' }))).toBe('50')
+    expect(await available(await signUp(database.admin, { email: 'ab@example.org' }))).toBe('50')
   })
 
-  it('who confirms an address gets the grant, whichever unconfirmed account came first', async () => {
-    const unconfirmed = await signUp(database, { email: 'victim+x1@corp.example', confirmed: false })
-    const owner = await signUp(database, { email: 'victim@corp.example' })
+  it('the person who confirms an address gets the grant, whichever unconfirmed account came first', async () => {
+    const unconfirmed = await signUp(database.admin, { email: 'victim+x1@corp.example', confirmed: false })
+    const owner = await signUp(database.admin, { email: 'victim@corp.example' })
     expect([await available(unconfirmed), await available(owner)]).toEqual(['0', '50'])
     await confirm(unconfirmed)
     expect(await available(unconfirmed)).toBe('0')
     expect((await accounts(owner))[0].plan_period_ends_at).not.toBeNull()
   })
 
-  it('who deletes the account and comes back gets no second grant, but the next month on time', async () => {
-    const first = await signUp(database, { email: 'comes.back@example.org' })
+  it('a person who deletes the account and comes back gets no second grant, but the next month on time', async () => {
+    const first = await signUp(database.admin, { email: 'comes.back@example.org' })
     await spend(database, first, 50)
     await deleteUser(first)
-    const second = await signUp(database, { email: 'comes.back+again@example.org' })
+    const second = await signUp(database.admin, { email: 'comes.back+again@example.org' })
     expect(await available(second)).toBe('0')
-    await advance(database, second, '32 days')
+    await advance(database.admin, second, '32 days')
     expect(await available(second)).toBe('50')
   })
 
-  it('is kept as a keyed hash, never as an address', async () => {
-    await signUp(database, { email: 'find.me@example.org' })
+  it('a person is stored as a keyed hash, never as an address', async () => {
+    await signUp(database.admin, { email: 'find.me@example.org' })
     const { rows } = await database.admin.query(
       `select (select count(*) from credits_private.signup_claims
                  where person_hash = sha256('email:find.me@example.org')
@@ -163,7 +152,7 @@ describe('a debt', () => {
       `insert into public.credit_plans (id, name, price_usd, monthly_credits, overage_limit)
        values ('overage', 'Overage', 5, 50, 20) on conflict do nothing`,
     )
-    const userId = await signUp(database, { email })
+    const userId = await signUp(database.admin, { email })
     await call(database.service, 'credits_set_plan', { p_account_id: userId, p_plan_id: 'overage' })
     await spend(database, userId, 120)
     expect(await balanceOf(database, userId)).toMatchObject({ debt: '20' })
@@ -171,9 +160,9 @@ describe('a debt', () => {
     return userId
   }
 
-  it('goes on in the next account of the person, with a transaction in both ledgers', async () => {
+  it('a debt continues in the next account of the person, with a transaction in both ledgers', async () => {
     const first = await closedWithDebt('debtor@example.org')
-    const second = await signUp(database, { email: 'Debtor+new@example.org' })
+    const second = await signUp(database.admin, { email: 'Debtor+new@example.org' })
     expect(await balanceOf(database, second)).toMatchObject({ debt: '20', available: '-20' })
     expect(await ledgerOf(database, second)).toMatchObject([{ type: 'adjustment', source: 'debt', amount: '-20' }])
     expect((await ledgerOf(database, first))[0]).toMatchObject({ type: 'adjustment', source: 'debt', amount: '20' })
@@ -181,29 +170,29 @@ describe('a debt', () => {
     await refusal(reserve(database, second, 1), 'INSUFFICIENT_CREDITS')
   })
 
-  it('moves once, and waits for an account that is locked', async () => {
+  it('a debt moves once, and waits for an account that is locked', async () => {
     const first = await closedWithDebt('locked.debtor@example.org')
     const second = await whileLocked(
       database,
       `select from public.credit_balances where account_id = '${first}' for update`,
       async () => {
-        const userId = await signUp(database, { email: 'locked.debtor+2@example.org' })
+        const userId = await signUp(database.admin, { email: 'locked.debtor+2@example.org' })
         expect(await accounts(userId)).toMatchObject([{ debt: '0.000000', signup_decided_at: null }])
         return userId
       },
     )
     expect(await balanceOf(database, second)).toMatchObject({ debt: '20' })
     await deleteUser(second)
-    const third = await signUp(database, { email: 'locked.debtor+3@example.org' })
+    const third = await signUp(database.admin, { email: 'locked.debtor+3@example.org' })
     expect(await balanceOf(database, third)).toMatchObject({ debt: '20' })
   })
 })
 
 describe('the daily ceiling of signup grants', () => {
-  it('keeps new persons waiting, exactly, also when they sign up at once', async () => {
+  it('the daily ceiling of signup grants is exact, also when new persons sign up at once', async () => {
     const { rows } = await database.admin.query('select count(*)::int as claims from credits_private.signup_claims')
     await setting('max_signup_grants_per_day', rows[0].claims + 2)
-    const users = await Promise.all(Array.from({ length: 12 }, () => signUp(database)))
+    const users = await Promise.all(Array.from({ length: 12 }, () => signUp(database.admin)))
     const balances = await Promise.all(users.map((userId) => available(userId)))
     expect(balances.filter((credits) => credits === '50')).toHaveLength(2)
     expect(await call(database.service, 'credits_reconcile')).toMatchObject({ accountsToOpen: [] })
@@ -214,19 +203,19 @@ describe('the daily ceiling of signup grants', () => {
     await setting('max_signup_grants_per_day', null)
   })
 
-  it('does not keep a returning person waiting', async () => {
-    const first = await signUp(database, { email: 'returning@example.org' })
+  it('the daily ceiling of signup grants does not delay a returning person', async () => {
+    const first = await signUp(database.admin, { email: 'returning@example.org' })
     await deleteUser(first)
     await setting('max_signup_grants_per_day', 0)
-    const second = await signUp(database, { email: 'returning+2@example.org' })
+    const second = await signUp(database.admin, { email: 'returning+2@example.org' })
     expect(await accounts(second)).not.toMatchObject([{ signup_decided_at: null }])
     await setting('max_signup_grants_per_day', null)
   })
 })
 
 describe('deleting a user', () => {
-  it('closes the account, keeps the history and still lets an open reservation settle', async () => {
-    const userId = await signUp(database)
+  it('deleting a user closes the account, keeps the history and still lets an open reservation settle', async () => {
+    const userId = await signUp(database.admin)
     const open = await reserve(database, userId, 5)
     await spend(database, userId, 7)
     const before = await ledgerOf(database, userId)
@@ -242,11 +231,11 @@ describe('deleting a user', () => {
     expect(late).toMatchObject({ state: 'settled', captured: '2', balance: { status: 'closed' } })
   })
 
-  it('and making one with the same id again opens the account as it stood', async () => {
-    const userId = await signUp(database, { email: 'same.id@example.org' })
+  it('a user who is created again with the same id gets the account as it was', async () => {
+    const userId = await signUp(database.admin, { email: 'same.id@example.org' })
     await spend(database, userId, 20)
     await deleteUser(userId)
-    await signUp(database, { email: 'same.id@example.org', id: userId })
+    await signUp(database.admin, { email: 'same.id@example.org', id: userId })
     expect(await balanceOf(database, userId)).toMatchObject({ available: '30', status: 'active', version: 2 })
   })
 })

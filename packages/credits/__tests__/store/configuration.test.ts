@@ -8,8 +8,9 @@ import type { CreditStore } from '../../src/store/port.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
 import { UNKNOWN_USER } from '../../src/testing/case.ts'
+import { openPool } from '../kit/database.ts'
+import { serviceClient } from '../kit/stack.ts'
 import { faultProxy } from './fault-proxy.ts'
-import { openPool, serviceClient } from './sql-harness.ts'
 
 const PAGE = '<!DOCTYPE html><html><body>Welcome to example.test</body></html>'
 const ONCE = { retries: 0 }
@@ -63,14 +64,14 @@ async function closedPort(): Promise<number> {
 }
 
 describe('a store that is configured wrongly', () => {
-  it('refuses a publishable key and an unknown key with CONFIG_INVALID', async () => {
+  it('a store refuses a publishable key and an unknown key with CONFIG_INVALID', async () => {
     for (const secretKey of [stack.publishableKey, 'sb_secret_unknown']) {
       const { code, message } = await readError(supabaseStore(serviceClient({ url: stack.url, secretKey }), ONCE))
       expect({ code, message }).toEqual({ code: 'CONFIG_INVALID', message: expect.stringContaining('secret') })
     }
   })
 
-  it('refuses a wrong password and a missing database with CONFIG_INVALID', async () => {
+  it('a store refuses a wrong password and a missing database with CONFIG_INVALID', async () => {
     await admin.query('create role impostor login password $$right$$')
     const wrongPassword = await readError(postgresStore(poolAt({ username: 'impostor', password: 'wrong' }), ONCE))
     expect(wrongPassword.code).toBe('CONFIG_INVALID')
@@ -79,13 +80,13 @@ describe('a store that is configured wrongly', () => {
     expect(missing.message).not.toBe(wrongPassword.message)
   })
 
-  it('refuses a database without the migrations with CONFIG_INVALID, and says what to do', async () => {
+  it('a store refuses a database without the migrations with CONFIG_INVALID and says what to do', async () => {
     await admin.query('create database without_credits')
     const { code, message } = await readError(postgresStore(poolAt({ pathname: '/without_credits' }), ONCE))
     expect({ code, message }).toEqual({ code: 'CONFIG_INVALID', message: expect.stringContaining('credits init') })
   })
 
-  it('refuses a role that may not execute the functions with CONFIG_INVALID', async () => {
+  it('a store refuses a role that may not execute the functions with CONFIG_INVALID', async () => {
     await admin.query('create role stranger login password $$stranger$$')
     const { code, message } = await readError(
       postgresStore(poolAt({ username: 'stranger', password: 'stranger' }), ONCE),
@@ -93,14 +94,17 @@ describe('a store that is configured wrongly', () => {
     expect({ code, message }).toEqual({ code: 'CONFIG_INVALID', message: expect.stringContaining('role') })
   })
 
-  it.each([200, 404, 502])('keeps a web page with status %i out of the error and asks for the URL', async (status) => {
-    const error = await readError(supabaseStore(websiteClient(status), ONCE))
-    expect(error.code).toBe('STORE_UNAVAILABLE')
-    expect(error.message).toContain('URL')
-    expect(`${error.message} ${JSON.stringify(error)} ${String(error.cause)}`).not.toContain('html')
-  })
+  it.each([200, 404, 502])(
+    'a web page with status %i instead of PostgREST is STORE_UNAVAILABLE, asks for the URL and is not in the error',
+    async (status) => {
+      const error = await readError(supabaseStore(websiteClient(status), ONCE))
+      expect(error.code).toBe('STORE_UNAVAILABLE')
+      expect(error.message).toContain('URL')
+      expect(`${error.message} ${JSON.stringify(error)} ${String(error.cause)}`).not.toContain('html')
+    },
+  )
 
-  it('says that a host is unknown or that nothing listens, and that nothing was sent', async () => {
+  it('an unknown host and a closed port are STORE_UNAVAILABLE with their cause, because nothing was sent', async () => {
     const port = await closedPort()
     const input = { userId: UNKNOWN_USER, reservationId: crypto.randomUUID(), amount: '1', ttlSeconds: 60 }
     const client = serviceClient({ url: `http://127.0.0.1:${port}`, secretKey: stack.secretKey })
@@ -114,7 +118,7 @@ describe('a store that is configured wrongly', () => {
     expect(unknownHost.message).toMatch(/ENOTFOUND|EAI_AGAIN/)
   })
 
-  it('refuses to be made without a client or pool', () => {
+  it('a store without a client or pool is refused with CONFIG_INVALID', () => {
     const make = [() => supabaseStore(undefined as never), () => postgresStore(undefined as never)]
     for (const store of make) expect(store).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
   })

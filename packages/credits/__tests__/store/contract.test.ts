@@ -5,7 +5,9 @@ import { afterAll, beforeAll, describe, it } from 'vitest'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
 import { describeCreditStore } from '../../src/testing/index.ts'
-import { openPool, serviceClient, sqlHarness } from './sql-harness.ts'
+import { openPool } from '../kit/database.ts'
+import { serviceClient } from '../kit/stack.ts'
+import { sqlHarness } from '../kit/store-harness.ts'
 
 /** The contract of the store port on real drivers, over PostgREST and over direct connections. */
 
@@ -17,7 +19,7 @@ let postgresJs: postgres.Sql
 beforeAll(async () => {
   stack = await startStack({ ephemeral: true })
   admin = openPool(stack.adminDbUrl)
-  direct = openPool(stack.dbUrl, 5)
+  direct = openPool(stack.dbUrl, { max: 5 })
   postgresJs = postgres(stack.dbUrl, { max: 5 })
 })
 afterAll(async () => {

@@ -8,8 +8,9 @@ import type { CreditStore } from '../../src/store/port.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
 import { chargeOf } from '../../src/testing/case.ts'
+import { openPool, signUp } from '../kit/database.ts'
+import { restClient, serviceClient } from '../kit/stack.ts'
 import { type Fault, type FaultProxy, faultProxy } from './fault-proxy.ts'
-import { openPool, restClient, serviceClient, signUp } from './sql-harness.ts'
 
 const RETRY = { timeoutMs: 4_000, retries: 2 }
 /** PostgREST needs up to some seconds to connect to its database again. */
@@ -31,7 +32,7 @@ const routes = new Map<RouteName, Route>()
 const pools: pg.Pool[] = []
 
 function poolAt(url: string): pg.Pool {
-  const pool = openPool(url, 5)
+  const pool = openPool(url, { max: 5 })
   pools.push(pool)
   return pool
 }
@@ -118,7 +119,7 @@ async function newReserve(route: Route) {
 }
 
 describe.each(ROUTES)('the hop from %s', (name) => {
-  it('a lost answer is asked for again with the same id, and there is one reservation', async () => {
+  it('a reserve whose answer is lost is repeated with the same id and makes one reservation', async () => {
     const { store, proxy } = routeOf(name)
     const input = await newReserve(routeOf(name))
     await store.getBalance(input)
@@ -136,7 +137,7 @@ describe.each(ROUTES)('the hop from %s', (name) => {
     expect(await accountOf(input.userId)).toEqual({ reserved: '0', open: 0, version: 2 })
   })
 
-  it('is OUTCOME_UNKNOWN for a write and STORE_UNAVAILABLE for a read while every answer is lost', async () => {
+  it('while every answer is lost a write is OUTCOME_UNKNOWN and a read is STORE_UNAVAILABLE', async () => {
     const { store, proxy } = routeOf(name)
     const input = await newReserve(routeOf(name))
     await store.getBalance(input)
@@ -153,7 +154,7 @@ describe.each(ROUTES)('the hop from %s', (name) => {
 })
 
 describe.each(['app to PostgREST', 'app to Postgres'] as const)('the hop from %s', (name) => {
-  it('ends the wait for an answer that never comes', async () => {
+  it('an answer that never comes ends in OUTCOME_UNKNOWN after the time limit', async () => {
     const { proxy } = routeOf(name)
     const input = await newReserve(routeOf(name))
     const impatient = { timeoutMs: 200, retries: 1 }
@@ -168,7 +169,7 @@ describe.each(['app to PostgREST', 'app to Postgres'] as const)('the hop from %s
     expect(performance.now() - started).toBeLessThan(2_000)
   })
 
-  it('answers STORE_BUSY for a locked account, and nothing happens', async () => {
+  it('a reserve on a locked account is STORE_BUSY and changes nothing', async () => {
     const { store } = routeOf(name)
     const input = await newReserve(routeOf(name))
     const lock = await admin.connect()
@@ -183,7 +184,7 @@ describe.each(['app to PostgREST', 'app to Postgres'] as const)('the hop from %s
     expect(await accountOf(input.userId)).toMatchObject({ reserved: '0', open: 0 })
   })
 
-  it('charges a locked account when the lock is gone in time', async () => {
+  it('a settle on a locked account charges when the lock is released in time', async () => {
     const { store } = routeOf(name)
     const input = await newReserve(routeOf(name))
     await store.reserve(input)
@@ -200,7 +201,7 @@ describe.each(['app to PostgREST', 'app to Postgres'] as const)('the hop from %s
 })
 
 describe('a reserve whose answer is lost for longer than its life', () => {
-  it('is made again by the use case, and the user is not refused', async () => {
+  it('a reserve whose answer is lost for longer than its life is made again by the use case', async () => {
     const { proxy } = routeOf('app to Postgres')
     const pool = poolAt(throughProxy(stack.dbUrl, proxy))
     const credits = createCredits({ store: postgresStore(pool, { timeoutMs: 1_200, retries: 2 }) })
@@ -232,24 +233,27 @@ describe('a connection of PostgREST that dies at COMMIT', () => {
     return { answer: { status, code: error?.code }, account: await accountOf(userId) }
   }
 
-  it('is answered with status 400 and no code, whether or not the transaction was stored', async () => {
+  it('PostgREST answers a connection that dies at COMMIT with status 400 and no code, stored or not', async () => {
     const noCode = { status: 400, code: '' }
     expect(await rawAnswer('cut-commit')).toMatchObject({ answer: noCode, account: { reserved: '10' } })
     expect(await rawAnswer('lose-commit')).toMatchObject({ answer: noCode, account: { reserved: '0' } })
   })
 
-  it.each(['cut-commit', 'lose-commit'] as const)('is asked again with the same id after %s', async (fault) => {
-    const { store, proxy } = behindProxy()
-    const input = await newReserve(behindProxy())
-    const reserved = await withFirstAttempt(proxy, fault, () => store.reserve(input))
-    expect(reserved).toMatchObject({ state: 'active', amount: '10', replayed: fault === 'cut-commit' })
-    const settle = () => store.settle({ ...input, charge: chargeOf('7') })
-    const settled = await withFirstAttempt(proxy, fault, settle)
-    expect(settled).toMatchObject({ state: 'settled', captured: '7', replayed: fault === 'cut-commit' })
-    expect(await accountOf(input.userId)).toEqual({ reserved: '0', open: 0, version: 2 })
-  })
+  it.each(['cut-commit', 'lose-commit'] as const)(
+    'reserve and settle repeat with the same id when a connection of PostgREST dies at COMMIT: %s',
+    async (fault) => {
+      const { store, proxy } = behindProxy()
+      const input = await newReserve(behindProxy())
+      const reserved = await withFirstAttempt(proxy, fault, () => store.reserve(input))
+      expect(reserved).toMatchObject({ state: 'active', amount: '10', replayed: fault === 'cut-commit' })
+      const settle = () => store.settle({ ...input, charge: chargeOf('7') })
+      const settled = await withFirstAttempt(proxy, fault, settle)
+      expect(settled).toMatchObject({ state: 'settled', captured: '7', replayed: fault === 'cut-commit' })
+      expect(await accountOf(input.userId)).toEqual({ reserved: '0', open: 0, version: 2 })
+    },
+  )
 
-  it('is OUTCOME_UNKNOWN when it happens to every attempt, never a refusal', async () => {
+  it('a settle whose COMMIT dies at every attempt is OUTCOME_UNKNOWN, never a refusal', async () => {
     const { store, proxy } = behindProxy()
     const input = await newReserve(behindProxy())
     await store.reserve(input)
@@ -260,7 +264,7 @@ describe('a connection of PostgREST that dies at COMMIT', () => {
     expect(await store.settle({ ...input, charge: chargeOf('7') })).toMatchObject({ replayed: true, captured: '7' })
   })
 
-  it('leaves a usage charged exactly once when it is settled through the use cases', async () => {
+  it('a settle through the use cases whose COMMIT is lost charges exactly once', async () => {
     const { store, proxy } = behindProxy()
     const credits = createCredits({ store })
     const userId = await signUp(admin)

@@ -7,7 +7,8 @@ import type { Balance } from '../../src/store/port.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { chargeOf } from '../../src/testing/case.ts'
 import { memoryHarness, type StoreHarness } from '../../src/testing/index.ts'
-import { openPool, sqlHarness } from './sql-harness.ts'
+import { openPool } from '../kit/database.ts'
+import { sqlHarness } from '../kit/store-harness.ts'
 
 /**
  * The memory store and SQL implement the same contract apart from each other. Both are given the same random life of an

@@ -10,7 +10,8 @@ import postgres from 'postgres'
 import { afterAll, beforeAll, describe, it } from 'vitest'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { describeCreditStore } from '../../src/testing/index.ts'
-import { openPool, sqlHarness } from './sql-harness.ts'
+import { openPool } from '../kit/database.ts'
+import { sqlHarness } from '../kit/store-harness.ts'
 
 /** Debian's `pgbouncer`, or the program in `PGBOUNCER_BIN`. There is no npm package of it. */
 const PGBOUNCER = [
@@ -60,7 +61,7 @@ describe.skipIf(PGBOUNCER === undefined)('behind PgBouncer in transaction mode',
     admin = openPool(stack.adminDbUrl)
     const url = await startBouncer()
     // More clients than connections, so that consecutive statements of a client meet different ones.
-    pooled = openPool(url, 10)
+    pooled = openPool(url, { max: 10 })
     postgresJs = postgres(url, { max: 10 })
   })
   afterAll(async () => {

@@ -3,18 +3,18 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createCredits } from '../../src/index.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
-import { newWorld, type World } from './setup.ts'
+import { createTestStack, type TestStack } from '../kit/stack.ts'
 
 describe('credits-package', () => {
-  let world: World
+  let test: TestStack
   beforeAll(async () => {
-    world = await newWorld()
+    test = await createTestStack()
   })
-  afterAll(() => world?.end())
+  afterAll(() => test?.stop())
 
   it('balance, reserve, settle, release and history work through a supabase-js client', async () => {
-    const credits = createCredits({ store: supabaseStore(world.service) })
-    const { id: userId } = await world.signUp()
+    const credits = createCredits({ store: supabaseStore(test.service) })
+    const { id: userId } = await test.createUser()
     expect((await credits.getBalance({ userId })).available).toBe('50')
     const first = await credits.reserve({ userId, amount: '10', feature: 'chat' })
     expect(first.balance.available).toBe('40')

@@ -8,7 +8,7 @@ import { lastKnownCredits, rememberCredits } from './known-credits.ts'
 import type { CreditsReceipt } from './receipt.ts'
 import { OpenReservation, SMALLEST_AMOUNT } from './reservation.ts'
 import { type LedgerWrite, writeSettlement } from './settlement.ts'
-import type { CallEstimate } from './types.ts'
+import type { CallEstimate, CallParams } from './types.ts'
 
 /** The reservation of a call that has been under way for this long is no longer prolonged. */
 const LONGEST_CALL_MS = 3_600_000
@@ -36,6 +36,8 @@ export class CallSession {
   readonly totals: CallTotals
   /** Credits the user was known to have when the step began. Estimates of its provider calls rest on it. */
   available: string | undefined
+  /** The first provider call, as it was read off the options of the function. */
+  expected: { params: CallParams; estimate: CallEstimate } | undefined
   /** Counts what happens, to tell a call that is under way from one that is no longer read. */
   activity = 0
   /** Tools of the app that are running. */

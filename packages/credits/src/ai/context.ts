@@ -1,6 +1,6 @@
-import type { ErrorContext } from '../credits/types.ts'
-import type { ChargeRecord, Metadata } from '../store/port.ts'
-import type { EstimatedCharge } from './charge/correct-estimates.ts'
+import { modelKey } from '../core/pricing/model-ids.ts'
+import type { ErrorContext, OnError } from '../credits/types.ts'
+import type { Metadata } from '../store/port.ts'
 import type { CreditsReceipt } from './receipt.ts'
 import type { AnyModel, CallContext } from './types.ts'
 
@@ -18,15 +18,6 @@ export interface AbandonedPolicy {
   drainSeconds?: number | undefined
 }
 
-/** Where an error given to `onError` came from. */
-export interface CallErrorContext extends ErrorContext {
-  /** A charge that is not in the ledger. */
-  charge?: ChargeRecord | undefined
-}
-
-/** Receives errors that must not disturb the caller. */
-export type OnCreditsError = (error: unknown, context: CallErrorContext) => void
-
 /** Ties calls together where the runtime has no `AsyncLocalStorage`. Made by `creditsScope`. */
 export interface CreditsScope {
   /** The outermost call that is under way in this scope. */
@@ -41,25 +32,29 @@ export interface CreditsContext extends CallContext {
   ttlSeconds?: number | undefined
   /** Default `{ policy: 'auto', idleSeconds: 60, drainSeconds: 600 }`. */
   abandoned?: AbandonedPolicy | undefined
-  /** The id of a model's rate. Default: its `modelId` if that has a slash, else `provider/modelId`. */
+  /**
+   * The id of a model's rate. Default: the `modelId` of a model of the gateway, `provider:modelId` of a model that is
+   * called at its provider. A provider's model without a price of its own has the gateway's, flagged `gateway_price`,
+   * unless `createCredits` turns that off.
+   */
   rateOf?: ((model: AnyModel) => string) | undefined
+  /** Names that the app gave to models, as on Azure: `{ 'my-deployment': 'gpt-5' }`. */
+  deployments?: Readonly<Record<string, string>> | undefined
   /** Joins calls where the runtime has no `AsyncLocalStorage`, see `creditsScope`. */
   scope?: CreditsScope | undefined
   /** Called once per outermost call, when its charges are in the ledger or could not be written. Must not throw. */
   onSettled?: ((receipt: CreditsReceipt) => void) | undefined
-  /** Called with every charge that was estimated and that `reconcileEstimates` can correct. Must not throw. */
-  onEstimated?: ((charge: EstimatedCharge) => void) | undefined
   /** Receives failures the caller does not see, and charges that could not be written. Default: `credits.onError`. */
-  onError?: OnCreditsError | undefined
+  onError?: OnError | undefined
   /** Keeps the process alive until the charges are written: `waitUntil` of Vercel, `after` of Next. */
   waitUntil?: ((work: Promise<unknown>) => void) | undefined
 }
 
 /** Reports an error. Never throws: an error handler that fails must not fail the call. */
-export function reportError(context: CreditsContext, error: unknown, details: CallErrorContext): void {
-  const onError = (context.onError ?? context.credits.onError) as OnCreditsError | undefined
+export function reportError(context: CreditsContext, error: unknown, details: ErrorContext): void {
+  const onError = context.onError ?? context.credits.onError
   try {
-    onError?.(error, { userId: context.userId, ...details })
+    onError(error, { userId: context.userId, ...details })
   } catch {
     // The handler itself failed. There is no other handler.
   }
@@ -67,9 +62,7 @@ export function reportError(context: CreditsContext, error: unknown, details: Ca
 
 /** The id of a model's rate. */
 export function rateIdOf(context: CreditsContext, model: AnyModel): string {
-  if (context.rateOf !== undefined) return context.rateOf(model)
-  const { provider, modelId } = model
-  return modelId.includes('/') ? modelId : `${provider.split('.')[0]}/${modelId}`
+  return context.rateOf === undefined ? modelKey(model, context.deployments) : context.rateOf(model)
 }
 
 /** True when two contexts name the same user of the same credits. */

@@ -3,7 +3,7 @@ import { add, compare, max, min } from '../core/money.ts'
 import type { CallPricing, Credits, ReserveResult } from '../credits/types.ts'
 import type { CaptureResult, ChargeRecord, ExtendResult, ReservationResult } from '../store/port.ts'
 import { type CreditsContext, reportError } from './context.ts'
-import { type LedgerWrite, reportEstimated, withShortRetries } from './settlement.ts'
+import type { LedgerWrite } from './settlement.ts'
 import type { CallEstimate } from './types.ts'
 
 /** The smallest amount of credits. An extension by it prolongs a reservation. */
@@ -26,13 +26,20 @@ interface Extension {
   ttlSeconds: number | undefined
 }
 
+/** What the store has answered. */
+interface Reserved {
+  askedAt: number
+  result: ReserveResult
+  pricing: CallPricing
+  onAnswer(answer: ReservationResult): void
+}
+
 /** One reservation, the charges that wait for it, and its round trips. No method but `reserve` throws. */
 export class OpenReservation {
   readonly id: string
   /** Id of the rate of the model that it was made for. */
   readonly model: string
-  readonly frozen: { rateId: string; marginId: string } | undefined
-  /** The rate and margin it was made with. */
+  /** The rate and margin that it froze. */
   readonly pricing: CallPricing
   readonly lifeMs: number
   /** Credits that it keeps back. */
@@ -46,19 +53,14 @@ export class OpenReservation {
   private constructor(
     context: CreditsContext,
     estimate: CallEstimate,
-    {
-      askedAt,
-      result,
-      onAnswer,
-    }: { askedAt: number; result: ReserveResult; onAnswer(answer: ReservationResult): void },
+    { askedAt, result, pricing, onAnswer }: Reserved,
   ) {
-    const { reservationId, rateId, marginId, amount, createdAt, expiresAt } = result
+    const { reservationId, amount, createdAt, expiresAt } = result
     this.#context = context
     this.#onAnswer = onAnswer
     this.id = reservationId
     this.model = estimate.model
-    this.pricing = estimate.pricing
-    this.frozen = rateId !== null && marginId !== null ? { rateId, marginId } : undefined
+    this.pricing = pricing
     this.reserved = amount
     this.lifeMs = Date.parse(expiresAt) - Date.parse(createdAt)
     // From the moment of the request: the answer may have been read long after it was given.
@@ -83,7 +85,8 @@ export class OpenReservation {
     const askedAt = Date.now()
     const order = { userId, model, amount, minimumAmount, feature, metadata, ttlSeconds }
     const result = await reserveActive(credits, order)
-    return new OpenReservation(context, estimate, { askedAt, result, onAnswer })
+    const pricing = await frozenPricing(context, estimate, result)
+    return new OpenReservation(context, estimate, { askedAt, result, pricing, onAnswer })
   }
 
   /** Credits of the charges that are not in the ledger yet. */
@@ -173,7 +176,7 @@ export class OpenReservation {
     const order = { userId, reservationId: this.id, idempotencyKey: crypto.randomUUID(), ...extension }
     const askedAt = Date.now()
     try {
-      const result = await withShortRetries(() => credits.extend(order))
+      const result = await credits.extend(order)
       return this.#answered(result, result.extension.granted, askedAt)
     } catch (error) {
       if (isClosed(error)) this.#endsAt = 0
@@ -187,9 +190,8 @@ export class OpenReservation {
     const { charge } = pending
     const askedAt = Date.now()
     try {
-      const result = await withShortRetries(() => this.#runCapture(pending, extension))
+      const result = await this.#runCapture(pending, extension)
       this.#pending = this.#pending.filter((other) => other !== pending)
-      reportEstimated(this.#context, charge, result.transaction)
       return this.#answered(result, result.extension?.granted ?? false, askedAt)
     } catch (error) {
       reportError(this.#context, error, { operation: 'capture', reservationId: this.id, charge })
@@ -223,6 +225,22 @@ async function reserveActive(credits: Credits, order: Parameters<Credits['reserv
     if (!isClosed(error)) throw error
   }
   return credits.reserve(order)
+}
+
+/** The pricing of the estimate, unless prices have changed between the estimate and the reservation. */
+async function frozenPricing(
+  { credits, userId }: CreditsContext,
+  { model, pricing }: CallEstimate,
+  { rateId, marginId }: ReserveResult,
+): Promise<CallPricing> {
+  if (rateId === null || marginId === null) return pricing
+  if (pricing.rate?.id === rateId && pricing.margin.id === marginId) return pricing
+  try {
+    return await credits.findPricing({ model, rateId, marginId })
+  } catch (error) {
+    credits.onError(error, { operation: 'pricing', userId })
+    return pricing
+  }
 }
 
 function isClosed(error: unknown): boolean {

@@ -92,5 +92,7 @@ async function estimateFirst(
   const rate = rateIdOf(context, model)
   const pricing = await session.findPricing(rate)
   const params = await callParamsOf(modality, options)
-  return estimateCall(params, { modality, delivery, context, model: rate, pricing, available })
+  const estimate = await estimateCall(params, { modality, delivery, context, model: rate, pricing, available })
+  session.expected = { params, estimate }
+  return estimate
 }

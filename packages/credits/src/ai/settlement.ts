@@ -1,44 +1,25 @@
 import { CreditError } from '../core/errors.ts'
-import type { ChargeRecord, ReservationResult, Transaction } from '../store/port.ts'
+import type { ChargeRecord, ReservationResult } from '../store/port.ts'
 import { type CreditsContext, reportError } from './context.ts'
 
-/** Waits before a write is tried again while a caller waits for it. */
-const SHORT_WAITS_MS = [50, 200, 1_000]
-/** In the background, waits double up to this. */
+/** The first wait between two attempts. The next ones double. */
+const FIRST_WAIT_MS = 50
+/** Waits double up to this. */
 const LONGEST_WAIT_MS = 30_000
-/** In the background, a write is tried for this much longer than the reservation lives. */
+/** A write is tried for this much longer than the reservation lives. */
 const PAST_LIFE_MS = 600_000
-
-/** A write that has failed this often is reported, though it is tried again. */
-const REPORTED_ATTEMPT = 3
-
-/** The answer of a write: where it charged, with the transaction. */
-export type WriteResult = ReservationResult & { transaction?: Transaction | null }
 
 /** One write to the ledger. Running it again is harmless: the store answers with the first result. */
 export interface LedgerWrite {
   operation: 'capture' | 'settle' | 'release'
   reservationId: string
   charge?: ChargeRecord | undefined
-  run(): Promise<WriteResult>
+  run(): Promise<ReservationResult>
 }
 
 /** False only for a definite refusal: the same write would be refused again. */
-export function mayBeRetried(error: unknown): boolean {
+function mayBeRetried(error: unknown): boolean {
   return !CreditError.isInstance(error) || error.retryable
-}
-
-/** Runs an operation, and again after short waits while its failure may be temporary. Throws the last failure. */
-export async function withShortRetries<Result>(operation: () => Promise<Result>): Promise<Result> {
-  for (const wait of SHORT_WAITS_MS) {
-    try {
-      return await operation()
-    } catch (error) {
-      if (!mayBeRetried(error)) throw error
-      await new Promise((resolve) => setTimeout(resolve, wait))
-    }
-  }
-  return operation()
 }
 
 /** The writes that end a reservation, in order. */
@@ -47,12 +28,13 @@ export interface Settlement {
   writes: readonly LedgerWrite[]
   /** Life of the reservation. */
   lifeMs: number
-  onWritten(result: WriteResult): void
+  onWritten(result: ReservationResult): void
 }
 
 /**
  * Writes a settlement. A write that fails for now is tried again in the background until well past the life of the
- * reservation: a late settle charges what an earlier one would have charged. Failures are reported, never thrown.
+ * reservation: a late settle charges what an earlier one would have charged. This is the only loop around the store,
+ * which itself repeats a call for no longer than a caller waits. Failures are reported, never thrown.
  *
  * @returns `attempted` resolves after the first attempt, `booked` when all is written (true) or given up (false)
  */
@@ -79,36 +61,19 @@ async function writeOne(
   onFirstFailure: () => void,
 ): Promise<boolean> {
   const { operation, reservationId, charge } = write
-  let wait = 50
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = 1, wait = FIRST_WAIT_MS; ; attempt++) {
     try {
       const result = await write.run()
-      if (charge !== undefined) reportEstimated(context, charge, result.transaction)
       onWritten(result)
       return true
     } catch (error) {
       const last = !mayBeRetried(error) || Date.now() > until
-      // Once when the failure is no short one, and once when the write is given up.
-      if (attempt === REPORTED_ATTEMPT || last) reportError(context, error, { operation, reservationId, charge })
+      // The store has repeated it by itself, so this is no short failure. Reported again when the write is given up.
+      if (attempt === 1 || last) reportError(context, error, { operation, reservationId, charge })
       if (last) return false
       onFirstFailure()
     }
     await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random() / 2)))
     wait = Math.min(2 * wait, LONGEST_WAIT_MS)
-  }
-}
-
-/** Hands an estimated charge to the app, with what `reconcileEstimates` needs to correct it. */
-export function reportEstimated(
-  context: CreditsContext,
-  { amount, costSource, generationId, marginPercent }: ChargeRecord,
-  transaction: Transaction | null | undefined,
-): void {
-  if (costSource !== 'estimate' || generationId === null || marginPercent === null || !transaction) return
-  const { userId, onEstimated } = context
-  try {
-    onEstimated?.({ transactionId: transaction.id, userId, amount, marginPercent, generationId })
-  } catch (error) {
-    reportError(context, error, { operation: 'settle', reservationId: transaction.reservationId ?? undefined })
   }
 }

@@ -197,8 +197,6 @@ export interface PricedCall {
   /** As they were sent. */
   params: CallParams
   estimate: CallEstimate
-  /** The rate and margin that the reservation froze. Undefined for another model than it was made for. */
-  frozen: { rateId: string; marginId: string } | undefined
   /** 1, 2, 3 ... within the reservation. Stored in the metadata of the charge. */
   attempt: number
   /** ISO time. */

@@ -4,8 +4,12 @@ import { type CreditsReceipt, creditsReceipt } from './receipt.ts'
 export interface MessageCredits {
   charged: string
   available: string | undefined
+  /** False: the charge is not in the ledger yet. It is written in the background, and the history has it then. */
+  booked: boolean
   /** The charge is an estimate that may be corrected later. */
   estimated: boolean
+  /** The stream has an error part: the answer is not complete. */
+  failed: boolean
   stopped: CreditsReceipt['stopped']
 }
 
@@ -17,11 +21,18 @@ export interface CreditsDataPart {
   data: MessageCredits
 }
 
+/** Options of {@link withCreditsPart}. */
+export interface CreditsPartOptions {
+  /** Longest wait for the ledger, in milliseconds. After it the part says `booked: false`. Default 2,000. */
+  waitMs?: number | undefined
+}
+
 const LAST_PARTS: ReadonlySet<string> = new Set(['finish', 'abort', 'error'])
+const DEFAULT_WAIT_MS = 2_000
 
 /**
  * A UI message stream with a `data-credits` part before its end: what the answer cost, what is left, and why it was cut
- * short, if it was.
+ * short, if it was. The text is not delayed. Only the end of the stream waits for the charge to be written.
  *
  * @example
  * ```ts
@@ -32,22 +43,43 @@ const LAST_PARTS: ReadonlySet<string> = new Set(['finish', 'abort', 'error'])
 export function withCreditsPart<Chunk extends { type: string }>(
   stream: ReadableStream<Chunk>,
   result: unknown,
+  { waitMs = DEFAULT_WAIT_MS }: CreditsPartOptions = {},
 ): ReadableStream<Chunk | CreditsDataPart> {
-  let written = false
+  // A client reads nothing that comes after one of the last parts.
+  const end: Chunk[] = []
   return stream.pipeThrough(
     new TransformStream<Chunk, Chunk | CreditsDataPart>({
       transform(chunk, controller) {
-        const receipt = !written && LAST_PARTS.has(chunk.type) ? creditsReceipt(result) : undefined
+        if (end.length > 0 || LAST_PARTS.has(chunk.type)) end.push(chunk)
+        else controller.enqueue(chunk)
+      },
+      // The call settles when its stream has been read to the end, so the wait is here and not in `transform`.
+      async flush(controller) {
+        const receipt = await receiptWithin(result, waitMs)
+        const failed = end.some(({ type }) => type === 'error')
         if (receipt !== undefined) {
-          written = true
-          controller.enqueue({ type: 'data-credits', id: 'credits', data: messageCredits(receipt) })
+          controller.enqueue({ type: 'data-credits', id: 'credits', data: messageCredits(receipt, failed) })
         }
-        controller.enqueue(chunk)
+        for (const chunk of end) controller.enqueue(chunk)
       },
     }),
   )
 }
 
-function messageCredits({ charged, available, estimated, stopped }: CreditsReceipt): MessageCredits {
-  return { charged, available, estimated, stopped }
+/** The final receipt, or that of the moment when the wait is over. */
+async function receiptWithin(result: unknown, waitMs: number): Promise<CreditsReceipt | undefined> {
+  const settled = creditsReceipt(result)?.settled
+  if (settled === undefined) return undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const timeout = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), waitMs)
+  })
+  const receipt = await Promise.race([settled, timeout])
+  clearTimeout(timer)
+  return receipt ?? creditsReceipt(result)
+}
+
+function messageCredits(receipt: CreditsReceipt, failed: boolean): MessageCredits {
+  const { charged, available, booked, estimated, stopped } = receipt
+  return { charged, available, booked, estimated, failed, stopped }
 }

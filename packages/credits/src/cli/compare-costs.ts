@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { invalidInput } from '../core/errors.ts'
-import type { PeriodInput, ReconcileSpendInput } from '../credits/report-types.ts'
+import type { CompareSpendInput, PeriodInput } from '../credits/report-types.ts'
 import type { Credits } from '../credits/types.ts'
 import { command, databaseArgs, type ExitCode, type Output } from './command.ts'
 import { type CostExport, readCostExport } from './cost-export.ts'
@@ -49,7 +49,7 @@ export const compareCosts = command({
 
 async function byCall(credits: Credits, period: PeriodInput, source: CostExport, output: Output): Promise<ExitCode> {
   const result = await output.during('Comparing', () =>
-    credits.reconcileCosts({ ...period, reported: readCostExport(source) }),
+    credits.compareCosts({ ...period, reported: readCostExport(source) }),
   )
   const { matched, differing, missingInLedger, missingInReport } = result
   name(
@@ -72,8 +72,8 @@ async function byCall(credits: Credits, period: PeriodInput, source: CostExport,
   return differing.length + missingInLedger.length + missingInReport.length === 0 ? 0 : 1
 }
 
-async function byModel(credits: Credits, input: ReconcileSpendInput, output: Output): Promise<ExitCode> {
-  const result = await output.during('Comparing', () => credits.reconcileSpend(input))
+async function byModel(credits: Credits, input: CompareSpendInput, output: Output): Promise<ExitCode> {
+  const result = await output.during('Comparing', () => credits.compareSpend(input))
   const { matched, differing, missingInLedger, missingInReport } = result
   const rows = [
     ...differing.map((line) => ['differs', line] as const),
@@ -102,7 +102,7 @@ function name<Item>(output: Output, items: readonly Item[], sentence: (item: Ite
 }
 
 /** The gateway counts whole days, both inclusive. */
-async function gatewaySpend({ from, to }: PeriodInput): Promise<ReconcileSpendInput['spend']> {
+async function gatewaySpend({ from, to }: PeriodInput): Promise<CompareSpendInput['spend']> {
   if (from === undefined || to === undefined) throw invalidInput('--from', '--gateway needs --from and --to')
   if (![from, to].every((time) => /T00:00:00Z$/.test(time))) throw invalidInput('--from', '--gateway counts whole days')
   const last = new Date(Date.parse(to) - 1).toISOString().slice(0, 10)
@@ -111,7 +111,7 @@ async function gatewaySpend({ from, to }: PeriodInput): Promise<ReconcileSpendIn
   return { results }
 }
 
-async function readJson(file: string): Promise<ReconcileSpendInput['spend']> {
+async function readJson(file: string): Promise<CompareSpendInput['spend']> {
   try {
     return JSON.parse(await readFile(file, 'utf8'))
   } catch {

@@ -33,5 +33,5 @@ export function plainPostgresFolder(): string {
 
 /** The price list that `credits rates sync --bundled` reads. */
 export function bundledRates(): string {
-  return packed('rates/models.json', 'supabase/rates/models.json')
+  return join(packageRoot, 'rates/models.json')
 }

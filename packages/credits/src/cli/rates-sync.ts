@@ -68,7 +68,8 @@ async function sourceOf({ url, file, bundled, gateway }: SourceArgs): Promise<Ra
   const given = [url !== undefined, file !== undefined, bundled, gateway].filter(Boolean).length
   if (given > 1) throw invalidInput('--file', 'give one of --url, --file, --bundled, --gateway')
   if (gateway) return { gateway: await loadGateway() }
-  if (bundled) return { text: await read(bundledRates(), '--bundled'), name: 'models.json of @layers/credits' }
+  // Prices under the ids of the gateway count as the gateway's where their source names it.
+  if (bundled) return { text: await read(bundledRates(), '--bundled'), name: 'AI Gateway list of @layers/credits' }
   if (file !== undefined) return { text: await read(file, '--file'), name: basename(file) }
   return { url: url ?? gatewayModels() }
 }

@@ -148,10 +148,12 @@ export const ERROR_CODES = {
     description:
       'The reservation was settled or released or has expired, so it cannot be extended or captured. A reserve with ' +
       'the idempotency key of a closed reservation is refused too: its call has been made, so do not make it again. ' +
-      'A second settle or release is no error, it returns the first result with `replayed: true`.',
+      'A second settle or release is no error, it returns the first result with `replayed: true`. A charge for a ' +
+      'released reservation is refused: `details.amount` is what it would have taken.',
     details: {
       reservationId: RESERVATION_ID,
       state: { kind: 'text', description: '`settled`, `released` or `expired`' },
+      amount: { kind: 'credits', description: 'Credits of a charge that was not recorded', internal: true },
     },
   },
   IDEMPOTENCY_MISMATCH: {

@@ -9,7 +9,7 @@ describe('the table of error codes', () => {
     }
   })
 
-  test('every retryable code has a status that tells clients to come back: 429 or 503', () => {
+  test('every retryable code has a status that asks clients to come back: 429 or 503', () => {
     for (const [code, { status, retryable }] of Object.entries(ERROR_CODES)) {
       expect(retryable, code).toBe(status === 429 || status === 503)
     }

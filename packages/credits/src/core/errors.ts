@@ -1,3 +1,4 @@
+import type { ChargeRecord } from './charge-record.ts'
 import { type DetailKinds, ERROR_CODES, type InputIssue } from './error-codes.ts'
 
 export { ERROR_CODES }
@@ -36,6 +37,8 @@ export interface ErrorContext {
   operation: string
   userId?: string | undefined
   reservationId?: string | undefined
+  /** The charge that is not in the ledger. */
+  charge?: ChargeRecord | undefined
 }
 
 /** A {@link CreditError} of one code. */

@@ -6,7 +6,8 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-([0-9a-f])([0-9a-f]{3})-[89ab][0-9a-f]{3}
 const ACCOUNT = '0B64F03D-9A30-4A92-8C4A-5D8F2C1E7A11'
 
 /** The first three hex digits of the hash, as the SQL of a router computes them. */
-const slotOf = (accountId: string) => createHash('sha256').update(accountId.toLowerCase()).digest('hex').slice(0, 3)
+const accountSlotOf = (accountId: string) =>
+  createHash('sha256').update(accountId.toLowerCase()).digest('hex').slice(0, 3)
 
 describe('uuidFor', () => {
   it('makes the same version 8 UUID for the same operation, account and key, from their SHA-256', async () => {
@@ -51,19 +52,19 @@ describe('uuidv7', () => {
 
 describe('the account slot', () => {
   it('is the first 12 bits of the SHA-256 of the account id in lower case', async () => {
-    expect((await accountSlot(ACCOUNT)).toString(16).padStart(3, '0')).toBe(slotOf(ACCOUNT))
+    expect((await accountSlot(ACCOUNT)).toString(16).padStart(3, '0')).toBe(accountSlotOf(ACCOUNT))
     expect(await accountSlot(ACCOUNT.toLowerCase())).toBe(await accountSlot(ACCOUNT))
   })
 
   it('stands after the version digit of every id of the account', async () => {
     for (const id of [await uuidv7({ accountId: ACCOUNT }), await uuidFor('reserve', ACCOUNT, 'key')]) {
-      expect(UUID.exec(id)?.[2]).toBe(slotOf(ACCOUNT))
+      expect(UUID.exec(id)?.[2]).toBe(accountSlotOf(ACCOUNT))
     }
   })
 
-  it('spreads accounts over all 4096 slots', async () => {
-    const slots = await Promise.all(Array.from({ length: 40_000 }, () => accountSlot(crypto.randomUUID())))
-    expect(new Set(slots).size).toBeGreaterThan(4_000)
-    expect(Math.max(...slots)).toBeLessThan(4_096)
+  it('spreads accounts over all 4,096 account slots', async () => {
+    const accountSlots = await Promise.all(Array.from({ length: 40_000 }, () => accountSlot(crypto.randomUUID())))
+    expect(new Set(accountSlots).size).toBeGreaterThan(4_000)
+    expect(Math.max(...accountSlots)).toBeLessThan(4_096)
   })
 })

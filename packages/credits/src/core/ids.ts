@@ -1,8 +1,11 @@
-const VERSION_7 = 0x70
 const VERSION_8 = 0x80
 const VARIANT = 0x80
 /** Offset and length of the account slot: the 12 bits after the version, as the hex digits 13 to 15 of an id. */
 const SLOT_BITS = 12
+
+/** Slots by account: a call makes several ids, and a digest is the dearest part of each. */
+const slots = new Map<string, number>()
+const MOST_SLOTS = 10_000
 
 /**
  * The first 12 bits of sha256 of an account id in lower case. Every id that this package makes carries them after the
@@ -11,6 +14,15 @@ const SLOT_BITS = 12
  * @example await accountSlot('00000000-0000-4000-8000-000000000000') // a number from 0 to 4095
  */
 export async function accountSlot(accountId: string): Promise<number> {
+  const known = slots.get(accountId)
+  if (known !== undefined) return known
+  const slot = await computeSlot(accountId)
+  if (slots.size >= MOST_SLOTS) slots.clear()
+  slots.set(accountId, slot)
+  return slot
+}
+
+async function computeSlot(accountId: string): Promise<number> {
   const digest = await sha256(new TextEncoder().encode(accountId.toLowerCase()))
   return (((digest[0] ?? 0) << 8) | (digest[1] ?? 0)) >> (16 - SLOT_BITS)
 }
@@ -24,10 +36,10 @@ export async function accountSlot(accountId: string): Promise<number> {
  */
 export async function uuidv7(input: { accountId: string; now?: number | undefined }): Promise<string> {
   const { accountId, now = Date.now() } = input
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  new DataView(bytes.buffer).setUint16(0, Math.floor(now / 2 ** 32))
-  new DataView(bytes.buffer).setUint32(2, now % 2 ** 32)
-  return format(stamp(bytes, VERSION_7, await accountSlot(accountId)))
+  const time = now.toString(16).padStart(12, '0')
+  const slot = (await accountSlot(accountId)).toString(16).padStart(3, '0')
+  // The variant and the random part are those of a random UUID.
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${slot}-${crypto.randomUUID().slice(19)}`
 }
 
 /**
@@ -42,11 +54,11 @@ export async function uuidFor(operation: string, accountId: string, ...key: read
   const parts = [operation, accountId, ...key]
   const lengths = parts.map((part) => `${encoder.encode(part).length}:`)
   const digest = await sha256(encoder.encode([...lengths, ...parts].join('')))
-  return format(stamp(digest.slice(0, 16), VERSION_8, await accountSlot(accountId)))
+  return format(stamp(digest.slice(0, 16), await accountSlot(accountId)))
 }
 
-function stamp(bytes: Uint8Array, version: number, slot: number): Uint8Array {
-  bytes[6] = version | (slot >> 8)
+function stamp(bytes: Uint8Array, slot: number): Uint8Array {
+  bytes[6] = VERSION_8 | (slot >> 8)
   bytes[7] = slot & 0xff
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | VARIANT
   return bytes

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
-import { codeOf } from '../../__tests__/core/models.ts'
+import { codeOf } from '../../__tests__/kit/models.ts'
 import { CreditError } from './errors.ts'
 import {
   add,

@@ -43,13 +43,22 @@ const ROUNDING = {
   down: Decimal.ROUND_FLOOR,
 } as const satisfies Record<RoundingMode, Decimal.Rounding>
 
+/** The numbers that were read last. A call compares and adds the same few again and again, and no number changes. */
+const parsed = new Map<string, Exact>()
+const MOST_PARSED = 1_000
+
 /**
  * Reads a plain decimal string.
  * @throws CreditError `INVALID_INPUT` when the text is not one
  */
 export function parseDecimal(text: string, path = 'amount'): Exact {
+  const known = parsed.get(text)
+  if (known !== undefined) return known
   if (typeof text !== 'string' || !DECIMAL.test(text)) throw invalidInput(path, 'not a plain decimal string')
-  return new Exact(text)
+  const value = new Exact(text)
+  if (parsed.size >= MOST_PARSED) parsed.clear()
+  parsed.set(text, value)
+  return value
 }
 
 /** The canonical decimal string of a number: no exponent, no needless zeros, never "-0". */
@@ -57,9 +66,11 @@ export function writeDecimal(value: Exact): string {
   return value.isZero() ? '0' : value.toFixed()
 }
 
+const CANONICAL = /^(?:0|-?(?:[1-9][0-9]{0,27}(?:\.[0-9]{0,39}[1-9])?|0\.[0-9]{0,39}[1-9]))$/
+
 /** The canonical form of a plain decimal string: `"1.500000"` -> `"1.5"`, `"-0"` -> `"0"`. */
 export function canonical(text: string, path?: string): string {
-  return writeDecimal(parseDecimal(text, path))
+  return CANONICAL.test(text) ? text : writeDecimal(parseDecimal(text, path))
 }
 
 /**
@@ -147,7 +158,7 @@ export const percentSchema = decimalSchema(PERCENT, 'must be a plain decimal wit
   .refine((text) => compare(text, '10000') <= 0, { error: 'must be at most 10000' })
 
 /**
- * Parses with a zod schema and turns its issues into `INVALID_INPUT` with their paths.
+ * Parses with a zod schema and reports its issues as `INVALID_INPUT` with their paths.
  * @example parseOrThrow(creditsSchema, body.amount, 'amount')
  */
 export function parseOrThrow<Output>(schema: z.ZodType<Output>, value: unknown, path = ''): Output {
@@ -177,13 +188,21 @@ export interface CreditsOfCost {
 }
 
 const HUNDRED = new Exact(100)
+const MOST_MARGINS = 1_000
+const factors = new Map<string, Exact>()
 
 /**
- * 100 + margin: the factor between USD and credits, because a credit costs USD 0.01.
+ * 100 + margin: the factor between USD and credits, because a credit costs USD 0.01. Every call asks for it several
+ * times, and there are few margins, so it is made once for each.
  * @throws CreditError `INVALID_INPUT` for a margin out of range
  */
 export function creditsPerUsd(marginPercent: string): Exact {
-  return HUNDRED.plus(parseOrThrow(percentSchema, marginPercent, 'marginPercent'))
+  const known = factors.get(marginPercent)
+  if (known !== undefined) return known
+  const factor = HUNDRED.plus(parseOrThrow(percentSchema, marginPercent, 'marginPercent'))
+  if (factors.size >= MOST_MARGINS) factors.clear()
+  factors.set(marginPercent, factor)
+  return factor
 }
 
 /** {@link creditsOfUsd} for a number. */
@@ -197,7 +216,7 @@ export function creditsOfCost(cost: Exact, marginPercent: string, mode: 'half-up
 }
 
 /**
- * Turns a cost into credits: `cost / 0.01 * (1 + margin / 100)`, which is exactly `cost * (100 + margin)`.
+ * Converts a cost to credits: `cost / 0.01 * (1 + margin / 100)`, which is exactly `cost * (100 + margin)`.
  * Rounded half up at the sixth place; `mode: 'up'` is for estimates.
  * @throws CreditError `INVALID_INPUT` for a cost or margin that is no plain decimal in range
  * @example creditsOfUsd({ costUsd: '0.021', marginPercent: '60' }).credits // '3.36'
@@ -214,7 +233,7 @@ export function creditsOfUsd(input: {
 }
 
 /**
- * The cost that a margin turns into these credits, to the last place of the ledger: the inverse of
+ * The cost that gives these credits with a margin, to the last place of the ledger: the inverse of
  * {@link creditsOfUsd}.
  * @throws CreditError `INVALID_INPUT` for credits or a margin that is no plain decimal in range
  * @example usdOfCredits({ credits: '3.36', marginPercent: '60' }) // '0.021'

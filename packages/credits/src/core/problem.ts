@@ -70,7 +70,7 @@ export function problemOf(
     type: `${errorsUrl}#${code.toLowerCase()}`,
     title,
     status,
-    // The message of a server fault may quote a query or a host. One about settings names variables, never values.
+    // The message of a server fault may contain a query or a host. One about settings names variables, never values.
     detail: status >= 500 && code !== 'CONFIG_INVALID' ? title : message,
     code,
     ...fallback,

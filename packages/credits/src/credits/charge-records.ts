@@ -10,7 +10,7 @@ import { isCode } from './errors.ts'
 import type { CallPricing, EstimateResult, EstimateUsage, PriceInput } from './types.ts'
 
 /** What a charge is made from besides its rate and margin. */
-type PricedCall = Omit<PriceInput, 'planId' | 'userId' | 'rateId' | 'marginId'>
+type PricedCall = Omit<PriceInput, 'planId' | 'userId' | 'rateId' | 'marginId' | 'pricing'>
 
 /**
  * Prices one provider call. The gateway's own figure wins over the computed one, and both are kept, so that a drift
@@ -24,7 +24,9 @@ export function chargeRecord(call: PricedCall, pricing: CallPricing): ChargeReco
   // With the counts that were estimated for it, so that the charge can be computed again from its own row.
   const usage = computed?.usage ?? readUsage(call.usage).usage
   const flags = [...new Set([...(computed?.flags ?? []), ...(call.reported?.flags ?? []), ...(call.flags ?? [])])]
-  return {
+  if (computed === null && rate !== null) flags.push('rate_has_no_price')
+  // Frozen, so that capture and settle can take it as it is.
+  return madeHere({
     ...amountsOf(call, computed, pricing),
     marginPercent,
     computedCostUsd: computed?.costUsd ?? null,
@@ -43,7 +45,20 @@ export function chargeRecord(call: PricedCall, pricing: CallPricing): ChargeReco
     flags,
     rawUsage: rawUsageOf(call, flags),
     metadata: call.metadata ?? {},
-  }
+  })
+}
+
+const made = new WeakSet<object>()
+
+function madeHere(charge: ChargeRecord): ChargeRecord {
+  const frozen = Object.freeze(charge)
+  made.add(frozen)
+  return frozen
+}
+
+/** Whether {@link chargeRecord} has made this charge, from input that was checked. */
+export function isMadeHere(charge: unknown): charge is ChargeRecord {
+  return typeof charge === 'object' && charge !== null && made.has(charge)
 }
 
 /** The figure that counts: the reported cost, else the computed one, else the ceiling. */
@@ -81,8 +96,9 @@ function computeCharge(
   }
 }
 
-/** What was reported, where its price had to assume something about it. */
+/** What was reported, where the charge had to assume something. */
 function rawUsageOf({ usage, rawUsage }: PricedCall, flags: readonly string[]): Metadata | null {
+  if (flags.length === 0) return null
   if (rawUsage !== undefined && rawUsage !== null) return boundedRawUsage(rawUsage)
   if (!flags.some((flag) => flag.startsWith('usage_'))) return null
   return boundedRawUsage((usage as { raw?: unknown }).raw ?? usage)

@@ -40,7 +40,7 @@ describe('failOpen', () => {
     expect((await credits.settle({ userId, reservationId, amount: '7' })).captured).toBe('7')
   })
 
-  it('records the cost of a provisional reservation as uncollected when nothing is left, whole or in parts', async () => {
+  it('records the cost of a provisional reservation as uncollected when nothing is left', async () => {
     const { credits, memory, userId, faults } = setup({ failOpen: { maxCredits: '15' }, onError: () => undefined })
     const reserveProvisional = async () => {
       faults.reserve = [fault('STORE_UNAVAILABLE')]
@@ -78,7 +78,7 @@ describe('failOpen', () => {
     expect((await credits.getBalance({ userId })).reserved).toBe('0')
   })
 
-  it('never turns a refusal into a provisional reservation', async () => {
+  it('never makes a provisional reservation of a refusal', async () => {
     const { credits, userId } = setup({ failOpen: { maxCredits: '1000' } })
     expect((await errorOf(credits.reserve({ userId, amount: '60' }))).code).toBe('INSUFFICIENT_CREDITS')
   })

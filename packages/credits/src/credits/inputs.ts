@@ -2,6 +2,8 @@ import * as z from 'zod'
 import { creditsSchema, isZero, percentSchema, signedCreditsSchema, usdSchema } from '../core/money.ts'
 import { isStorableJson, isStorableText } from '../core/pricing/storable.ts'
 import type { ChargeRecord } from '../store/types.ts'
+import { isMadeHere } from './charge-records.ts'
+import type { CallPricing } from './operation-types.ts'
 
 /**
  * One schema per use case, built once. Unknown fields are refused: a misspelt `minimumAmount` must not
@@ -59,10 +61,13 @@ const charge = z.strictObject({
   metadata: metadataObject,
 }) satisfies z.ZodType<ChargeRecord>
 
+// A charge that `price` has made was checked when it was made.
+const checkedCharge = z.union([z.custom<ChargeRecord>(isMadeHere), charge])
+
 const chargeChoice = {
   amount: creditsSchema.optional(),
   usage: usage.optional(),
-  charge: charge.optional(),
+  charge: checkedCharge.optional(),
   model: label,
   feature: label,
   metadata,
@@ -91,6 +96,7 @@ export const inputs = {
     upgradeUrl: z.string().min(1).optional(),
     pricingTtlSeconds: z.number().min(0).max(86_400).default(60),
     reservationTtlSeconds: z.int().min(1).max(MAX_TTL_SECONDS).default(300),
+    gatewayPrices: z.boolean().default(true),
     failOpen: z.strictObject({ maxCredits: positive }).optional(),
     unknownModels: z.strictObject({ ceilingCredits: positive }).optional(),
   }),
@@ -155,6 +161,13 @@ export const inputs = {
     actorId: id.optional(),
     idempotencyKey: label,
   }),
+  correctEstimate: z.strictObject({ userId: id, transactionId: id, charge, idempotencyKey: label }),
+  estimates: z
+    .strictObject({
+      limit: z.int().min(1).max(5000).default(100),
+      after: z.strictObject({ accountId: id, version: z.int().min(0) }).optional(),
+    })
+    .default({ limit: 100 }),
   adjust: z.strictObject({ userId: id, amount: nonZero, reason, actorId: id.optional(), idempotencyKey: label }),
   user: z.strictObject({ userId: id }),
   history: z.strictObject({
@@ -172,6 +185,7 @@ export const inputs = {
       ...scopeFields,
       ...frozenFields,
       usage,
+      pricing: z.custom<CallPricing>().optional(),
       servedModel: label,
       reported: z
         .strictObject({ costUsd: usdSchema, source: z.enum(['market-cost', 'gateway-cost']), flags })

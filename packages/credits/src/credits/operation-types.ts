@@ -3,11 +3,13 @@ import type { Usage } from '../core/pricing/usage.ts'
 import type {
   ChargeRecord,
   CostSource,
+  EstimatePosition,
   GrantSource,
   MarginAuditEntry,
   MarginRow,
   MarginScope,
   Metadata,
+  RateRow,
   ReservationResult,
   Transaction,
   TransactionType,
@@ -132,6 +134,25 @@ export interface ReverseInput extends RefundInput {
   transactionId: string
 }
 
+/** Arguments of `correctEstimate`. */
+export interface CorrectEstimateInput {
+  userId: string
+  /** The charge that was estimated. */
+  transactionId: string
+  /** What the call should have been charged. */
+  charge: ChargeRecord
+  /** The same key and charge give the first result again. */
+  idempotencyKey?: string | undefined
+}
+
+/** Arguments of `getEstimates`. */
+export interface EstimatesInput {
+  /** 1 to 5000. Default 100. */
+  limit?: number | undefined
+  /** `next` of the page before. */
+  after?: EstimatePosition | undefined
+}
+
 /** Arguments of `adjust`. */
 export interface AdjustInput {
   userId: string
@@ -192,6 +213,16 @@ export interface PricingScope {
   userId?: string | undefined
 }
 
+/** The rate and margin that price a call. */
+export interface CallPricing {
+  /** Null: no price is known; `ceilingCredits` is charged unless the provider reports the cost. */
+  rate: RateRow | null
+  margin: MarginRow
+  marginPercent: string
+  /** Ceiling of `unknownModels`; null where models without a price are refused. */
+  ceilingCredits: string | null
+}
+
 /** Arguments of `findPricing`. */
 export interface FindPricingInput extends PricingScope {
   /** Rows frozen by a reservation, used instead of those in force now. Both or neither. */
@@ -226,6 +257,8 @@ export interface ReportedCostInput {
 /** Arguments of `price`. */
 export interface PriceInput extends FindPricingInput, WithMetadata {
   usage: UsageInput
+  /** What `findPricing` answered for this call. Default: looked up. With it, a price needs no store. */
+  pricing?: CallPricing | undefined
   /** The model that answered, when it is not the one that was asked. */
   servedModel?: string | undefined
   /** Cost that the gateway reported, in USD; it wins over the cost computed from the rate, and both are stored. */
@@ -238,7 +271,7 @@ export interface PriceInput extends FindPricingInput, WithMetadata {
   /** Assumptions of the caller, added to those of the price. */
   flags?: readonly string[] | undefined
   /**
-   * What the provider reported, cut to 4 kB. Default: the usage itself where its price had to assume something about it.
+   * What the provider reported, cut to 4 kB. Default: the usage itself where its price had to assume something.
    */
   rawUsage?: unknown
 }

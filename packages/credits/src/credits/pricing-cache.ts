@@ -10,6 +10,7 @@ const MOST_PAIRS = 2_000
 export interface FrozenRows {
   rate: RateRow
   margin: MarginRow
+  aliases: PricingSnapshot['aliases']
 }
 
 /** Rates and margins in memory. */
@@ -29,8 +30,8 @@ export interface CachedPricing {
 }
 
 /**
- * Serves prices that are at most `ttlSeconds` old while calls keep coming. An older snapshot is served once more while a
- * single refresh runs in the background. There is no timer, so nothing keeps a process alive, and no call waits.
+ * Serves prices that are at most `ttlSeconds` old while calls keep coming. An older snapshot is served once more while
+ * a single refresh runs in the background. There is no timer, so nothing keeps a process alive, and no call waits.
  */
 export function pricingCache(options: {
   storeOf: () => Pick<CreditStore, 'getPricing'>
@@ -92,5 +93,5 @@ export function pricingCache(options: {
 function pairIn(snapshot: PricingSnapshot, ids: { rateId: string; marginId: string }): FrozenRows | undefined {
   const rate = snapshot.rates.find(({ id }) => id === ids.rateId)
   const margin = snapshot.margins.find(({ id }) => id === ids.marginId)
-  return rate && margin && { rate, margin }
+  return rate && margin && { rate, margin, aliases: snapshot.aliases }
 }

@@ -57,6 +57,20 @@ describe('price', () => {
     expect(await credits.price({ model: SONNET, usage: {}, reported })).toMatchObject(unpriced)
   })
 
+  it('flags the price of the gateway also where the rate was frozen by a reservation', async () => {
+    const { credits, memory, userId } = setup()
+    const pricing = { input: '0.000003', output: '0.000015' }
+    const rates = [{ modelId: 'openai/gpt-5', type: 'language', pricing, source: 'AI Gateway /v1/models' }]
+    await memory.addRates({ rates })
+    const model = 'openai:gpt-5'
+    const now = await credits.price({ model, usage: USAGE })
+    expect(now.flags).toEqual(['gateway_price'])
+    const { rateId, marginId } = await credits.reserve({ userId, model, amount: '5' })
+    const ids = { rateId: rateId ?? '', marginId: marginId ?? '' }
+    expect((await credits.price({ model, usage: USAGE, ...ids })).flags).toEqual(['gateway_price'])
+    expect((await credits.price({ model: 'openai/gpt-5', usage: USAGE, ...ids })).flags).toEqual([])
+  })
+
   it('refuses a usage without a known count', async () => {
     const { credits } = setup()
     expect((await errorOf(credits.price({ model: SONNET, usage: {} }))).code).toBe('USAGE_MISSING')
@@ -79,7 +93,7 @@ describe('price', () => {
   it('cuts a raw usage to 4 kB', async () => {
     const { credits } = setup()
     const rawUsage = Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`field-${index}`, 'x'.repeat(300)]))
-    const charge = await credits.price({ model: SONNET, usage: USAGE, rawUsage })
+    const charge = await credits.price({ model: SONNET, usage: USAGE, rawUsage, flags: ['usage_estimated'] })
     expect(JSON.stringify(charge.rawUsage).length).toBeLessThanOrEqual(4096)
   })
 

@@ -1,8 +1,9 @@
 import { CreditError } from '../core/errors.ts'
 import { invalidInput, parseOrThrow } from '../core/money.ts'
+import type { RateQuery } from '../core/pricing/find-rate.ts'
 import { selectMargin } from '../core/pricing/margins.ts'
 import type { UsageInput } from '../core/pricing/normalize-usage.ts'
-import { requireRate } from '../core/pricing/rates.ts'
+import { frozenRate, requireRate } from '../core/pricing/rates.ts'
 import type { CreditStore, ReservationKey } from '../store/port.ts'
 import type { ChargeRecord, MarginRow, Metadata, RateRow, Reservation, ReservationResult } from '../store/types.ts'
 import { chargeRecord, estimateOf, manualCharge } from './charge-records.ts'
@@ -15,7 +16,7 @@ import type { CallPricing, Credits, FindPricingInput, PriceInput, PricingScope }
 const MOST_REMEMBERED = 10_000
 const PLAN_LIFE_MS = 60_000
 
-/** Which rate and margin price a call. The one lookup for reserve, capture, settle, price, estimate and `findPricing`. */
+/** Which rate and margin price a call: one lookup for reserve, capture, settle, price, estimate and `findPricing`. */
 export interface PricingLookup {
   /**
    * The frozen rows when `rateId` and `marginId` are given, else those in force.
@@ -47,9 +48,11 @@ interface LookupOptions {
   storeOf: () => CreditStore
   cache: PricingCache
   ceilingCredits: string | undefined
+  /** Whether a provider's model without a price has the gateway's. */
+  gatewayPrices: boolean
 }
 
-export function pricingLookup({ storeOf, cache, ceilingCredits }: LookupOptions): PricingLookup {
+export function pricingLookup({ storeOf, cache, ceilingCredits, gatewayPrices }: LookupOptions): PricingLookup {
   const reservations = new Map<string, ReservationPricing>()
   const plans = new Map<string, { planId: string; until: number }>()
   const ceiling = ceilingCredits ?? null
@@ -67,7 +70,7 @@ export function pricingLookup({ storeOf, cache, ceilingCredits }: LookupOptions)
   }
 
   /** The plan is looked up only where it decides: some margin depends on plans, and no narrower one applies. */
-  async function withPlan(cached: CachedPricing, scope: PricingScope): Promise<PricingScope> {
+  async function withPlan(cached: CachedPricing, scope: MarginScope): Promise<MarginScope> {
     const { planId, userId } = scope
     const plansMatter = cached.snapshot.margins.some((row) => row.scope === 'plan')
     if (planId !== undefined || userId === undefined || !plansMatter) return scope
@@ -77,14 +80,16 @@ export function pricingLookup({ storeOf, cache, ceilingCredits }: LookupOptions)
 
   async function inForce(scope: PricingScope, costKnown: boolean): Promise<CallPricing> {
     const cached = await cache.current()
-    const margin = marginFor(cached, await withPlan(cached, scope))
-    return { rate: rateFor(cached, scope, costKnown || ceiling !== null), ...margin, ceilingCredits: ceiling }
+    const rate = rateFor(cached, { modelId: scope.model, gatewayPrices }, costKnown || ceiling !== null)
+    const margin = marginFor(cached, await withPlan(cached, { ...scope, rateModelId: rate?.modelId }))
+    return { rate, ...margin, ceilingCredits: ceiling }
   }
 
   async function find(scope: FindPricingInput, { costKnown = false } = {}): Promise<CallPricing> {
-    const { rateId, marginId } = scope
+    const { model, rateId, marginId } = scope
     if (rateId === undefined || marginId === undefined) return inForce(scope, costKnown)
-    const { rate, margin } = await cache.rows({ rateId, marginId })
+    const { margin, aliases, ...rows } = await cache.rows({ rateId, marginId })
+    const rate = frozenRate(rows.rate, { modelId: model, aliases })
     return { rate, margin, marginPercent: percentOf(margin), ceilingCredits: ceiling }
   }
 
@@ -123,17 +128,22 @@ export function pricingLookup({ storeOf, cache, ceilingCredits }: LookupOptions)
   }
 }
 
-function rateFor({ snapshot, at }: CachedPricing, { model }: PricingScope, mayBeUnknown: boolean): RateRow | null {
+/** Whose margin is wanted, with the model of its rate: a margin of either model applies. */
+interface MarginScope extends PricingScope {
+  rateModelId?: string | undefined
+}
+
+function rateFor({ snapshot, at }: CachedPricing, query: RateQuery, mayBeUnknown: boolean): RateRow | null {
   try {
-    return requireRate(snapshot, { modelId: model, at })
+    return requireRate(snapshot, { ...query, at })
   } catch (error) {
     if (mayBeUnknown && isCode(error, 'UNKNOWN_MODEL')) return null
     throw error
   }
 }
 
-function marginFor({ snapshot, at }: CachedPricing, { model, feature, planId }: PricingScope) {
-  const margin = selectMargin(snapshot, { modelId: model, feature, planId, at })
+function marginFor({ snapshot, at }: CachedPricing, { model, rateModelId, feature, planId }: MarginScope) {
+  const margin = selectMargin(snapshot, { modelId: model, rateModelId, feature, planId, at })
   return { margin: margin as MarginRow, marginPercent: percentOf(margin) }
 }
 
@@ -168,7 +178,8 @@ export function pricing(context: UseCaseContext): Pick<Credits, 'price' | 'estim
 }
 
 async function price(context: UseCaseContext, input: PriceInput): Promise<ChargeRecord> {
-  const { rateId, marginId, planId, userId, ...call } = parseOrThrow(inputs.price, input)
+  const { rateId, marginId, planId, userId, pricing, ...call } = parseOrThrow(inputs.price, input)
+  if (pricing !== undefined) return chargeRecord(call, pricing)
   const { model, feature, reported } = call
   // A rate is not needed when the gateway said what the call cost.
   const options = { costKnown: reported !== undefined }

@@ -1,6 +1,6 @@
-import type { Drift, Reconciliation, ReportedCall } from '../core/reports/cost-comparison.ts'
+import type { CostComparison, Drift, ReportedCall } from '../core/reports/cost-comparison.ts'
 import type { ProfitReport } from '../core/reports/profit.ts'
-import type { SpendReconciliation } from '../core/reports/spend-comparison.ts'
+import type { SpendComparison } from '../core/reports/spend-comparison.ts'
 import type { WhatIfReport } from '../core/reports/what-if.ts'
 import type { MarginScope, StoredCharge } from '../store/types.ts'
 
@@ -26,16 +26,17 @@ export interface CreditsReports {
    *
    * @example
    * ```ts
-   * const { actual, hypothetical } = await credits.whatIf({ from, to, margins: [{ scope: 'default', marginPercent: '40' }] })
+   * const margins = [{ scope: 'default', marginPercent: '40' }] as const
+   * const { actual, hypothetical } = await credits.whatIf({ from, to, margins })
    * ```
    */
   whatIf(input: WhatIfInput): Promise<WhatIfReport>
   /** Cost computed from our rates against the cost that was reported, by model and day, furthest apart first. */
   drift(input?: DriftInput): Promise<DriftReport>
   /** A provider's cost export against the ledger, call by call, naming what only one side has. Keeps both in memory. */
-  reconcileCosts(input: ReconcileCostsInput): Promise<Reconciliation>
+  compareCosts(input: CompareCostsInput): Promise<CostComparison>
   /** The gateway's spend report by model (`getSpendReport({ groupBy: 'model' })`) against the ledger. */
-  reconcileSpend(input: ReconcileSpendInput): Promise<SpendReconciliation>
+  compareSpend(input: CompareSpendInput): Promise<SpendComparison>
 }
 
 /** A period of the ledger. */
@@ -77,14 +78,14 @@ export interface DriftReport {
   notCompared: number
 }
 
-/** Arguments of `reconcileCosts`. */
-export interface ReconcileCostsInput extends PeriodInput {
+/** Arguments of `compareCosts`. */
+export interface CompareCostsInput extends PeriodInput {
   /** Lines of the export; amounts of USD as decimal strings, exponents too. */
   reported: Iterable<ReportedCall> | AsyncIterable<ReportedCall>
 }
 
-/** Arguments of `reconcileSpend`. */
-export interface ReconcileSpendInput extends PeriodInput {
+/** Arguments of `compareSpend`. */
+export interface CompareSpendInput extends PeriodInput {
   /** What `gateway.getSpendReport({ startDate, endDate, groupBy: 'model' })` answered, for the same days (UTC). */
   spend: {
     results: readonly {

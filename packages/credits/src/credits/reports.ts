@@ -2,7 +2,7 @@ import { invalidInput, parseOrThrow, round, USD_PLACES } from '../core/money.ts'
 import { exactAmount } from '../core/pricing/gateway-costs.ts'
 import type { EffectiveMargin } from '../core/pricing/margins.ts'
 import { parsePricing } from '../core/pricing/schema.ts'
-import { driftTally, type ReportedCall, reconcileCosts } from '../core/reports/cost-comparison.ts'
+import { compareCosts, driftTally, type ReportedCall } from '../core/reports/cost-comparison.ts'
 import { profitTally } from '../core/reports/profit.ts'
 import { spendTally } from '../core/reports/spend-comparison.ts'
 import { type WhatIf, whatIfTally } from '../core/reports/what-if.ts'
@@ -42,15 +42,15 @@ export function reports(context: UseCaseContext): CreditsReports {
       const rows = tally.report()
       return { rows, alerts: rows.filter((row) => row.alert).length, notCompared }
     },
-    async reconcileCosts({ reported, ...input }) {
+    async compareCosts({ reported, ...input }) {
       const lines = []
       let place = 0
       for await (const line of reported) lines.push(reportedCall(line, place++))
       const ledger = []
       for await (const charge of charges(input)) if (isCall(charge)) ledger.push(charge)
-      return reconcileCosts({ reported: lines, ledger })
+      return compareCosts({ reported: lines, ledger })
     },
-    async reconcileSpend({ spend, ...input }) {
+    async compareSpend({ spend, ...input }) {
       const { results } = parseOrThrow(inputs.spendReport, spend, 'spend')
       const tally = spendTally(
         results.map(({ model, totalCost, marketCost, requestCount }, index) => ({

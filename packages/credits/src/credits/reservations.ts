@@ -156,8 +156,8 @@ async function capture(context: UseCaseContext, input: CaptureInput): Promise<Ca
 }
 
 /**
- * Charges a part of a provisional reservation whose account has nothing to reserve: as a late charge under the capture's
- * own id. The reservation stays provisional for the parts to come.
+ * Charges a part of a provisional reservation whose account has nothing to reserve: as a late charge under the
+ * capture's own id. The reservation stays provisional for the parts to come.
  */
 async function captureLate(
   context: UseCaseContext,

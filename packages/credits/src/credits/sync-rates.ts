@@ -1,6 +1,6 @@
 import { invalidInput } from '../core/money.ts'
 import { diffRates, type GuardRails, type HeldChange, type RateChange, type RateDiff } from '../core/price-list/diff.ts'
-import { parseModelList, type RateCandidate } from '../core/price-list/parse.ts'
+import { parseAliases, parseModelList, type RateCandidate } from '../core/price-list/parse.ts'
 import type { CreditStore } from '../store/port.ts'
 import type { NewRateRow, PricingSnapshot, RateRow } from '../store/types.ts'
 import { type RateSource, readRateSource } from './rate-source.ts'
@@ -37,15 +37,17 @@ export interface SyncRatesResult {
   unchanged: number
   /** Price dimensions that this version does not know, by model: kept in the row, not billed. */
   unknownKeys: Record<string, string[]>
-  /** Rows that were written; null for a dry run. */
+  /** Renames of models that are new or changed, old id to new id. Only the list inside this package has renames. */
+  renamed: Record<string, string>
+  /** Rows of rates that were written; null for a dry run. */
   written: number | null
 }
 
 /**
  * Brings the rates up to date with a price list. New prices become new rows in force from now, old rows stay as they
  * are. What looks like a mistake waits for a person: a price more than 3x higher or lower, to or from 0, a price that
- * vanished, a partial list against a fuller one, a change next to a scheduled one, and everything when more than a tenth
- * of the priced models are missing. A malformed list changes nothing at all.
+ * vanished, a partial list against a fuller one, a change next to a scheduled one, and everything when more than a
+ * tenth of the priced models are missing. A malformed list changes nothing at all.
  *
  * @throws CreditError `INVALID_INPUT` with the path of the fault (`data[12].pricing.input`), `PROVIDER_UNAVAILABLE`
  * when the list cannot be had, `STORE_UNAVAILABLE`
@@ -67,12 +69,13 @@ export async function syncRates({
   const snapshot = await store.getPricing()
   const current = inForce(snapshot, snapshot.rates, ({ modelId }) => modelId)
   const scheduled = scheduledIn(snapshot)
-  const diff = holdScheduled(diffRates(current, candidates, input.guardRails), scheduled)
+  const diff = withoutScheduled(diffRates(current, candidates, input.guardRails), scheduled)
   const accepted = diff.held.filter(
     ({ modelId }) => !scheduled.has(modelId) && (accept === 'all' || accept.includes(modelId)),
   )
   if (accept !== 'all') refuseUnheld(accept, accepted)
-  const rows = rowsOf(diff, accepted, current, list)
+  const rates = rowsOf(diff, accepted, current, list)
+  const renamed = newAliases(parseAliases(list.raw), snapshot.aliases)
   return {
     source: list.source,
     sourceHash: list.sourceHash,
@@ -86,7 +89,8 @@ export async function syncRates({
     unknownKeys: Object.fromEntries(
       candidates.filter((row) => row.unknownKeys.length > 0).map((row) => [row.modelId, row.unknownKeys]),
     ),
-    written: input.dryRun ? null : await write(store, rows),
+    renamed,
+    written: input.dryRun ? null : await write(store, rates, renamed),
   }
 }
 
@@ -96,7 +100,7 @@ function scheduledIn({ rates, asOf }: PricingSnapshot): ReadonlyMap<string, stri
 }
 
 /** A new row would come before the scheduled one, which a person decided on: neither may win in silence. */
-function holdScheduled(diff: RateDiff, scheduled: ReadonlyMap<string, string>): RateDiff {
+function withoutScheduled(diff: RateDiff, scheduled: ReadonlyMap<string, string>): RateDiff {
   if (scheduled.size === 0) return diff
   const reasonFor = (modelId: string) => `another change is scheduled for ${scheduled.get(modelId)}`
   const waits = ({ modelId }: { modelId: string }) => scheduled.has(modelId)
@@ -130,7 +134,7 @@ function rowsOf(
   return next.map((row) => ({ ...completed(row, before.get(row.modelId)), source, sourceHash }))
 }
 
-/** What a list leaves out stays: limits that it does not name, and with a partial list all prices it has no room for. */
+/** What a list leaves out stays: limits that it does not name, and prices that a partial list has no place for. */
 function completed(next: RateCandidate, before: RateRow | undefined): Omit<NewRateRow, 'source'> {
   const { modelId, type, pricing, partial } = next
   return {
@@ -142,6 +146,20 @@ function completed(next: RateCandidate, before: RateRow | undefined): Omit<NewRa
   }
 }
 
-async function write(store: Pick<CreditStore, 'addRates'>, rates: readonly NewRateRow[]): Promise<number> {
-  return rates.length === 0 ? 0 : (await store.addRates({ rates })).inserted
+function newAliases(
+  listed: Readonly<Record<string, string>>,
+  current: Readonly<Record<string, string>>,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(listed).filter(([alias, modelId]) => !Object.hasOwn(current, alias) || current[alias] !== modelId),
+  )
+}
+
+async function write(
+  store: Pick<CreditStore, 'addRates'>,
+  rates: readonly NewRateRow[],
+  aliases: Readonly<Record<string, string>>,
+): Promise<number> {
+  if (rates.length === 0 && Object.keys(aliases).length === 0) return 0
+  return (await store.addRates({ rates, aliases })).inserted
 }

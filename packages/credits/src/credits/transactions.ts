@@ -5,7 +5,10 @@ import { withIds } from './errors.ts'
 import { inputs } from './inputs.ts'
 import type { Credits, RefundInput } from './types.ts'
 
-type Transactions = Pick<Credits, 'grant' | 'refund' | 'reverse' | 'adjust' | 'getBalance' | 'getHistory'>
+type Transactions = Pick<
+  Credits,
+  'grant' | 'refund' | 'reverse' | 'adjust' | 'getEstimates' | 'correctEstimate' | 'getBalance' | 'getHistory'
+>
 
 /** Giving and correcting credits, and reading them. */
 export function transactions(context: UseCaseContext): Transactions {
@@ -21,6 +24,12 @@ export function transactions(context: UseCaseContext): Transactions {
       const { idempotencyKey, ...adjustment } = parseOrThrow(inputs.adjust, input)
       const transactionId = await operationId('adjust', adjustment.userId, idempotencyKey)
       return withIds({ transactionId }, () => context.store.adjust({ ...adjustment, transactionId }))
+    },
+    getEstimates: async (input) => context.store.getEstimates(parseOrThrow(inputs.estimates, input)),
+    async correctEstimate(input) {
+      const { idempotencyKey, transactionId: originalId, ...rest } = parseOrThrow(inputs.correctEstimate, input)
+      const transactionId = await operationId('correct', rest.userId, originalId, idempotencyKey)
+      return withIds({ transactionId }, () => context.store.correctEstimate({ ...rest, transactionId, originalId }))
     },
     getBalance: async (input) => context.store.getBalance(parseOrThrow(inputs.user, input)),
     async getHistory(input) {

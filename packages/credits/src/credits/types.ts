@@ -1,9 +1,10 @@
-import type { ErrorContext as BaseErrorContext } from '../core/errors.ts'
+import type { ErrorContext } from '../core/errors.ts'
 import type { CreditStore } from '../store/port.ts'
 import type {
   Balance,
   CaptureResult,
   ChargeRecord,
+  EstimatesPage,
   ExtendResult,
   MarginRow,
   PricingSnapshot,
@@ -15,9 +16,12 @@ import type {
 } from '../store/types.ts'
 import type {
   AdjustInput,
+  CallPricing,
   CaptureInput,
+  CorrectEstimateInput,
   EstimateInput,
   EstimateResult,
+  EstimatesInput,
   ExtendInput,
   FindPricingInput,
   GrantInput,
@@ -38,6 +42,7 @@ import type {
 } from './operation-types.ts'
 import type { CreditsReports } from './report-types.ts'
 
+export type { ErrorContext } from '../core/errors.ts'
 export type * from './operation-types.ts'
 
 /** What {@link Credits} is built from. */
@@ -60,6 +65,11 @@ export interface CreditsOptions {
   onError?: OnError | undefined
   /** Default: fail closed, so a store that is down refuses every reserve with `STORE_UNAVAILABLE`. */
   failOpen?: FailOpenOptions | undefined
+  /**
+   * Whether a model that is called at its provider has the gateway's price of the same model, where that provider has no
+   * price of its own. Its charges are flagged `gateway_price`. Default true; false refuses such models.
+   */
+  gatewayPrices?: boolean | undefined
   /** Default: a model without a known price is refused with `UNKNOWN_MODEL`. */
   unknownModels?: UnknownModelOptions | undefined
 }
@@ -67,19 +77,13 @@ export interface CreditsOptions {
 /** Receives an error that reaches no caller. `CreditError.isInstance(error)` says whether it has a code. */
 export type OnError = (error: unknown, context: ErrorContext) => void
 
-/** Where an error given to `onError` came from. */
-export interface ErrorContext extends BaseErrorContext {
-  /** The charge that is not in the ledger. */
-  charge?: ChargeRecord | undefined
-}
-
 /** Lets calls through while the store is down, up to a cap. What they spend is charged when the store answers again. */
 export interface FailOpenOptions {
   /** Credits that this process may let through without the store, all users together; beyond it, fail closed. */
   maxCredits: string
 }
 
-/** Lets models without a known price be called: a ceiling is reserved, and the cost that the gateway reports is charged. */
+/** Lets models without a known price be called: a ceiling is reserved, the cost that the gateway reports is charged. */
 export interface UnknownModelOptions {
   /** Reserved for each call, and charged, marked as an estimate, when the gateway reports no cost: never free. */
   ceilingCredits: string
@@ -128,13 +132,14 @@ export interface Credits extends CreditsReports {
    * `USAGE_MISSING`
    * @example
    * ```ts
-   * await credits.capture({ userId, reservationId, usage: step.usage, idempotencyKey: step.id, extend: { amount: '5' } })
+   * const { usage, id: idempotencyKey } = step
+   * await credits.capture({ userId, reservationId, usage, idempotencyKey, extend: { amount: '5' } })
    * ```
    */
   capture(input: CaptureInput): Promise<CaptureResult>
   /**
    * Charges the last provider call of a reservation (or nothing) and returns the rest. Settling again returns the first
-   * result.
+   * result with `replayed: true`, also when the charge differs; operators find that charge in the audit log.
    *
    * @throws CreditError `RESERVATION_NOT_FOUND`, `RESERVATION_CLOSED` once released, `UNKNOWN_MODEL`, `USAGE_MISSING`
    * @example
@@ -183,7 +188,8 @@ export interface Credits extends CreditsReports {
    * @throws CreditError `TRANSACTION_NOT_FOUND`, `REFUND_EXCEEDS_ORIGINAL` (details: refundable)
    * @example
    * ```ts
-   * await credits.reverse({ userId, transactionId: grant.transaction.id, reason: 'Disputed', idempotencyKey: dispute.id })
+   * const transactionId = grant.transaction.id
+   * await credits.reverse({ userId, transactionId, reason: 'Disputed', idempotencyKey: dispute.id })
    * ```
    */
   reverse(input: ReverseInput): Promise<TransactionResult>
@@ -198,6 +204,20 @@ export interface Credits extends CreditsReports {
    */
   adjust(input: AdjustInput): Promise<TransactionResult>
 
+  /** Estimated charges without a correction, by account and version, a page at a time: for operators. */
+  getEstimates(input?: EstimatesInput): Promise<EstimatesPage>
+  /**
+   * Replaces an estimated charge by what the call really cost, once: `reconcileEstimates` does it from the gateway's
+   * records. What is missing is charged, as far as it is available; what is not is recorded as uncollected.
+   *
+   * @throws CreditError `TRANSACTION_NOT_FOUND`, `INVALID_INPUT` (path `transactionId`) for a charge that is not
+   * estimated or has its correction, `IDEMPOTENCY_MISMATCH`
+   * @example
+   * ```ts
+   * await credits.correctEstimate({ userId, transactionId, charge: { ...charge, amount: '3.36' } })
+   * ```
+   */
+  correctEstimate(input: CorrectEstimateInput): Promise<TransactionResult>
   /** The user's credits now. */
   getBalance(input: { userId: string }): Promise<Balance>
   /** The user's transactions, newest first, a page at a time. */
@@ -232,7 +252,11 @@ export interface Credits extends CreditsReports {
 
   /** Margins in force, and those that are scheduled. Always read from the store. */
   getMargins(): Promise<Margins>
-  /** Sets a margin from now, or from `effectiveFrom`. @throws CreditError `VERSION_CONFLICT` (details: expected, actual) */
+  /**
+   * Sets a margin from now, or from `effectiveFrom`.
+   *
+   * @throws CreditError `VERSION_CONFLICT` (details: expected, actual)
+   */
   setMargin(input: SetMarginInput): Promise<MarginRow>
   /** Removes an override, so that the next wider margin applies. The default cannot be removed. */
   removeMargin(input: RemoveMarginInput): Promise<MarginRow>
@@ -240,16 +264,6 @@ export interface Credits extends CreditsReports {
   getMarginAudit(input?: PageInput): Promise<MarginAuditResult>
   /** The rates a model has had and will have, newest first. */
   getRateHistory(input: { model: string; limit?: number | undefined }): Promise<RateRow[]>
-}
-
-/** The rate and margin that price a call. */
-export interface CallPricing {
-  /** Null: no price is known; `ceilingCredits` is charged unless the provider reports the cost. */
-  rate: RateRow | null
-  margin: MarginRow
-  marginPercent: string
-  /** Ceiling of {@link UnknownModelOptions}; null where models without a price are refused. */
-  ceilingCredits: string | null
 }
 
 /** Cached rates and margins. */

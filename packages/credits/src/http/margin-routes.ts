@@ -65,11 +65,9 @@ async function knownModel({
   const { snapshot } = await credits.pricing()
   const modelId = Object.hasOwn(snapshot.aliases, target) ? (snapshot.aliases[target] ?? target) : target
   if (snapshot.rates.some((rate) => rate.modelId === modelId)) return modelId
-  throw new CreditError({
-    code: 'UNKNOWN_MODEL',
-    message: `There is no model ${target}. Look its id up in GET /admin/credits/rates, or add it with \`credits rates set\``,
-    details: { model: target },
-  })
+  const remedy = 'Look its id up in GET /admin/credits/rates, or add it with `credits rates set`'
+  const message = `There is no model ${target}. ${remedy}`
+  throw new CreditError({ code: 'UNKNOWN_MODEL', message, details: { model: target } })
 }
 
 /** `GET /admin/credits/audit` */

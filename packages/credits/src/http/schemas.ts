@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type CreditErrorCode, ERROR_CODES } from '../core/errors.ts'
 
-/** Every body and query string of the HTTP API. The route table, the OpenAPI document and the types of the hooks use these. */
+/** Every body and query string of the HTTP API, for the route table, the OpenAPI document and the types of hooks. */
 
 const amount = z
   .string()

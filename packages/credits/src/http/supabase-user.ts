@@ -13,22 +13,19 @@ export interface SupabaseUserClient {
   from(table: string): { select(columns: string): unknown }
 }
 
-/** What `from('credit_admins').select('user_id')` gives. */
-interface AdminQuery {
-  eq(
-    column: string,
-    value: string,
-  ): { maybeSingle(): PromiseLike<{ data: unknown; error: { message: string } | null }> }
+/** What `from('credit_session').select('user_id, is_admin')` gives. */
+interface SessionQuery {
+  maybeSingle(): PromiseLike<{ data: unknown; error: { message: string } | null }>
 }
 
 /** How {@link supabaseUser} gets a client that acts as the sender of a request. */
 export interface SupabaseUserOptions<Client extends SupabaseUserClient = SupabaseUserClient> {
-  /** With a token: a client that sends it as its Authorization header. With null: one bound to the request's cookies. */
+  /** With a token: a client that sends it as Authorization header. With null: one that reads the request's cookies. */
   createClient: (token: string | null, request: Request) => Client | Promise<Client>
   /**
-   * Whether the user is an admin, asked with the client of the user. Default: the user has a row in
-   * `public.credit_admins`. Give one where the app answers that itself, by the same rule as the function that it
-   * named in `credit_settings.admin_function`.
+   * Whether the user is an admin, asked with the client of the user. Default: the view `credit_session` answers it, so
+   * the table `credit_admins` counts and the function that the app named in `credit_settings.admin_function`. Give one
+   * where the rule of the app is outside its database.
    */
   isAdmin?: ((input: { client: Client; userId: string }) => boolean | Promise<boolean>) | undefined
 }
@@ -46,7 +43,7 @@ export interface SupabaseUserOptions<Client extends SupabaseUserClient = Supabas
  */
 export function supabaseUser<Client extends SupabaseUserClient>({
   createClient,
-  isAdmin = isListedAdmin,
+  isAdmin = isSessionAdmin,
 }: SupabaseUserOptions<Client>): GetUser {
   return async (request) => {
     const token = bearerToken(request)
@@ -65,12 +62,13 @@ export function supabaseUser<Client extends SupabaseUserClient>({
   }
 }
 
-/** Row-level security shows users their own row of `credit_admins` and no other. */
-async function isListedAdmin({ client, userId }: { client: SupabaseUserClient; userId: string }): Promise<boolean> {
-  const admins = client.from('credit_admins').select('user_id') as AdminQuery
-  const { data, error } = await admins.eq('user_id', userId).maybeSingle()
+/** The view has one row, about the sender of the query. A client that acts as another user proves nothing. */
+async function isSessionAdmin({ client, userId }: { client: SupabaseUserClient; userId: string }): Promise<boolean> {
+  const session = client.from('credit_session').select('user_id, is_admin') as SessionQuery
+  const { data, error } = await session.maybeSingle()
   if (error) {
-    throw new CreditError({ code: 'STORE_UNAVAILABLE', message: 'The list of admins cannot be read', cause: error })
+    throw new CreditError({ code: 'STORE_UNAVAILABLE', message: 'credit_session cannot be read', cause: error })
   }
-  return typeof data === 'object' && data !== null && 'user_id' in data && data.user_id === userId
+  const row = (data ?? {}) as { user_id?: unknown; is_admin?: unknown }
+  return row.user_id === userId && row.is_admin === true
 }

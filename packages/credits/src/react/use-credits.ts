@@ -5,7 +5,7 @@ import { fetchJson } from './fetch-json.ts'
 
 /** Options of {@link useCredits}. */
 export interface UseCreditsOptions {
-  /** False while nobody is signed in: nothing is fetched. Default true. */
+  /** False while there is no session: nothing is fetched. Default true. */
   enabled?: boolean | undefined
   /** A balance the server already knew while rendering, shown until the first answer. */
   initialBalance?: BalanceBody | undefined

@@ -4,6 +4,8 @@ import type {
   ChargePosition,
   ChargeRecord,
   ChargesPage,
+  EstimatePosition,
+  EstimatesPage,
   ExtendResult,
   GrantSource,
   HistoryPage,
@@ -50,7 +52,12 @@ export interface CreditStore {
   extend(input: StoreExtendInput): Promise<ExtendResult>
   /** Charges one provider call; the reservation stays open. @throws CreditError `RESERVATION_CLOSED` */
   capture(input: StoreCaptureInput): Promise<CaptureResult>
-  /** Charges the last provider call and returns the rest. @throws CreditError `RESERVATION_CLOSED` once released */
+  /**
+   * Charges the last provider call and returns the rest. Called again: the first result with `replayed: true`, also
+   * when the charge differs. A SQL store then writes the other charge to the audit log (`charge_not_recorded`).
+   *
+   * @throws CreditError `RESERVATION_NOT_FOUND`, `RESERVATION_CLOSED` once released (details: `amount` of the charge)
+   */
   settle(input: StoreSettleInput): Promise<SettleResult>
   /** Returns everything that is still reserved. */
   release(input: ReservationKey): Promise<ReservationResult>
@@ -78,12 +85,27 @@ export interface CreditStore {
   /** Adds a row to a margin. @throws CreditError `VERSION_CONFLICT` */
   setMargin(input: StoreSetMarginInput): Promise<MarginRow>
   getMarginAudit(input: { limit: number; before?: number | undefined }): Promise<MarginAuditPage>
-  /** Adds those rates that differ from the latest of their model, all or none; old rows are never changed. */
-  addRates(input: { rates: readonly NewRateRow[] }): Promise<{ inserted: number; unchanged: number }>
+  /**
+   * Adds those rates that differ from the latest of their model, all or none; old rows are never changed. `aliases` are
+   * renames of models, old id to new id.
+   */
+  addRates(input: {
+    rates: readonly NewRateRow[]
+    aliases?: Readonly<Record<string, string>> | undefined
+  }): Promise<{ inserted: number; unchanged: number }>
   /** The rates a model has had and will have, newest first. */
   getRateHistory(input: { modelId: string; limit?: number | undefined }): Promise<RateRow[]>
   /** Usage transactions with what they cost, oldest first: for operators, never for users. */
   getCharges(input: StoreChargesInput): Promise<ChargesPage>
+  /** Estimated charges that the gateway has a record of and that have no correction: for operators. */
+  getEstimates(input: StoreEstimatesInput): Promise<EstimatesPage>
+  /**
+   * Replaces an estimate by what the call really cost, once. More is a usage of the difference, with what is not
+   * available as uncollected; less is a refund; the same is a usage of 0.
+   *
+   * @throws CreditError `TRANSACTION_NOT_FOUND`, `INVALID_INPUT` for a charge that is no estimate or has a correction
+   */
+  correctEstimate(input: StoreCorrectionInput): Promise<TransactionResult>
 }
 
 /** One reservation of one user. */
@@ -161,6 +183,24 @@ export interface StoreRefundInput {
   amount?: string | undefined
   reason: string
   actorId?: string | undefined
+}
+
+/** Arguments of `getEstimates`. */
+export interface StoreEstimatesInput {
+  /** 1 to 5000. */
+  limit: number
+  after?: EstimatePosition | undefined
+}
+
+/** Arguments of `correctEstimate`. */
+export interface StoreCorrectionInput {
+  userId: string
+  /** Id of the new transaction. */
+  transactionId: string
+  /** The estimate. */
+  originalId: string
+  /** What the call should have been charged. */
+  charge: ChargeRecord
 }
 
 /** Arguments of `adjust`. */

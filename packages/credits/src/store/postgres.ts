@@ -35,8 +35,8 @@ export interface PostgresStoreOptions extends RetryOptions {
  *
  * Do not pass a client that is inside a transaction of yours: a refusal would abort it.
  *
- * @throws CreditError `CONFIG_INVALID` without a driver; its methods throw as {@link CreditStore}, and `CONFIG_INVALID`,
- * `STORE_BUSY`, `STORE_UNAVAILABLE`, `OUTCOME_UNKNOWN`
+ * @throws CreditError `CONFIG_INVALID` without a driver; its methods throw as {@link CreditStore}, and
+ * `CONFIG_INVALID`, `STORE_BUSY`, `STORE_UNAVAILABLE`, `OUTCOME_UNKNOWN`
  * @example With `pg`, or the `Pool` of `@neondatabase/serverless`:
  * ```ts
  * import pg from 'pg'

@@ -1,12 +1,12 @@
+import type { CostSource, Metadata } from '../core/charge-record.ts'
 import type { Usage } from '../core/pricing/usage.ts'
+
+export type { ChargeRecord, CostSource, Metadata } from '../core/charge-record.ts'
 
 /**
  * The rows that a store returns. Amounts are decimal strings of credits with at most 6 places, costs decimal strings of
  * USD with at most 12, times ISO 8601 strings of the store's clock with microseconds, ids UUIDs.
  */
-
-/** JSON that a caller attaches to an operation; at most 4 kB. */
-export type Metadata = Readonly<Record<string, unknown>>
 
 /** One user's credits at one moment. `available = planCredits + addOnCredits - debt + overageLimit - reserved`. */
 export interface Balance {
@@ -104,7 +104,7 @@ export interface Transaction {
   balanceAfter: string
   uncollected: string
   reservationId: string | null
-  /** The transaction that a refund returns or a reversal takes back. */
+  /** The transaction that a refund returns, a reversal takes back, or a correction of an estimate replaces. */
   reversesId: string | null
   feature: string | null
   model: string | null
@@ -117,48 +117,11 @@ export interface Transaction {
   createdAt: string
 }
 
-/** Result of `grant`, `refund`, `reverse` and `adjust`. */
+/** Result of `grant`, `refund`, `reverse`, `adjust` and `correctEstimate`. */
 export interface TransactionResult {
   transaction: Transaction
   balance: Balance
   replayed: boolean
-}
-
-/** Where the cost of a provider call came from, most trusted first. */
-export type CostSource = 'market-cost' | 'gateway-cost' | 'rate' | 'estimate' | 'manual'
-
-/**
- * What one provider call cost: stored whole in the ledger, so that anyone can recompute the amount.
- * Users see the amount and the token counts; the rest only admins.
- */
-export interface ChargeRecord {
-  /** Credits to charge. */
-  amount: string
-  costUsd: string
-  marginPercent: string | null
-  costSource: CostSource
-  /** The other figure where two are known: cost computed from the rate, and cost the gateway reported. */
-  computedCostUsd: string | null
-  reportedCostUsd: string | null
-  model: string | null
-  /** The model that answered, when it is not the one that was asked. */
-  servedModel: string | null
-  feature: string | null
-  usage: Usage | null
-  inputTokens: number | null
-  outputTokens: number | null
-  rateId: string | null
-  marginId: string | null
-  /** Unit prices, tier and factors used: `calculateCredits(usage, pricing)` gives the amount again. */
-  pricing: Metadata | null
-  generationId: string | null
-  /** The gateway's own metadata, whole. */
-  provider: Metadata | null
-  /** What had to be assumed to price the usage, for example `reasoning_missing`. */
-  flags: readonly string[]
-  /** What the provider reported, where it was not fully understood; at most 4 kB. */
-  rawUsage: Metadata | null
-  metadata: Metadata
 }
 
 /** A page of transactions, newest first. `nextBefore` is null on the last page. */
@@ -271,6 +234,35 @@ export interface StoredCharge {
   usage: Usage | null
   /** The prices that the charge was made from; null unless `details` were asked for. */
   pricing: Metadata | null
+}
+
+/** A charge that was made from an estimate, that the gateway has a record of, and that has no correction yet. */
+export interface EstimatedCharge {
+  transactionId: string
+  accountId: string
+  userId: string
+  version: number
+  /** Credits that were charged, uncollected ones included. */
+  amount: string
+  /** The margin that was in force. Null where the app set the amount itself. */
+  marginPercent: string | null
+  /** Under this id the gateway keeps its record of the call. */
+  generationId: string
+  model: string | null
+  feature: string | null
+  createdAt: string
+}
+
+/** Where a page of estimated charges ended. */
+export interface EstimatePosition {
+  accountId: string
+  version: number
+}
+
+/** A page of estimated charges, by account and version. `next` is null on the last page. */
+export interface EstimatesPage {
+  data: EstimatedCharge[]
+  next: EstimatePosition | null
 }
 
 /** Where a page of charges ended. */

@@ -133,6 +133,21 @@ export const correctionCases: readonly ContractCase[] = [
     },
   },
   {
+    claim: 'a refund between two reversals of a grant leaves the second one what is left of the lot, and no more',
+    async run(harness) {
+      const userId = await harness.createUser()
+      const { transaction } = await grant(harness, userId, '100')
+      const usage = await spend(harness, userId, '150')
+      await grant(harness, userId, '100')
+      const input = { userId, originalId: transaction.id, reason: 'disputed' }
+      await harness.store.reverse({ ...input, amount: '50', transactionId: newId() })
+      await harness.store.refund({ userId, originalId: usage.id, reason: 'bad answer', transactionId: newId() })
+      const reversed = await harness.store.reverse({ ...input, transactionId: newId() })
+      has(reversed.transaction, { amount: '-50', uncollected: '0', balanceAfter: '150' })
+      has(reversed.balance, { planCredits: '50', addOnCredits: '100', debt: '0' })
+    },
+  },
+  {
     claim: 'credits of a reversed grant that reservations keep back are taken, and a settle finds what is left',
     async run(harness) {
       const userId = await harness.createUser()

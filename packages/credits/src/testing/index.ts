@@ -2,6 +2,7 @@ import { memoryStore } from '../store/memory/index.ts'
 import { captureCases } from './captures.ts'
 import type { ContractCase, StoreHarness } from './case.ts'
 import { correctionCases } from './corrections.ts'
+import { estimateCases } from './estimates.ts'
 import { extensionCases } from './extensions.ts'
 import { grantCases } from './grants.ts'
 import { inputCases } from './inputs.ts'
@@ -18,7 +19,11 @@ export interface TestRunner {
   it(name: string, body: () => Promise<void>): unknown
 }
 
-/** The claims of the store port by chapter, each with its test: for runners that have no `describe`. */
+/**
+ * The claims of the store port by chapter, each with its test: for runners that have no `describe`.
+ *
+ * @example for (const { claim, run } of storeContract.settlements ?? []) test(claim, () => run(harness))
+ */
 export const storeContract: Readonly<Record<string, readonly ContractCase[]>> = {
   reservations: reservationCases,
   extensions: extensionCases,
@@ -26,6 +31,7 @@ export const storeContract: Readonly<Record<string, readonly ContractCase[]>> = 
   settlements: settlementCases,
   grants: grantCases,
   corrections: correctionCases,
+  estimates: estimateCases,
   inputs: inputCases,
   pricing: pricingCases,
   reports: reportCases,

@@ -88,6 +88,16 @@ export const reportCases: readonly ContractCase[] = [
     },
   },
   {
+    claim: 'renames of models are added and replaced with the rates',
+    async run({ store }) {
+      const alias = `contract/${newId()}`
+      equal(await store.addRates({ rates: [], aliases: { [alias]: 'contract/first' } }), { inserted: 0, unchanged: 0 })
+      await store.addRates({ rates: [], aliases: { [alias]: 'contract/second' } })
+      await store.addRates({ rates: [] })
+      equal((await store.getPricing()).aliases[alias], 'contract/second', 'the new id')
+    },
+  },
+  {
     claim: 'rates are added where they differ from the latest, all or none, and a model keeps its history',
     async run({ store }) {
       const modelId = `contract/${newId()}`

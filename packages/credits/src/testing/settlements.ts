@@ -79,16 +79,27 @@ export const settlementCases: readonly ContractCase[] = [
     },
   },
   {
-    claim: 'a second settle with another amount is a mismatch, because its cost would be recorded nowhere',
+    claim: 'a second settle gives the first result, also when its charge has another amount',
     async run(harness) {
       const userId = await harness.createUser()
       const reserved = await reserve(harness, userId, '10')
-      await settle(harness, reserved, '7')
-      await refused(settle(harness, reserved, '9'), 'IDEMPOTENCY_MISMATCH', { id: reserved.reservationId })
+      const first = await settle(harness, reserved, '7')
+      has(await settle(harness, reserved, '9'), { replayed: true, captured: '7', transaction: first.transaction })
       const { reservationId } = await reserve(harness, userId, '10')
       await harness.store.settle({ userId, reservationId })
-      await refused(settle(harness, { userId, reservationId }, '9'), 'IDEMPOTENCY_MISMATCH')
+      has(await settle(harness, { userId, reservationId }, '9'), { replayed: true, captured: '0', transaction: null })
       await balanceIs(harness, userId, { available: '43', version: 2 })
+    },
+  },
+  {
+    claim: 'a charge after a release is refused, and the error carries its amount',
+    async run(harness) {
+      const userId = await harness.createUser()
+      const reserved = await reserve(harness, userId, '10')
+      await harness.store.release(reserved)
+      const details = { reservationId: reserved.reservationId, state: 'released', amount: '7' }
+      await refused(settle(harness, reserved, '7'), 'RESERVATION_CLOSED', details)
+      await balanceIs(harness, userId, { available: '50', reserved: '0' })
     },
   },
   {

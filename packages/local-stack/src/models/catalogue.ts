@@ -13,13 +13,15 @@ export interface Model {
   max_tokens?: number
 }
 
-// The one price list of the repository, built from its sources by scripts/build-price-list.ts.
-const file = new URL('../../../../supabase/rates/models.json', import.meta.url)
+// The one price list of the repository, built from supabase/rates by scripts/build-rates.ts. Ids of the form
+// `provider:id` are models of a provider itself, which the gateway does not offer.
+const file = new URL('../../../credits/rates/models.json', import.meta.url)
 const list = JSON.parse(readFileSync(file, 'utf8')) as { data: Model[] }
-const byId = new Map(list.data.map((model) => [model.id, model]))
 
-/** Every model, priced or not. */
-export const MODELS: readonly Model[] = list.data
+/** Every model of the gateway, priced or not. */
+export const MODELS: readonly Model[] = list.data.filter(({ id }) => !/^[a-z0-9-]+:/.test(id))
+
+const byId = new Map(MODELS.map((model) => [model.id, model]))
 
 /** The model with this id, or undefined. */
 export function findModel(id: string): Model | undefined {

@@ -1,7 +1,6 @@
-import { settledCredits, withCredits } from '@layers/credits/ai'
-import { problemOf, protectedRoute } from '@layers/credits/http'
+import { problemOf, withCredits, withCreditsPart } from '@layers/credits/ai'
+import { protectedRoute } from '@layers/credits/http'
 import { createUIMessageStreamResponse, streamText, toUIMessageStream } from 'ai'
-import { withReceipt } from '@/lib/chat/answer-receipt'
 import { chatBody, MAX_CHAT_BYTES, toModelMessages } from '@/lib/chat/chat-request'
 import { defaultModel } from '@/lib/chat/models'
 import { getCredits, routeOptions, upgradeUrl } from '@/lib/server/credits'
@@ -14,13 +13,12 @@ export const POST = protectedRoute(
   { ...routeOptions, body: chatBody, maxBodyBytes: MAX_CHAT_BYTES },
   async ({ request, user, body }) => {
     const model = body.model ?? defaultModel()
-    const waitUntil = workAfterResponse()
     const chat = withCredits(streamText, {
       credits: getCredits(),
       userId: user.id,
       feature: 'chat',
       onError: logError,
-      waitUntil,
+      waitUntil: workAfterResponse(),
     })
     const result = await chat({
       model: gateway()(model),
@@ -29,8 +27,6 @@ export const POST = protectedRoute(
       // The browser gets the stream's own error part, see below.
       onError: ({ error }) => logError(error),
     })
-    // A reader who leaves ends the response before the call is settled.
-    waitUntil(settledCredits(result))
     const stream = toUIMessageStream({
       stream: result.stream,
       messageMetadata: ({ part }) => {
@@ -40,7 +36,7 @@ export const POST = protectedRoute(
       onError: (error) => JSON.stringify(problemOf(error, { upgradeUrl: upgradeUrl() })),
     })
     return createUIMessageStreamResponse({
-      stream: stream.pipeThrough(withReceipt(result)),
+      stream: withCreditsPart(stream, result),
       headers: { 'cache-control': 'no-store' },
     })
   },

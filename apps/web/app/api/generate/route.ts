@@ -1,4 +1,4 @@
-import { settledCredits, withCredits } from '@layers/credits/ai'
+import { creditsReceipt, withCredits } from '@layers/credits/ai'
 import { protectedRoute, toBalanceBody } from '@layers/credits/http'
 import { generateText } from 'ai'
 import { generateBody } from '@/lib/chat/chat-request'
@@ -25,12 +25,18 @@ export const POST = protectedRoute(
       waitUntil: workAfterResponse(),
     })
     const result = await generate({ model: gateway()(model), prompt: body.prompt, abortSignal: request.signal })
-    const receipt = await settledCredits(result)
+    const receipt = creditsReceipt(result)
     const { inputTokens, outputTokens } = result.usage
     return privateJson({
       text: result.text,
       model,
-      charge: { credits: receipt?.charged, estimated: receipt?.estimated, inputTokens, outputTokens },
+      charge: {
+        credits: receipt?.charged,
+        booked: receipt?.booked,
+        estimated: receipt?.estimated,
+        inputTokens,
+        outputTokens,
+      },
       balance: toBalanceBody(await credits.getBalance({ userId: user.id })),
     })
   },

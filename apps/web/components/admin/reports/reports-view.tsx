@@ -42,7 +42,7 @@ function daysAgo(days: number): string {
   return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate() - days + 1)).toISOString()
 }
 
-/** What the calls of a period brought in and cost, what they would have under other margins, and how true the rates are. */
+/** Revenue and cost of a period, the same under other margins, and how far the rates are from reported costs. */
 export function ReportsView() {
   const [days, setDays] = useState('30')
   const [group, setGroup] = useState<Group>('model')

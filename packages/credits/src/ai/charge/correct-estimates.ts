@@ -1,5 +1,5 @@
-import { CreditError } from '../../core/errors.ts'
-import { compare, creditsOfUsd, isZero, min, sub } from '../../core/money.ts'
+import { invalidInput } from '../../core/errors.ts'
+import { creditsOfUsd, isZero, sub } from '../../core/money.ts'
 import {
   type ByokRule,
   chooseReportedCost,
@@ -8,55 +8,7 @@ import {
   readGatewayCosts,
 } from '../../core/pricing/gateway-costs.ts'
 import type { Credits } from '../../credits/types.ts'
-import type { ChargeRecord, Transaction } from '../../store/port.ts'
-
-/** A charge that was made from an estimate, with what its correction needs. */
-export interface EstimatedCharge {
-  transactionId: string
-  userId: string
-  /** Credits that were charged, uncollected ones included. */
-  amount: string
-  /** The margin that was in force. */
-  marginPercent: string
-  /** Under this id the gateway keeps its record of the call. */
-  generationId: string
-  model?: string | null | undefined
-  feature?: string | null | undefined
-}
-
-/** Where a page of estimates ended: in an account, at a transaction's number. */
-export interface EstimatePosition {
-  accountId: string
-  version: number
-}
-
-/** Replaces an estimated charge by what the call really cost. */
-export interface EstimateCorrection {
-  userId: string
-  /** The charge that is corrected. */
-  transactionId: string
-  /** What the call should have been charged. */
-  charge: ChargeRecord
-  /** One correction per charge: the same key gives the first result again. */
-  idempotencyKey: string
-}
-
-/** Where estimated charges are listed and corrected: `credits_get_estimates` and `credits_correct` of the database. */
-export interface EstimateLedger {
-  /** A page of estimated charges that have a generation id and no correction yet. */
-  getEstimates(input: {
-    limit: number
-    after?: EstimatePosition | undefined
-  }): Promise<{ data: readonly EstimatedCharge[]; next: EstimatePosition | null }>
-  /**
-   * Takes or gives back the difference to what was charged, and marks the estimate as corrected. What the account does
-   * not have is recorded as uncollected.
-   */
-  correctEstimate(input: EstimateCorrection): Promise<{ transaction: CorrectionTransaction | null }>
-}
-
-/** The transaction of a correction, as far as it is read here. */
-export type CorrectionTransaction = Pick<Transaction, 'id' | 'uncollected'>
+import type { ChargeRecord, EstimatedCharge, EstimatePosition } from '../../store/port.ts'
 
 /** What became of an estimate. */
 export type Reconciliation =
@@ -69,12 +21,13 @@ export type Reconciliation =
 
 /** Arguments of {@link reconcileEstimates}. */
 export interface ReconcileOptions {
-  ledger: EstimateLedger
+  /** Lists the estimates of its store, and corrects them. */
+  credits: Pick<Credits, 'getEstimates' | 'correctEstimate'>
   /** `gateway.getGenerationInfo`. */
   getGenerationInfo: (input: { id: string }) => PromiseLike<unknown>
   /** As in the context of the wrapped call. Default `charge`. */
   byok?: ByokRule | undefined
-  /** Charges of one page. Default 100. */
+  /** Charges of one page, 1 to 5000. Default 100. */
   pageSize?: number | undefined
 }
 
@@ -84,15 +37,15 @@ export interface ReconcileOptions {
  *
  * @example
  * ```ts
- * const results = await reconcileEstimates({ ledger, getGenerationInfo: (input) => gateway.getGenerationInfo(input) })
+ * const results = await reconcileEstimates({ credits, getGenerationInfo: (input) => gateway.getGenerationInfo(input) })
  * ```
  */
 export async function reconcileEstimates(options: ReconcileOptions): Promise<Reconciliation[]> {
-  const { ledger, pageSize: limit = 100 } = options
+  const { credits, pageSize: limit = 100 } = options
   const results: Reconciliation[] = []
   let after: EstimatePosition | undefined
   do {
-    const { data, next } = await ledger.getEstimates({ limit, after })
+    const { data, next } = await credits.getEstimates({ limit, after })
     for (const estimate of data) results.push(await reconcileOne(options, estimate))
     after = next ?? undefined
   } while (after !== undefined)
@@ -110,7 +63,7 @@ async function reconcileOne(options: ReconcileOptions, estimate: EstimatedCharge
 }
 
 async function correct(
-  { ledger, byok }: ReconcileOptions,
+  { credits, byok }: ReconcileOptions,
   estimate: EstimatedCharge,
   record: unknown,
 ): Promise<Reconciliation> {
@@ -120,9 +73,9 @@ async function correct(
   const charge = chargeOf(estimate, reported)
   const idempotencyKey = `reconcile:${generationId}`
   // An exact estimate is marked too, or every run would look it up again.
-  const { transaction } = await ledger.correctEstimate({ userId, transactionId, charge, idempotencyKey })
+  const { transaction } = await credits.correctEstimate({ userId, transactionId, charge, idempotencyKey })
   const difference = sub(charge.amount, estimate.amount)
-  if (isZero(difference) || transaction === null) return { transactionId, outcome: 'exact' }
+  if (isZero(difference)) return { transactionId, outcome: 'exact' }
   const { id: correctionId, uncollected } = transaction
   return { transactionId, outcome: 'corrected', difference, uncollected, correctionId }
 }
@@ -132,6 +85,7 @@ function chargeOf(
   { marginPercent, generationId, model, feature }: EstimatedCharge,
   { costUsd, source }: Pick<ReportedCost, 'costUsd' | 'source'>,
 ): ChargeRecord {
+  if (marginPercent === null) throw invalidInput('marginPercent', 'the charge has no margin to correct it with')
   return {
     amount: creditsOfUsd({ costUsd, marginPercent }).credits,
     costUsd,
@@ -139,9 +93,9 @@ function chargeOf(
     costSource: source,
     computedCostUsd: null,
     reportedCostUsd: costUsd,
-    model: model ?? null,
+    model,
     servedModel: null,
-    feature: feature ?? null,
+    feature,
     usage: null,
     inputTokens: null,
     outputTokens: null,
@@ -170,45 +124,4 @@ function recordedCost(
 function isNotRecorded(error: unknown): boolean {
   const { statusCode } = (error ?? {}) as { statusCode?: unknown }
   return statusCode === 404 || statusCode === 425
-}
-
-/**
- * A ledger over charges that `onEstimated` collected, for a store that does not list them itself. A difference that is
- * owed is taken as far as the balance goes. The rest is named in the result and in no transaction.
- *
- * @example reconcileEstimates({ ledger: collectedEstimates(credits, estimates), getGenerationInfo })
- */
-export function collectedEstimates(
-  credits: Pick<Credits, 'refund' | 'adjust' | 'getBalance'>,
-  estimates: readonly EstimatedCharge[],
-): EstimateLedger {
-  const charged = new Map(estimates.map(({ transactionId, amount }) => [transactionId, amount]))
-  return {
-    getEstimates: async () => ({ data: estimates, next: null }),
-    async correctEstimate({ transactionId, userId, charge, idempotencyKey }) {
-      const difference = sub(charge.amount, charged.get(transactionId) ?? charge.amount)
-      const reason = `Corrected by the gateway's record ${charge.generationId}`
-      if (isZero(difference)) return { transaction: null }
-      if (compare(difference, '0') > 0) return take(credits, { userId, amount: difference, reason, idempotencyKey })
-      return credits.refund({ userId, transactionId, amount: sub('0', difference), reason, idempotencyKey })
-    },
-  }
-}
-
-async function take(
-  credits: Pick<Credits, 'adjust' | 'getBalance'>,
-  input: { userId: string; amount: string; reason: string; idempotencyKey: string },
-): Promise<{ transaction: CorrectionTransaction }> {
-  const { userId, amount, idempotencyKey } = input
-  try {
-    return await credits.adjust({ ...input, amount: sub('0', amount) })
-  } catch (error) {
-    if (!CreditError.isInstance(error) || error.code !== 'INSUFFICIENT_CREDITS') throw error
-    const { available } = await credits.getBalance({ userId })
-    if (compare(available, '0') <= 0) throw error
-    const taken = min(available, amount)
-    const part = { ...input, amount: sub('0', taken), idempotencyKey: `${idempotencyKey}:partial` }
-    const { transaction } = await credits.adjust(part)
-    return { transaction: { id: transaction.id, uncollected: sub(amount, taken) } }
-  }
 }

@@ -1,1 +1,1 @@
-export { type FlaggedCharge, generationIdOf, priceCall } from './price-call.ts'
+export { generationIdOf, priceCall } from './price-call.ts'

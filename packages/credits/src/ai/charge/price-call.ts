@@ -2,7 +2,6 @@ import { CreditError } from '../../core/errors.ts'
 import { add } from '../../core/money.ts'
 import { calculateCredits } from '../../core/pricing/calculate.ts'
 import { type GatewayCosts, readGatewayCosts } from '../../core/pricing/gateway-costs.ts'
-import { boundedRawUsage } from '../../core/pricing/raw-usage.ts'
 import { isPlainObject, isStorableJson, isStorableText } from '../../core/pricing/storable.ts'
 import type { Usage } from '../../core/pricing/usage.ts'
 import type { CallPricing, PriceInput } from '../../credits/types.ts'
@@ -14,21 +13,13 @@ import { type CountedUsage, countedUsage } from './counted-usage.ts'
 import { fieldsOf, type ProviderReading, readProvider } from './providers/index.ts'
 import { believedCost } from './reported-cost.ts'
 
-/** A charge with what was reported for it and what had to be assumed. */
-export interface FlaggedCharge extends ChargeRecord {
-  /** What was assumed, refused or estimated, so that nothing is assumed in silence. */
-  flags: string[]
-  /** The provider's own usage object, at most 4 kB, where the charge has flags. */
-  rawUsage: Metadata | null
-}
-
 /**
  * Prices one provider call: from the cost that the gateway or the provider reports, else from the rate and the usage,
  * with what is missing estimated from what was seen. A fallback model that answered is priced as itself.
  *
- * @throws CreditError as `credits.price` does: `UNKNOWN_MODEL`, `CONFIG_INVALID`, `STORE_UNAVAILABLE`
+ * @throws CreditError `UNKNOWN_MODEL`, when the model has no price for what was used
  */
-export async function priceCall(call: PricedCall, outcome: CallOutcome): Promise<FlaggedCharge> {
+export async function priceCall(call: PricedCall, outcome: CallOutcome): Promise<ChargeRecord> {
   const costs = readGatewayCosts(outcome.providerMetadata)
   const reading = readReading(call, outcome)
   const servedModel = shortText(costs?.servedModelId) ?? reading.servedModel
@@ -37,13 +28,13 @@ export async function priceCall(call: PricedCall, outcome: CallOutcome): Promise
   const pricing = served ?? call.estimate.pricing
   const counted = countedUsage(call, outcome, reading, pricing)
   try {
-    return await priceCounted({ call, outcome, reading, costs, servedModel, served, pricing, counted })
+    return await priceCounted({ call, outcome, reading, costs, servedModel, pricing, counted })
   } catch (error) {
     // What cannot be priced as it was reported is priced as it was seen.
     if (!CreditError.isInstance(error) || !NOT_PRICED.has(error.code)) throw error
     const usage = call.estimate.likelyUsage(outcome.seen)
     const estimate = { usage, estimated: true, flags: [...counted.flags, 'usage_estimated'] }
-    return priceCounted({ call, outcome, reading, costs, servedModel, served, pricing, counted: estimate })
+    return priceCounted({ call, outcome, reading, costs, servedModel, pricing, counted: estimate })
   }
 }
 
@@ -60,8 +51,7 @@ interface Pricing {
   reading: ProviderReading
   costs: GatewayCosts | null
   servedModel: string | undefined
-  /** The pricing of the model that answered, when it is another one and has a price. */
-  served: CallPricing | undefined
+  /** Of the model that answered, where it has a price of its own. */
   pricing: CallPricing
   counted: CountedUsage
 }
@@ -89,7 +79,7 @@ function totalOf(tokens: unknown): number | undefined {
   return typeof total === 'number' ? total : undefined
 }
 
-/** The price of a fallback that answered; undefined when it has none of its own. */
+/** The price of a fallback that answered; undefined when it has none of its own, or when the store is away. */
 async function findServed({ context }: PricedCall, model: string): Promise<CallPricing | undefined> {
   const { credits, feature, userId } = context
   try {
@@ -97,41 +87,36 @@ async function findServed({ context }: PricedCall, model: string): Promise<CallP
     // The ceiling is the last resort: the model that was asked for has a price.
     return pricing.rate === null ? undefined : pricing
   } catch (error) {
-    if (CreditError.isInstance(error) && error.code === 'UNKNOWN_MODEL') return undefined
-    throw error
+    // The provider has been called, so the call is charged at the price of the model that was asked for.
+    if (!CreditError.isInstance(error) || error.code !== 'UNKNOWN_MODEL') {
+      credits.onError(error, { operation: 'pricing', userId })
+    }
+    return undefined
   }
 }
 
-async function priceCounted(input: Pricing): Promise<FlaggedCharge> {
-  const { call, outcome, reading, costs, served, pricing, counted } = input
+async function priceCounted(input: Pricing): Promise<ChargeRecord> {
+  const { call, outcome, reading, costs, pricing, counted } = input
   const { context } = call
   const usage = withTerms(call, outcome, counted.usage)
   const believed = believedCost(call, outcome, reading, costs, { usage, pricing })
   const flags = [...counted.flags, ...believed.flags]
   const reported = believed.reported ?? (await withOtherModels(input, usage, flags))
-  const servedModel = input.servedModel === call.model ? undefined : input.servedModel
-  const frozen = served === undefined ? call.frozen : undefined
-  const charge = await context.credits.price({
-    model: served === undefined ? call.model : (servedModel as string),
+  return context.credits.price({
+    model: call.model,
     feature: context.feature,
     userId: context.userId,
     usage,
-    rateId: frozen?.rateId,
-    marginId: frozen?.marginId,
-    servedModel: served === undefined ? servedModel : undefined,
+    pricing,
+    servedModel: input.servedModel === call.model ? undefined : input.servedModel,
     reported,
     estimated: counted.estimated && believed.reported === undefined,
     generationId: shortText(outcome.generationId ?? costs?.generationId),
     provider: storableMetadata(outcome.providerMetadata),
     metadata: { attempt: call.attempt },
-  })
-  flags.push(...priceFlags(usage, pricing))
-  return {
-    ...charge,
-    ...(served !== undefined && { model: call.model, servedModel: servedModel ?? null }),
     flags: [...new Set(flags)],
-    rawUsage: flags.length === 0 ? null : boundedRawUsage(rawUsageOf(outcome)),
-  }
+    rawUsage: rawUsageOf(outcome),
+  })
 }
 
 /** Start, tier, region and speed: as served where the provider says so, else as asked for. */
@@ -161,16 +146,6 @@ async function withOtherModels(
   }
   flags.push('other_models_included')
   return { costUsd, source: 'gateway-cost' }
-}
-
-/** What the rate had to assume. */
-function priceFlags(usage: Usage, { rate, marginPercent }: CallPricing): string[] {
-  if (rate === null) return []
-  try {
-    return calculateCredits(usage, { rate, marginPercent }).flags
-  } catch {
-    return ['rate_has_no_price']
-  }
 }
 
 /** What the ledger takes. Anything else must not lose the charge. */

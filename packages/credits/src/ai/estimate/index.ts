@@ -5,9 +5,10 @@ import type { CallEstimate, CallParams, EstimateInput, Modality, SeenOutput, Str
 import { looseParams, type UsageBound } from './bound.ts'
 import { languageBound } from './language.ts'
 import { MEDIA_BOUNDS } from './media.ts'
-import { creditsOfBound, modelOutputLimit, outputTokensOf, possiblePricings } from './price-bound.ts'
+import { modelOutputLimit, type PricedBound, possiblePricings, priceBound } from './price-bound.ts'
 
 export { callParamsOf } from './params.ts'
+export { isSameCall } from './same-call.ts'
 export { likelyTokens, seenOutput } from './tokens.ts'
 
 /**
@@ -73,12 +74,18 @@ class Estimate implements CallEstimate {
   readonly usage: Usage | undefined
   readonly input: StreamedInput | undefined
   readonly #call: BoundCall
-  readonly #minimumOutputTokens: number
+  /** With the upper bound of the input. */
+  readonly #most: PricedBound
+  /** With the input as it probably is. */
+  readonly #least: PricedBound
 
   /** @param grown what a stream that has outgrown its last estimate needs. Undefined: what the policy says. */
   constructor(call: BoundCall, grown?: { wanted: number; least: number }) {
-    const { bound, model, modality, pricing } = call
+    const { bound, model, modality, pricing, pricings } = call
+    const { leastInputTokens, leastUsage, cacheWrite } = bound
     this.#call = call
+    this.#most = priceBound(pricings, bound)
+    this.#least = priceBound(pricings, { inputTokens: leastInputTokens, usage: leastUsage, cacheWrite })
     this.model = model
     this.pricing = pricing
     this.modality = modality
@@ -87,9 +94,9 @@ class Estimate implements CallEstimate {
     const limit = outputLimitOf(call)
     // A provider that does not keep to a limit may go beyond it without end.
     this.outputLimit = limit !== undefined && grown !== undefined && grown.least > limit ? undefined : limit
-    this.#minimumOutputTokens = grown?.least ?? this.#leastOutput()
-    this.minimumAmount = this.#leastCredits()
-    const wanted = grown === undefined ? this.#amountByPolicy() : this.#creditsFor(Math.max(grown.wanted, grown.least))
+    this.minimumAmount = this.#least.creditsFor(grown?.least ?? this.#leastOutput())
+    const wanted =
+      grown === undefined ? this.#amountByPolicy() : this.#most.creditsFor(Math.max(grown.wanted, grown.least))
     this.amount = max(wanted, this.minimumAmount)
     this.likelyOutputTokens = this.outputTokensFor(this.amount)
     this.input = bound.streamed && this.#streamedInput(bound.streamed)
@@ -130,11 +137,6 @@ class Estimate implements CallEstimate {
     return this.#call.bound.likelyUsage(seen)
   }
 
-  #creditsFor(outputTokens: number): string {
-    const { bound, pricings } = this.#call
-    return creditsOfBound(pricings, bound, outputTokens)
-  }
-
   /** The shortest answer that is worth paying for, after all thinking. */
   #leastOutput(): number {
     const { bound, context } = this.#call
@@ -143,18 +145,11 @@ class Estimate implements CallEstimate {
     return Math.min(shortest, this.outputLimit ?? Number.MAX_SAFE_INTEGER)
   }
 
-  /** What the call must be able to pay: the input as it probably is, and the shortest answer. */
-  #leastCredits(): string {
-    const { bound, pricings } = this.#call
-    const { leastInputTokens: inputTokens, leastUsage: usage, cacheWrite } = bound
-    return creditsOfBound(pricings, { inputTokens, usage, cacheWrite }, this.#minimumOutputTokens)
-  }
-
   #amountByPolicy(): string {
     const { available, bound, delivery } = this.#call
-    if (!bound.takesLimit) return this.#creditsFor(bound.maxOutputTokens ?? 0)
+    if (!bound.takesLimit) return this.#most.creditsFor(bound.maxOutputTokens ?? 0)
     const limit = this.outputLimit ?? UNKNOWN_OUTPUT_LIMIT
-    const creditsFor = (tokens: number) => this.#creditsFor(Math.min(limit, tokens))
+    const creditsFor = (tokens: number) => this.#most.creditsFor(Math.min(limit, tokens))
     if (delivery === 'stream') {
       const quarter = shareOf(available ?? ASSUMED_AVAILABLE, '0.25')
       return min(creditsFor(STREAM_OUTPUT_TOKENS), max(quarter, creditsFor(STREAM_MIN_OUTPUT_TOKENS)))
@@ -165,12 +160,11 @@ class Estimate implements CallEstimate {
 
   /** Where the bound of the input leaves too little for an answer, the input counts as it probably is. */
   #affordable(credits: string): number {
-    const { bound, pricings } = this.#call
-    const affordable = outputTokensOf(pricings, bound, credits)
+    const affordable = this.#most.outputTokensFor(credits)
     if (affordable >= SHORT_ANSWER_TOKENS || compare(credits, this.minimumAmount) < 0) return affordable
-    const { leastInputTokens: inputTokens, leastUsage: usage, cacheWrite } = bound
-    const likely = outputTokensOf(pricings, { inputTokens, usage, cacheWrite }, credits)
-    return Math.max(affordable, Math.min(likely, SHORT_ANSWER_TOKENS))
+    const likely = this.#least.outputTokensFor(credits)
+    // A whole answer is not cut off when its input turns out longer, so it gets a short answer only.
+    return Math.max(affordable, this.#call.delivery === 'stream' ? likely : Math.min(likely, SHORT_ANSWER_TOKENS))
   }
 
   #streamedInput(streamed: NonNullable<UsageBound['streamed']>): StreamedInput {

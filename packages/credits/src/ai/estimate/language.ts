@@ -1,5 +1,6 @@
 import { CreditError } from '../../core/errors.ts'
 import { boundInputTokens, boundTextTokens, type InputToBound } from '../../core/pricing/input-bound.ts'
+import { providerOf } from '../../core/pricing/margins.ts'
 import type { Usage } from '../../core/pricing/usage.ts'
 import type { CallContext } from '../types.ts'
 import { type BoundInput, type LooseParams, pricedPerPicture, providerOption, type UsageBound } from './bound.ts'
@@ -37,7 +38,7 @@ export function languageBound({ params, context, model, pricing }: BoundInput): 
       files === undefined
         ? inputTokens
         : Math.min(inputTokens, Math.ceil(text * LIKELY_MARGIN + files) + LIKELY_OVERHEAD),
-    maxOutputTokens: typeof maxOutputTokens === 'number' ? maxOutputTokens : undefined,
+    maxOutputTokens: isLimit(maxOutputTokens) ? maxOutputTokens : undefined,
     thinkingTokens: thinkingTokens(params),
     takesLimit: true,
     usage: unlessEmpty(usage),
@@ -51,6 +52,11 @@ export function languageBound({ params, context, model, pricing }: BoundInput): 
       ...(seen.searches > 0 && { webSearches: seen.searches }),
     }),
   }
+}
+
+/** Anything else is a mistake that the SDK reports. */
+function isLimit(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) > 0
 }
 
 // A call that says nothing special is priced from bands that are compared once.
@@ -162,7 +168,7 @@ function searchParameters(providerOptions: unknown): boolean {
 
 // Anthropic writes a cache only where it is asked to. Others may do so by themselves, at a price.
 function writesNoCache(model: string, params: LooseParams): boolean {
-  if (!model.startsWith('anthropic/')) return false
+  if (providerOf(model) !== 'anthropic') return false
   return !mentionsCache(params.providerOptions) && !mentionsCache(params.tools) && !promptMentionsCache(params.prompt)
 }
 

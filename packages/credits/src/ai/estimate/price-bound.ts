@@ -1,6 +1,6 @@
 import { CreditError } from '../../core/errors.ts'
 import { compare, max } from '../../core/money.ts'
-import { estimateCharge, maxAffordableOutputTokens } from '../../core/pricing/estimate.ts'
+import { boundCall, type CallBound } from '../../core/pricing/estimate.ts'
 import type { Usage } from '../../core/pricing/usage.ts'
 import type { CallPricing } from '../../credits/types.ts'
 import type { BoundInput } from './bound.ts'
@@ -34,45 +34,51 @@ export async function possiblePricings({ params, context, pricing }: BoundInput)
   return pricings
 }
 
+/** A bound with its input priced, at every price that the call may be billed at. */
+export interface PricedBound {
+  /** The most that the call can cost with so much output, in credits: at the dearest price. */
+  creditsFor(outputTokens: number): string
+  /** The output tokens that an amount pays for at every price; 0 when not even the input. */
+  outputTokensFor(credits: string): number
+}
+
 /**
- * The most that a bound can cost, in credits: at the dearest of the prices it may be billed at.
+ * Prices the input of a bound.
  *
  * @throws CreditError `UNKNOWN_MODEL` when no price is known and no ceiling is configured
  */
-export function creditsOfBound(pricings: readonly CallPricing[], bound: BoundToPrice, maxOutputTokens: number): string {
-  return pricings.map((pricing) => creditsAt(pricing, bound, maxOutputTokens)).reduce(max)
-}
-
-function creditsAt({ rate, marginPercent, ceilingCredits }: CallPricing, bound: BoundToPrice, maxOutputTokens: number) {
-  if (rate === null) return required(ceilingCredits)
-  try {
-    return estimateCharge({ ...bound, rate, marginPercent, maxOutputTokens }).credits
-  } catch (error) {
-    if (ceilingCredits === null || !isUnknownModel(error)) throw error
-    return ceilingCredits
+export function priceBound(pricings: readonly CallPricing[], bound: BoundToPrice): PricedBound {
+  const [first, ...others] = pricings.map((pricing) => priceAt(pricing, bound)) as [PricedBound, ...PricedBound[]]
+  if (others.length === 0) return first
+  const all = [first, ...others]
+  return {
+    creditsFor: (outputTokens) => all.map((priced) => priced.creditsFor(outputTokens)).reduce(max),
+    outputTokensFor: (credits) => Math.min(...all.map((priced) => priced.outputTokensFor(credits))),
   }
 }
 
-/** The output tokens that an amount pays for at every price the call may be billed at; 0 when not even the input. */
-export function outputTokensOf(pricings: readonly CallPricing[], bound: BoundToPrice, credits: string): number {
-  return Math.min(...pricings.map((pricing) => outputTokensAt(pricing, bound, credits)))
-}
-
-function outputTokensAt({ rate, marginPercent, ceilingCredits }: CallPricing, bound: BoundToPrice, credits: string) {
-  // The ceiling does not depend on the output.
-  const atCeiling = () => (compare(credits, required(ceilingCredits)) >= 0 ? Number.MAX_SAFE_INTEGER : 0)
-  if (rate === null) return atCeiling()
+function priceAt({ rate, marginPercent, ceilingCredits }: CallPricing, bound: BoundToPrice): PricedBound {
+  if (rate === null) return atCeiling(ceilingCredits)
+  let priced: CallBound
   try {
-    return maxAffordableOutputTokens({ ...bound, rate, marginPercent, credits })
+    priced = boundCall(bound, { rate, marginPercent })
   } catch (error) {
-    if (ceilingCredits === null || !isUnknownModel(error)) throw error
-    return atCeiling()
+    if (!isUnknownModel(error) || ceilingCredits === null) throw error
+    return atCeiling(ceilingCredits)
+  }
+  return {
+    creditsFor: (outputTokens) => priced.estimate(outputTokens).credits,
+    outputTokensFor: (credits) => priced.affordableOutputTokens(credits),
   }
 }
 
-function required(ceilingCredits: string | null): string {
+/** The ceiling does not depend on the output. */
+function atCeiling(ceilingCredits: string | null): PricedBound {
   if (ceilingCredits === null) throw new CreditError({ code: 'UNKNOWN_MODEL' })
-  return ceilingCredits
+  return {
+    creditsFor: () => ceilingCredits,
+    outputTokensFor: (credits) => (compare(credits, ceilingCredits) >= 0 ? Number.MAX_SAFE_INTEGER : 0),
+  }
 }
 
 function isUnknownModel(error: unknown): boolean {

@@ -2,9 +2,8 @@ import { isoTime } from '../../core/time.ts'
 import type { Allowance, CallSession } from '../call-session.ts'
 import { generationIdOf, priceCall } from '../charge/index.ts'
 import { rateIdOf, reportError } from '../context.ts'
-import { estimateCall, seenOutput } from '../estimate/index.ts'
+import { estimateCall, isSameCall, seenOutput } from '../estimate/index.ts'
 import { type ProviderCallInScope, runProviderCall } from '../scope.ts'
-import { withShortRetries } from '../settlement.ts'
 import type {
   AnyModel,
   CallEstimate,
@@ -250,7 +249,7 @@ export class ProviderCall {
     if (allowance.over) return
     if (this.chargedInside) return this.#end(undefined)
     const { context } = this.run.session
-    const { model, frozen, id: reservationId } = allowance.reservation
+    const { id: reservationId } = allowance.reservation
     try {
       const call = {
         modality: this.method.modality,
@@ -259,12 +258,11 @@ export class ProviderCall {
         model: estimate.model,
         params: this.method.params,
         estimate,
-        frozen: model === estimate.model ? frozen : undefined,
         attempt: allowance.attempt,
         startedAt: isoTime(this.#startedAt),
       }
       const all = { ...outcome, seen, generationId: this.#generationId }
-      this.run.session.record(allowance, await withShortRetries(() => priceCall(call, all)))
+      this.run.session.record(allowance, await priceCall(call, all))
     } catch (error) {
       reportError(context, error, { operation: 'price', reservationId })
       this.#end(undefined)
@@ -281,5 +279,9 @@ async function estimateFor(method: ProviderMethod, session: CallSession): Promis
   const { modality, delivery, params } = method
   const model = rateIdOf(context, method.model)
   const pricing = await session.findPricing(model)
+  const { expected } = session
+  session.expected = undefined
+  const isExpected = expected?.estimate.pricing === pricing && expected.estimate.modality === modality
+  if (isExpected && isSameCall(expected.params, params)) return expected.estimate
   return estimateCall(params, { modality, delivery, context, model, pricing, available })
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { codeOf, readList } from '../../../__tests__/core/models.ts'
+import { codeOf, readList } from '../../../__tests__/kit/models.ts'
 import { CreditError } from '../errors.ts'
 import { diffRates } from './diff.ts'
 import { parseModelList } from './parse.ts'

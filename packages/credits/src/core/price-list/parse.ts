@@ -144,11 +144,23 @@ export function parseModelList(raw: unknown): RateCandidate[] {
   const places = new Map<string, number>()
   for (const [index, { modelId }] of rows.entries()) {
     const first = places.get(modelId)
-    // Nobody can say which of two prices is meant.
+    // It is not clear which of two prices is meant.
     if (first !== undefined) throw invalidInput(`${listName(raw)}[${index}].id`, `${modelId} is at ${first} already`)
     places.set(modelId, index)
   }
   return withBatchPrices(rows)
+}
+
+const renames = z.object({ aliases: z.record(modelId, modelId).default({}) })
+
+/**
+ * The renames of models that a list has besides its prices, old id to new id. The AI Gateway's own list has none.
+ *
+ * @throws CreditError `INVALID_INPUT`
+ * @example parseAliases({ data, aliases: { 'xai/grok-4.7': 'spacexai/grok-4.7' } })
+ */
+export function parseAliases(raw: unknown): Record<string, string> {
+  return parseOrThrow(renames, raw).aliases
 }
 
 function listName(raw: unknown): 'models' | 'data' {

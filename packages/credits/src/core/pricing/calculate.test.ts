@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { codeOf, model, price } from '../../../__tests__/core/models.ts'
+import { codeOf, model, price } from '../../../__tests__/kit/models.ts'
 import { calculateCredits } from './calculate.ts'
 import type { Usage } from './usage.ts'
 

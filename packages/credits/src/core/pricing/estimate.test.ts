@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { codeOf, model, models } from '../../../__tests__/core/models.ts'
+import { codeOf, model, models } from '../../../__tests__/kit/models.ts'
 import { canonical, compare } from '../money.ts'
 import { calculateCredits } from './calculate.ts'
 import { DEFAULT_MAX_OUTPUT_TOKENS, estimateCharge, maxAffordableOutputTokens } from './estimate.ts'
@@ -58,7 +58,7 @@ function usageOf({ bound, clamp, used, served, searches, ...asked }: Call): Usag
 }
 
 describe('estimateCharge', () => {
-  it('is never below the charge of the call within its clamp, for every tier, cache, region and hour it may get', () => {
+  it('is never below the charge of the call within its clamp, in any tier, cache, region and hour', () => {
     fc.assert(
       fc.property(call, (tried) => {
         const { rate, marginPercent, bound, clamp, region, fast, serviceTier, searches } = tried

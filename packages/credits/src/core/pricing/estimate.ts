@@ -80,6 +80,26 @@ function possibleSets(rate: CompiledRate, { region, fast, serviceTier, batch }: 
   return sets
 }
 
+/** The dearest prices of one token in a band. */
+interface TokenPrices {
+  input: Exact
+  output: Exact
+}
+
+const DEAREST = new WeakMap<Band, Map<CacheWrite, TokenPrices>>()
+
+/** The dearest prices of a band, compared once per band and kind of cache write: the bands of a rate are kept. */
+function dearestPrices(band: Band, rate: CompiledRate, cacheWrite: CacheWrite): TokenPrices {
+  const known = DEAREST.get(band) ?? new Map<CacheWrite, TokenPrices>()
+  DEAREST.set(band, known)
+  const prices = known.get(cacheWrite) ?? {
+    input: new Exact(inputPrice(band, rate, cacheWrite)),
+    output: new Exact(outputPrice(band, rate)),
+  }
+  known.set(cacheWrite, prices)
+  return prices
+}
+
 /** The dearest price of an input token in this band. It may be fresh, read from a cache or written to one. */
 function inputPrice(band: Band, rate: CompiledRate, cacheWrite: CacheWrite): string {
   let price = max(band.input, band.cacheRead)
@@ -113,8 +133,9 @@ function bandCosts(rate: CompiledRate, call: CallBeforehand, inputTokens: number
     bands.flatMap((band, index) => {
       if (band.min > inputTokens) return []
       const end = bands[index + 1]?.min ?? Number.POSITIVE_INFINITY
-      const input = new Exact(inputPrice(band, rate, cacheWrite)).times(factor).times(Math.min(inputTokens, end - 1))
-      return { input, output: new Exact(outputPrice(band, rate)).times(factor) }
+      const prices = dearestPrices(band, rate, cacheWrite)
+      const input = prices.input.times(factor).times(Math.min(inputTokens, end - 1))
+      return { input, output: prices.output.times(factor) }
     }),
   )
 }
@@ -122,13 +143,15 @@ function bandCosts(rate: CompiledRate, call: CallBeforehand, inputTokens: number
 /** What is priced by the piece, second, character or search on top of tokens, or instead of them. */
 function extrasUsd(rate: CompiledRate, usage: Usage | undefined, options: PriceOptions): string {
   if (rate.kind !== 'tokens') return usage === undefined ? '0' : calculateCredits(usage, options).costUsd
-  const { web_search: web = '0', maps_search: maps = '0' } = rate.pricing
-  let total = add(
-    mul(mul(web, '0.001'), String(tokens(usage?.webSearches, 'usage.webSearches') ?? 0)),
-    mul(mul(maps, '0.001'), String(tokens(usage?.mapsSearches, 'usage.mapsSearches') ?? 0)),
-  )
+  const { web_search: web, maps_search: maps } = rate.pricing
+  const webSearches = tokens(usage?.webSearches, 'usage.webSearches') ?? 0
+  const mapsSearches = tokens(usage?.mapsSearches, 'usage.mapsSearches') ?? 0
   const images = tokens(usage?.images, 'usage.images') ?? PICTURES_DRAWN
-  if (images > 0) total = add(total, mul(highestImagePrice(rate.pricing, usage ?? {}) ?? '0', String(images)))
+  const image = images > 0 ? highestImagePrice(rate.pricing, usage ?? {}) : undefined
+  let total = '0'
+  if (web !== undefined && webSearches > 0) total = add(total, mul(mul(web, '0.001'), String(webSearches)))
+  if (maps !== undefined && mapsSearches > 0) total = add(total, mul(mul(maps, '0.001'), String(mapsSearches)))
+  if (image !== undefined) total = add(total, mul(image, String(images)))
   return total
 }
 
@@ -167,6 +190,46 @@ function outputLimit(call: CallBeforehand, { limit, drawnTokens }: Prepared) {
   return { maxOutputTokens: DEFAULT_MAX_OUTPUT_TOKENS, maxOutputTokensFrom: 'default' } as const
 }
 
+/** A call whose input is priced: what is left open is its output. */
+export interface CallBound {
+  /** The most the call can cost with so much output. Default: the rate's own limit. */
+  estimate(maxOutputTokens?: number | undefined): Estimate
+  /** The largest output whose estimate still fits into an amount of credits; 0 when not even the input does. */
+  affordableOutputTokens(credits: string): number
+}
+
+/**
+ * Prices the input of a call once, for estimates of different outputs.
+ * @throws CreditError `UNKNOWN_MODEL`, `INVALID_INPUT`
+ * @example boundCall({ inputTokens: 2000 }, { rate, marginPercent: '60' }).estimate(1000).credits
+ */
+export function boundCall(call: CallBeforehand, options: PriceOptions): CallBound {
+  const prepared = prepare(call, options)
+  const { bands, extras, inputTokens } = prepared
+  const { marginPercent } = options
+  return {
+    estimate(maxOutputTokens = call.maxOutputTokens) {
+      const output = outputLimit({ maxOutputTokens }, prepared)
+      const costs = bands.map((band) => band.input.plus(band.output.times(output.maxOutputTokens)))
+      const cost = Exact.max(0, ...costs).plus(extras)
+      const { credits } = creditsOfCost(cost, marginPercent, 'up')
+      return { credits, costUsd: writeDecimal(cost), inputTokens, ...output }
+    },
+    affordableOutputTokens(amount) {
+      const perUsd = creditsPerUsd(marginPercent)
+      const credits = parseDecimal(amount, 'credits')
+      let most = MAX_TOKENS
+      for (const { input, output } of bands) {
+        const left = credits.minus(input.plus(extras).times(perUsd))
+        if (left.isNegative() && !left.isZero()) return 0
+        const price = output.times(perUsd)
+        if (!price.isZero()) most = Math.min(most, left.divToInt(price).toNumber())
+      }
+      return most
+    },
+  }
+}
+
 /**
  * The most a call can cost, within its clamp: the dearest tier it may reach, cache writes at their dearest, peak
  * hours, and standard prices where a cheaper tier is only asked for.
@@ -175,13 +238,7 @@ function outputLimit(call: CallBeforehand, { limit, drawnTokens }: Prepared) {
  * @example estimateCharge({ rate, marginPercent: '60', inputTokens: 2000, maxOutputTokens: 1000 }).credits
  */
 export function estimateCharge(options: EstimateOptions): Estimate {
-  const prepared = prepare(options, options)
-  const { bands, extras, inputTokens } = prepared
-  const output = outputLimit(options, prepared)
-  const costs = bands.map((band) => band.input.plus(band.output.times(output.maxOutputTokens)))
-  const cost = Exact.max(0, ...costs).plus(extras)
-  const { credits } = creditsOfCost(cost, options.marginPercent, 'up')
-  return { credits, costUsd: writeDecimal(cost), inputTokens, ...output }
+  return boundCall(options, options).estimate()
 }
 
 /**
@@ -190,15 +247,5 @@ export function estimateCharge(options: EstimateOptions): Estimate {
  * @example maxAffordableOutputTokens({ rate, marginPercent: '60', inputTokens: 2000, credits: '5' })
  */
 export function maxAffordableOutputTokens(options: EstimateOptions & { credits: string }): number {
-  const { bands, extras } = prepare(options, options)
-  const perUsd = creditsPerUsd(options.marginPercent)
-  const credits = parseDecimal(options.credits, 'credits')
-  let most = MAX_TOKENS
-  for (const { input, output } of bands) {
-    const left = credits.minus(input.plus(extras).times(perUsd))
-    if (left.isNegative() && !left.isZero()) return 0
-    const price = output.times(perUsd)
-    if (!price.isZero()) most = Math.min(most, left.divToInt(price).toNumber())
-  }
-  return most
+  return boundCall(options, options).affordableOutputTokens(options.credits)
 }

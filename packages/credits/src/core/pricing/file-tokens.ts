@@ -42,7 +42,7 @@ const TOKENS_PER_SECOND = { audio: 32, video: 300 } as const
 
 /** Enough for the header of a picture, metadata of a camera included. */
 const HEADER_BYTES = 262_144
-/** Larger files are bounded by their size: decoding them would cost more than it tells. */
+/** Larger files are bounded by their size: decoding them would take too long. */
 const MOST_READ = 32 * 1024 * 1024
 
 /** The kind that a media type stands for. */

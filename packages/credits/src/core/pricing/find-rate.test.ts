@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { calculateCredits } from './calculate.ts'
 import { findRate, type RateQuery } from './find-rate.ts'
 import { modelKey, parseModelKey, providerName } from './model-ids.ts'
-import { requireRate, selectRate } from './rates.ts'
+import { frozenRate, requireRate, selectRate } from './rates.ts'
 
 const asOf = '2026-11-13T10:00:00Z'
 const row = (modelId: string, source = 'AI Gateway /v1/models', known = true) => ({
@@ -167,5 +167,21 @@ describe('selectRate', () => {
     expect(selectRate(snapshot, { modelId: 'anthropic:claude-sonnet-4-5' })).toBe(rate)
     const direct = requireRate(snapshot, { modelId: 'anthropic/claude-sonnet-4.5' })
     expect(calculateCredits(usage, { rate: direct, marginPercent: '0' }).flags).toEqual([])
+  })
+
+  it('a frozen row has the flags that it had when it was found, and none under a name that was renamed', () => {
+    const { aliases } = snapshot
+    const frozen = (rowId: string, modelId: string) => {
+      const rate = snapshot.rates.find((one) => one.modelId === rowId)
+      if (rate === undefined) throw new Error(`no row ${rowId}`)
+      return frozenRate<typeof rate & { flags?: string[] }>(rate, { modelId, aliases }).flags ?? []
+    }
+    expect(frozen('openai/gpt-5', 'openai:gpt-5')).toEqual(['gateway_price'])
+    expect(frozen('openai/gpt-5', 'openrouter:openai/gpt-5:online')).toEqual(['gateway_price', 'variant_price_missing'])
+    expect(frozen('openai/gpt-5', 'openai/gpt-5')).toEqual([])
+    expect(frozen('spacexai/grok-4.5', 'xai/grok-4.5')).toEqual([])
+    expect(frozen('perplexity:sonar', 'perplexity:sonar')).toEqual([])
+    // An id that cannot be matched has the frozen price all the same.
+    expect(frozen('openai/gpt-5', 'elsewhere/other')).toEqual([])
   })
 })

@@ -1,7 +1,7 @@
 import { toMicros } from '../time.ts'
 import type { ChargeFlag } from './flags.ts'
 import { inForce } from './in-force.ts'
-import { type ModelName, normalForm, ownIds, parseModelKey, vendorModel, withoutEndings } from './model-ids.ts'
+import { type ModelName, normalForm, ownIds, parseModelKey, vendorModel, withoutSuffixes } from './model-ids.ts'
 
 /** The parts of a rate row that finding one reads. */
 export interface EffectiveRate {
@@ -49,7 +49,17 @@ interface Index {
   providers: Map<string, Names>
   /** The gateway's rows, by vendor; `''` has those of all vendors. */
   vendors: Map<string, Names>
+  /** The candidates of models that were looked up. */
+  candidates: Map<string, readonly Candidate[]>
 }
+
+/** An id to look under, and what taking its price assumes. */
+interface Candidate {
+  id: string
+  flags: ChargeFlag[]
+}
+
+const MOST_LOOKUPS = 10_000
 
 const INDEXES = new WeakMap<readonly EffectiveRate[], Index>()
 
@@ -70,7 +80,7 @@ function put(index: Map<string, Names>, owner: string, name: string, modelId: st
 function indexOf(rates: readonly EffectiveRate[]): Index {
   const known = INDEXES.get(rates)
   if (known !== undefined) return known
-  const index: Index = { providers: new Map(), vendors: new Map() }
+  const index: Index = { providers: new Map(), vendors: new Map(), candidates: new Map() }
   for (const rate of rates) {
     const { provider, modelId } = parseModelKey(rate.modelId)
     if (provider !== null) {
@@ -91,7 +101,7 @@ function indexOf(rates: readonly EffectiveRate[]): Index {
 /** Ids of one owner's models that an id may mean, the closest first. */
 function idsOf(names: Names | undefined, name: string): string[] {
   if (names === undefined) return []
-  return withoutEndings(name.toLowerCase()).flatMap((form) => names.get(normalForm(form)) ?? [])
+  return withoutSuffixes(name.toLowerCase()).flatMap((form) => names.get(normalForm(form)) ?? [])
 }
 
 function gatewayIds(index: Index, model: ModelName): { ids: string[]; variant: string | null } {
@@ -103,7 +113,7 @@ function gatewayIds(index: Index, model: ModelName): { ids: string[]; variant: s
 }
 
 /** Which ids to look under, in order of precedence, and what taking one of them assumes. */
-function* candidates(index: Index, query: RateQuery): Generator<{ id: string; flags: ChargeFlag[] }> {
+function* readCandidates(index: Index, query: RateQuery): Generator<Candidate> {
   const { modelId, gatewayPrices = true } = query
   yield { id: modelId, flags: [] }
   let model = parseModelKey(modelId)
@@ -123,6 +133,17 @@ function* candidates(index: Index, query: RateQuery): Generator<{ id: string; fl
   const { ids, variant } = gatewayIds(index, model)
   const flags: ChargeFlag[] = variant === null ? ['gateway_price'] : ['gateway_price', 'variant_price_missing']
   for (const id of ids) yield { id, flags }
+}
+
+/** The candidates of a query, read once per snapshot: an id has many forms. */
+function candidates(index: Index, query: RateQuery): readonly Candidate[] {
+  const key = `${query.gatewayPrices ?? true} ${query.modelId}`
+  const known = index.candidates.get(key)
+  if (known !== undefined) return known
+  const found = [...readCandidates(index, query)]
+  if (index.candidates.size >= MOST_LOOKUPS) index.candidates.clear()
+  index.candidates.set(key, found)
+  return found
 }
 
 /** The row of an id in force: its own if that has a price, else that of the id it was renamed to, else its own. */

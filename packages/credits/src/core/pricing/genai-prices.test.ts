@@ -179,7 +179,7 @@ describe('agreement with an independent price library', () => {
     )
   })
 
-  it("gives the same cost for every shared model when both use that library's prices, over 12,000 random usages", () => {
+  it("gives the same cost for every shared model when both use that library's prices, in 12,000 usages", () => {
     const cards = shared
       // A fee per request is a dimension the gateway's shape does not have.
       .filter(({ card }) => card.input_mtok !== undefined && card.requests_kcount === undefined)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { codeOf } from '../../../__tests__/core/models.ts'
+import { codeOf } from '../../../__tests__/kit/models.ts'
 import { type EffectiveMargin, selectMargin } from './margins.ts'
 import { requireRate, selectRate } from './rates.ts'
 
@@ -113,7 +113,7 @@ describe('selectRate', () => {
 
   it('is refused with UNKNOWN_MODEL where a price is required and there is none', () => {
     const snapshot = { rates: [rate('a/b', false)], aliases: {}, asOf }
-    for (const modelId of ['a/b', 'nobody/nothing'])
+    for (const modelId of ['a/b', 'unknown/nothing'])
       expect(codeOf(() => requireRate(snapshot, { modelId }))).toBe('UNKNOWN_MODEL')
     expect(requireRate({ ...snapshot, rates: [rate('a/b')] }, { modelId: 'a/b' }).id).toBe('a/b')
   })

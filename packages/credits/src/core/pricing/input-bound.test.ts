@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { codeOf } from '../../../__tests__/core/models.ts'
+import { codeOf } from '../../../__tests__/kit/models.ts'
 import { boundInputTokens, boundTextTokens, DEFAULT_CONTEXT_WINDOW, utf8Bytes } from './input-bound.ts'
 
 const user = (...content: unknown[]) => ({ prompt: [{ role: 'user', content }] })

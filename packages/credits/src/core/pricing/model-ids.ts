@@ -65,7 +65,7 @@ export function normalForm(modelId: string): string {
 }
 
 /** What the end of an id may say besides the model, weakest first. */
-const ENDINGS = [
+const SUFFIXES = [
   /@(?:[0-9]+|default|latest)$/, // Vertex AI
   /-v[0-9]+(?::[0-9]+(?::[0-9]+k)?)?$/, // Amazon Bedrock
   /(?:-[0-9])?:[0-9]+$/,
@@ -80,11 +80,11 @@ const ENDINGS = [
   /-exp$/,
 ]
 
-/** The id, and what is left of it as one ending after the other is taken away. */
-export function withoutEndings(modelId: string): string[] {
+/** The id, and what is left of it as one suffix after the other is taken away. */
+export function withoutSuffixes(modelId: string): string[] {
   const forms = [modelId]
   for (let rest = modelId; ; ) {
-    const next = ENDINGS.reduce<string>((id, ending) => (id === rest ? id.replace(ending, '') : id), rest)
+    const next = SUFFIXES.reduce<string>((id, suffix) => (id === rest ? id.replace(suffix, '') : id), rest)
     if (next === rest || next === '') return forms
     forms.push(next)
     rest = next

@@ -30,6 +30,19 @@ export function selectRate<Rate extends EffectiveRate>(snapshot: RateSnapshot<Ra
 }
 
 /**
+ * A row that was found before and kept by its id, with the flags it had then: `gateway_price` follows from the model
+ * that was asked for and the id of the row.
+ *
+ * @example frozenRate(rate, { modelId: 'openai:gpt-5', aliases: snapshot.aliases })
+ */
+export function frozenRate<Rate extends EffectiveRate>(
+  rate: Rate,
+  { modelId, aliases }: { modelId: string; aliases: RateSnapshot<Rate>['aliases'] },
+): Rate {
+  return selectRate({ rates: [rate], aliases, asOf: rate.effectiveFrom }, { modelId }) ?? rate
+}
+
+/**
  * {@link selectRate} that refuses a model without a price.
  * @throws CreditError `UNKNOWN_MODEL`
  */

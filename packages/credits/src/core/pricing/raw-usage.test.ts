@@ -29,7 +29,7 @@ describe('boundedRawUsage', () => {
     for (const raw of [undefined, null, 5, 'text', hostile]) expect(boundedRawUsage(raw)).toBeNull()
   })
 
-  it('fits into 4 kB that Postgres can store, whatever is reported', () => {
+  it('fits into 4 kB that Postgres can store, for anything that is reported', () => {
     const cycle: Record<string, unknown> = {}
     cycle.self = cycle
     fc.assert(

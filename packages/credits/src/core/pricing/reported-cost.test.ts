@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { codeOf } from '../../../__tests__/core/models.ts'
+import { codeOf } from '../../../__tests__/kit/models.ts'
 import { acceptReportedCost } from './reported-cost.ts'
 
 describe('acceptReportedCost', () => {

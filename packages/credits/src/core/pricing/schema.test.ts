@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { codeOf, models } from '../../../__tests__/core/models.ts'
+import { codeOf, models } from '../../../__tests__/kit/models.ts'
 import { CreditError } from '../errors.ts'
 import { parsePricing } from './schema.ts'
 

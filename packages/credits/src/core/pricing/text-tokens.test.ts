@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { encode as cl100k } from 'gpt-tokenizer/encoding/cl100k_base'
 import { encode as o200k } from 'gpt-tokenizer/encoding/o200k_base'
 import { describe, expect, it } from 'vitest'
-import { TEXTS } from '../../../__tests__/core/texts.ts'
+import { TEXTS } from '../../../__tests__/kit/texts.ts'
 import { boundTextTokens, TEXT_MARGIN, utf8Bytes } from './text-tokens.ts'
 
 describe('boundTextTokens', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { codeOf } from '../../../__tests__/core/models.ts'
+import { codeOf } from '../../../__tests__/kit/models.ts'
 import { CreditError } from '../errors.ts'
 import { calculateCredits } from './calculate.ts'
 import { normalizeUsage } from './normalize-usage.ts'

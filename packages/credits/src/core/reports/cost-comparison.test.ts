@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type DriftOptions, type DriftRow, driftTally, reconcileCosts } from './cost-comparison.ts'
+import { compareCosts, type DriftOptions, type DriftRow, driftTally } from './cost-comparison.ts'
 
 function driftReport(rows: readonly DriftRow[], options?: DriftOptions) {
   const tally = driftTally(options)
@@ -70,7 +70,7 @@ describe('the comparison of computed and reported costs', () => {
   })
 })
 
-describe('reconcileCosts', () => {
+describe('compareCosts', () => {
   it('names what differs and what one side has never heard of', () => {
     const ledger = [
       { transactionId: 't1', generationId: 'g1', costUsd: '0.010' },
@@ -84,7 +84,7 @@ describe('reconcileCosts', () => {
       { generationId: 'g2', costUsd: '0.02' },
       { generationId: 'g3', costUsd: '0.03' },
     ]
-    expect(reconcileCosts({ reported, ledger })).toEqual({
+    expect(compareCosts({ reported, ledger })).toEqual({
       matched: 1,
       differing: [{ generationId: 'g2', transactionIds: ['t2', 't3'], ledgerUsd: '0.04', reportedUsd: '0.02' }],
       missingInLedger: [{ generationId: 'g3', costUsd: '0.03' }],

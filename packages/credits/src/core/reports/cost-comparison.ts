@@ -96,8 +96,8 @@ export interface LedgerCall {
   readonly costUsd: string
 }
 
-/** What agrees, what differs, and what only one side has heard of. */
-export interface Reconciliation {
+/** What agrees, what differs, and what only one side has. */
+export interface CostComparison {
   matched: number
   differing: { generationId: string; transactionIds: string[]; ledgerUsd: string; reportedUsd: string }[]
   /** Billed by the provider, not in the ledger. */
@@ -108,14 +108,14 @@ export interface Reconciliation {
 
 /**
  * Sets a provider's cost export against the ledger, call by call.
- * @example reconcileCosts({ reported, ledger }).missingInLedger
+ * @example compareCosts({ reported, ledger }).missingInLedger
  */
-export function reconcileCosts(input: {
+export function compareCosts(input: {
   reported: Iterable<ReportedCall>
   ledger: Iterable<LedgerCall>
-}): Reconciliation {
+}): CostComparison {
   const calls = new Map<string, LedgerCall[]>()
-  const result: Reconciliation = { matched: 0, differing: [], missingInLedger: [], missingInReport: [] }
+  const result: CostComparison = { matched: 0, differing: [], missingInLedger: [], missingInReport: [] }
   for (const call of input.ledger) {
     if (call.generationId === null) result.missingInReport.push(call)
     else calls.set(call.generationId, [...(calls.get(call.generationId) ?? []), call])

@@ -17,7 +17,7 @@ export interface LedgerSpend {
 }
 
 /** One model on both sides. */
-export interface SpendComparison {
+export interface ModelSpend {
   model: string
   ledgerUsd: string
   reportedUsd: string
@@ -28,18 +28,20 @@ export interface SpendComparison {
   differencePercent: string | null
 }
 
-/** What agrees, what differs, and what only one side has heard of. */
-export interface SpendReconciliation {
+/** What agrees, what differs, and what only one side has. Models by name. */
+export interface SpendComparison {
   matched: number
-  differing: SpendComparison[]
-  missingInLedger: SpendComparison[]
-  missingInReport: SpendComparison[]
+  differing: ModelSpend[]
+  /** Billed by the provider, not in the ledger. */
+  missingInLedger: ModelSpend[]
+  /** Charged, not on the provider's bill. */
+  missingInReport: ModelSpend[]
 }
 
 /** Adds calls up one by one, so that a long period need not be in memory. */
 export interface SpendTally {
   add(call: LedgerSpend): void
-  report(): SpendReconciliation
+  report(): SpendComparison
 }
 
 /**
@@ -50,8 +52,8 @@ export interface SpendTally {
  * @example const tally = spendTally([{ model: 'openai/gpt-5', costUsd: '1.25' }])
  */
 export function spendTally(reported: Iterable<ReportedSpend>, toleranceUsd = '0.000001'): SpendTally {
-  const models = new Map<string, SpendComparison>()
-  const of = (model: string): SpendComparison => {
+  const models = new Map<string, ModelSpend>()
+  const of = (model: string): ModelSpend => {
     const known = models.get(model)
     if (known !== undefined) return known
     const made = {
@@ -80,7 +82,7 @@ export function spendTally(reported: Iterable<ReportedSpend>, toleranceUsd = '0.
       line.ledgerCalls++
     },
     report() {
-      const result: SpendReconciliation = { matched: 0, differing: [], missingInLedger: [], missingInReport: [] }
+      const result: SpendComparison = { matched: 0, differing: [], missingInLedger: [], missingInReport: [] }
       for (const line of models.values()) {
         line.differencePercent = percentOf(line.ledgerUsd, line.reportedUsd)
         const sameCalls = line.reportedCalls === null || line.reportedCalls === line.ledgerCalls

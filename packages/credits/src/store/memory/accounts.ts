@@ -21,6 +21,7 @@ export function openAccount(userId: string, plan: MemoryPlan, signupCredits: str
     periodEndsAt: monthsAfter(now, 1),
     entries: [],
     reservations: new Map(),
+    active: new Set(),
   }
   grantPlanCredits(account, 'signup', signupCredits, now)
   return account
@@ -58,7 +59,7 @@ function isFree(plan: MemoryPlan): boolean {
 /** Applies what time has brought: expired reservations, ended periods, expired lots. */
 export function applyDue(account: Account, now: number): void {
   for (const reservation of activeReservations(account)) {
-    if (reservation.expiresAt <= now) closeReservation(reservation, 'expired', now)
+    if (reservation.expiresAt <= now) closeReservation(account, reservation, 'expired', now)
   }
   // Every missed period in turn, so that an unused account ends up like a used one.
   while (account.periodEndsAt <= now) {
@@ -76,10 +77,12 @@ export function applyDue(account: Account, now: number): void {
 
 /** Ends a reservation: it keeps nothing back any longer. */
 export function closeReservation(
+  account: Account,
   reservation: MemoryReservation,
   state: Exclude<MemoryReservation['state'], 'active'>,
   now: number,
 ): void {
+  account.active.delete(reservation)
   reservation.amount = '0'
   reservation.state = state
   reservation.closedAt = now

@@ -1,8 +1,10 @@
-import { sub, sum } from '../../core/money.ts'
+import { add, min, sub, sum } from '../../core/money.ts'
 import { toMicros } from '../../core/time.ts'
 import type { StoreChargesInput } from '../port.ts'
 import type { ChargePosition, ChargeRecord, ChargesPage, StoredCharge } from '../types.ts'
 import { requireLimit } from './checks.ts'
+import { correctionOf } from './estimates.ts'
+import { correctionsOf } from './lots.ts'
 import type { Account, Entry, MemoryState } from './state.ts'
 
 /** See {@link CreditStore.getCharges}. */
@@ -36,26 +38,45 @@ function positionKey({ createdAt, accountId, version }: ChargePosition): string 
   return `${createdAt} ${accountId} ${String(version).padStart(16, '0')}`
 }
 
-function storedCharge(account: Account, { transaction, charge, planId }: Entry, details: boolean): StoredCharge[] {
-  if (charge === null) return []
-  const refunds = account.entries.filter((entry) => entry.transaction.reversesId === transaction.id)
-  return [
-    {
-      transactionId: transaction.id,
-      accountId: account.userId,
-      userId: account.userId,
-      version: transaction.version,
-      amount: sub('0', transaction.amount),
-      uncollected: transaction.uncollected,
-      refunded: sum(refunds.map((entry) => entry.transaction.amount)),
-      feature: transaction.feature,
-      model: transaction.model,
-      planId,
-      estimated: transaction.estimated,
-      createdAt: transaction.createdAt,
-      ...costOf(charge, details),
-    },
-  ]
+function storedCharge(account: Account, entry: Entry, details: boolean): StoredCharge[] {
+  const { transaction, charge, planId } = entry
+  // A correction is part of the charge that it corrects.
+  if (charge === null || transaction.reversesId !== null) return []
+  const refunded = sum(correctionsOf(account, entry).map((refund) => refund.transaction.amount))
+  const stored = {
+    transactionId: transaction.id,
+    accountId: account.userId,
+    userId: account.userId,
+    version: transaction.version,
+    amount: sub('0', transaction.amount),
+    uncollected: transaction.uncollected,
+    refunded,
+    feature: transaction.feature,
+    model: transaction.model,
+    planId,
+    estimated: transaction.estimated,
+    createdAt: transaction.createdAt,
+    ...costOf(charge, details),
+  }
+  const correction = transaction.estimated ? correctionOf(account, entry) : undefined
+  return [correction === undefined ? stored : corrected(stored, correction)]
+}
+
+/** An estimate with the figures of its correction. */
+function corrected(stored: StoredCharge, { transaction, charge }: Entry): StoredCharge {
+  const difference = sub('0', transaction.amount)
+  return {
+    ...stored,
+    amount: add(stored.amount, difference),
+    uncollected: add(stored.uncollected, transaction.uncollected),
+    refunded: add(stored.refunded, min(difference, '0')),
+    estimated: false,
+    costUsd: charge?.costUsd ?? stored.costUsd,
+    costSource: charge?.costSource ?? stored.costSource,
+    computedCostUsd: charge?.computedCostUsd ?? null,
+    reportedCostUsd: charge?.reportedCostUsd ?? null,
+    usage: charge?.usage ?? stored.usage,
+  }
 }
 
 function costOf(charge: ChargeRecord, details: boolean) {

@@ -2,6 +2,7 @@ import type { CreditStore } from '../port.ts'
 import type { Balance } from '../types.ts'
 import { applyDue, changePlan, openAccount } from './accounts.ts'
 import { charges } from './charges.ts'
+import { correctEstimate, estimates } from './estimates.ts'
 import {
   addRates,
   type MemoryPricing,
@@ -61,7 +62,8 @@ const PLANS: readonly MemoryPlan[] = [
  *
  * @example
  * ```ts
- * const store = memoryStore({ rates: [{ modelId: 'openai/gpt-5', pricing: { input: '0.00000125', output: '0.00001' } }] })
+ * const pricing = { input: '0.00000125', output: '0.00001' }
+ * const store = memoryStore({ rates: [{ modelId: 'openai/gpt-5', pricing }] })
  * const { userId } = store.createAccount()
  * const credits = createCredits({ store })
  * ```
@@ -130,8 +132,10 @@ function portOf(state: MemoryState, pricing: MemoryPricing): CreditStore {
     getPricing: async ({ ids } = {}) => snapshot(pricing, ids),
     setMargin: async (input) => setMargin(pricing, input),
     getMarginAudit: async (input) => marginAudit(pricing, input),
-    addRates: async ({ rates }) => addRates(pricing, rates),
+    addRates: async (input) => addRates(pricing, input),
     getRateHistory: async ({ modelId, limit = 100 }) => rateHistory(pricing, modelId, limit),
     getCharges: async (input) => charges(state, input),
+    getEstimates: async (input) => estimates(state, input),
+    correctEstimate: async (input) => correctEstimate(state, input),
   }
 }

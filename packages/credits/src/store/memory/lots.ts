@@ -73,14 +73,16 @@ export function takeFromLots(account: Account, amount: string, since: number): L
   return parts
 }
 
-/** What corrections of a transaction (refunds of a usage, reversals of a grant) have changed so far. */
+/** Refunds of a usage, or reversals of a grant, so far. */
 export function correctionsOf(account: Account, original: Entry): Entry[] {
-  return account.entries.filter(({ transaction }) => transaction.reversesId === original.transaction.id)
+  return account.entries.filter(
+    ({ transaction }) => transaction.reversesId === original.transaction.id && transaction.type !== 'usage',
+  )
 }
 
 /**
- * Returns credits of a charge: debt first, then the lots they came from while these live, then a lot of their own. No lot
- * gets back more than the charge took from it.
+ * Returns credits of a charge: debt first, then the lots they came from while these live, then a lot of their own. No
+ * lot gets back more than the charge took from it.
  *
  * @returns what each lot got back
  */

@@ -1,7 +1,7 @@
 import { CreditError } from '../../core/errors.ts'
 import { invalidInput, parseOrThrow, percentSchema } from '../../core/money.ts'
-import type { StoreSetMarginInput } from '../port.ts'
-import type { MarginAuditEntry, MarginAuditPage, MarginRow, NewRateRow, PricingSnapshot, RateRow } from '../types.ts'
+import type { CreditStore, StoreSetMarginInput } from '../port.ts'
+import type { MarginAuditEntry, MarginAuditPage, MarginRow, PricingSnapshot, RateRow } from '../types.ts'
 import { parametersText } from './checks.ts'
 import { iso } from './state.ts'
 
@@ -32,8 +32,11 @@ export function setRates(state: MemoryPricing, rates: readonly NewRate[]): void 
   }
 }
 
-/** Adds what differs from the latest row of its model, all or none. */
-export function addRates(state: MemoryPricing, rates: readonly NewRateRow[]): { inserted: number; unchanged: number } {
+/** Adds what differs from the latest row of its model, all or none, and renames of models. */
+export function addRates(
+  state: MemoryPricing,
+  { rates, aliases }: Parameters<CreditStore['addRates']>[0],
+): { inserted: number; unchanged: number } {
   const now = iso(state.now())
   const added: RateRow[] = []
   for (const rate of rates) {
@@ -48,6 +51,7 @@ export function addRates(state: MemoryPricing, rates: readonly NewRateRow[]): { 
     added.push({ id: crypto.randomUUID(), modelId, ...same, known, source, effectiveFrom })
   }
   state.rates.push(...added)
+  Object.assign(state.aliases, aliases)
   return { inserted: added.length, unchanged: rates.length - added.length }
 }
 

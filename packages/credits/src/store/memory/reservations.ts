@@ -57,6 +57,7 @@ export function reserve(state: MemoryState, input: StoreReserveInput): Reservati
   }
   const reservation = newReservation(input, { parameters, amount: reserved, now, ttl })
   account.reservations.set(reservation.reservationId, reservation)
+  account.active.add(reservation)
   return resultOf(account, reservation, false)
 }
 
@@ -90,7 +91,9 @@ export function capture(state: MemoryState, input: StoreCaptureInput): CaptureRe
     const { transaction } = step.entry
     return { ...resultOf(account, reservation, true), transaction: { ...transaction }, extension: step.extension }
   }
-  if (reservation.state === 'settled' || reservation.state === 'released') throw closed(reservation)
+  if (reservation.state === 'settled' || reservation.state === 'released') {
+    throw closed(reservation, input.charge.amount)
+  }
   const entry = charge(opened, input.charge, input.captureId)
   const mayExtend = reservation.state === 'active' && account.status === 'active' && !state.spendingFrozen
   const extension = more === undefined ? null : mayExtend ? addReserved(account, reservation, more, now) : NOT_GRANTED
@@ -104,31 +107,22 @@ export function settle(state: MemoryState, input: StoreSettleInput): SettleResul
   if (input.createMissing) createExpired(state, input)
   const opened = open(state, input)
   const { account, reservation, now } = opened
-  if (reservation.state === 'released' && !input.createMissing) throw closed(reservation)
+  if (reservation.state === 'released' && !input.createMissing) throw closed(reservation, input.charge?.amount)
   const replayed = reservation.state === 'settled'
-  if (replayed) {
-    requireSameCharge(reservation, input.charge)
-  } else {
+  if (!replayed) {
     // The last charge has the reservation's own id, so it cannot be made twice.
     if (input.charge !== undefined) reservation.settlement = charge(opened, input.charge, input.reservationId)
-    closeReservation(reservation, 'settled', now)
+    closeReservation(account, reservation, 'settled', now)
   }
   const transaction = reservation.settlement === null ? null : { ...reservation.settlement.transaction }
   return { ...resultOf(account, reservation, replayed), transaction }
-}
-
-/** A second settle with another charge is refused, because its cost would be recorded nowhere. */
-function requireSameCharge({ reservationId, settlement }: MemoryReservation, record: ChargeRecord | undefined): void {
-  if (record === undefined) return
-  const charged = settlement === null ? '0' : sub(settlement.transaction.uncollected, settlement.transaction.amount)
-  if (compare(record.amount, charged) !== 0) throw mismatch(reservationId)
 }
 
 /** See {@link CreditStore.release}. */
 export function release(state: MemoryState, key: ReservationKey): ReservationResult {
   const { account, reservation, now } = open(state, key)
   if (reservation.state !== 'active') return resultOf(account, reservation, true)
-  closeReservation(reservation, 'released', now)
+  closeReservation(account, reservation, 'released', now)
   return resultOf(account, reservation, false)
 }
 
@@ -160,7 +154,7 @@ function createExpired(state: MemoryState, input: StoreSettleInput): void {
   const facts = { ...input, feature: feature ?? undefined, model: model ?? undefined }
   const now = state.now()
   const reservation = newReservation(facts, { parameters: null, amount: '0', now, ttl: 0 })
-  closeReservation(reservation, 'expired', now)
+  closeReservation(account, reservation, 'expired', now)
   account.reservations.set(input.reservationId, reservation)
 }
 
@@ -265,8 +259,10 @@ function resultOf(account: Account, reservation: MemoryReservation, replayed: bo
   return { ...reservationOf(reservation), replayed, balance: balanceOf(account) }
 }
 
-function closed({ reservationId, state }: MemoryReservation): CreditError {
-  return new CreditError({ code: 'RESERVATION_CLOSED', details: { reservationId, state } })
+/** The refusal, with the amount of a charge that was not recorded. */
+function closed({ reservationId, state }: MemoryReservation, amount?: string): CreditError {
+  const details = { reservationId, state, ...(amount !== undefined && { amount }) }
+  return new CreditError({ code: 'RESERVATION_CLOSED', details })
 }
 
 /** The refusal with what the account has: `available` is never negative. */

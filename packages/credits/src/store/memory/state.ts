@@ -108,6 +108,8 @@ export interface Account {
   periodEndsAt: number
   entries: Entry[]
   reservations: Map<string, MemoryReservation>
+  /** Those of them that keep credits back. */
+  active: Set<MemoryReservation>
 }
 
 /** Everything in a memory store but rates and margins. */
@@ -136,7 +138,7 @@ export function creditsIn(account: Account, bucket: Lot['bucket']): string {
 
 /** The reservations that keep credits back. */
 export function activeReservations(account: Account): MemoryReservation[] {
-  return [...account.reservations.values()].filter(({ state }) => state === 'active')
+  return [...account.active]
 }
 
 /** Credits that active reservations keep back. */

@@ -1,5 +1,5 @@
 import { CreditError } from '../../core/errors.ts'
-import { add, compare, invalidInput, isZero, min, sub, sum } from '../../core/money.ts'
+import { add, compare, invalidInput, isZero, max, min, sub, sum } from '../../core/money.ts'
 import type { StoreAdjustInput, StoreGrantInput, StoreHistoryInput, StoreRefundInput } from '../port.ts'
 import type { HistoryPage, Transaction, TransactionResult } from '../types.ts'
 import { applyDue } from './accounts.ts'
@@ -76,7 +76,10 @@ export function reverse(state: MemoryState, input: StoreRefundInput): Transactio
   })
 }
 
-/** What was spent of a grant and not taken back by an earlier reversal; expired credits were not spent. */
+/**
+ * What was spent of a grant and not taken back by an earlier reversal; expired credits were not spent. Nothing, when a
+ * refund has put back more since than was taken.
+ */
 function spentOf(account: Account, original: Entry, lot: Lot | undefined): string {
   const expiries = account.entries.filter(({ transaction }) => transaction.type === 'expiry')
   const expired =
@@ -88,7 +91,7 @@ function spentOf(account: Account, original: Entry, lot: Lot | undefined): strin
         )
   const collected = sum(correctionsOf(account, original).map(({ transaction }) => absolute(transaction.amount)))
   const gone = sum([lot?.remaining ?? '0', expired, collected])
-  return sub(original.transaction.amount, gone)
+  return max('0', sub(original.transaction.amount, gone))
 }
 
 /** See {@link CreditStore.adjust}. */
@@ -133,7 +136,11 @@ function isoText(path: string, text: string): string {
 }
 
 /** The transaction to correct. @throws CreditError `TRANSACTION_NOT_FOUND`, `INVALID_INPUT` for one of another type */
-function originalOf(state: MemoryState, { userId, originalId }: StoreRefundInput, type: Transaction['type']): Entry {
+export function originalOf(
+  state: MemoryState,
+  { userId, originalId }: Pick<StoreRefundInput, 'userId' | 'originalId'>,
+  type: Transaction['type'],
+): Entry {
   requireUuid('originalId', originalId)
   const original = accountOf(state, userId).entries.find(({ transaction }) => transaction.id === originalId)
   if (original === undefined) {
@@ -160,16 +167,16 @@ function absolute(amount: string): string {
 }
 
 /** Runs an operation under its id: a repetition with the same parameters returns the first row. */
-function once(
+export function once(
   state: MemoryState,
   userId: string,
   id: string,
   parameters: object,
-  write: (account: Account, now: number) => NewTransaction & Partial<Pick<Entry, 'parts'>>,
+  write: (account: Account, now: number) => NewTransaction & Partial<Pick<Entry, 'parts' | 'charge'>>,
 ): TransactionResult {
   function written(account: Account, now: number): Entry {
-    const { parts = [], ...fields } = write(account, now)
-    return append(account, now, { ...fields, id }, { parameters: text, parts })
+    const { parts = [], charge = null, ...fields } = write(account, now)
+    return append(account, now, { ...fields, id }, { parameters: text, parts, charge })
   }
   requireUuid('transactionId', id)
   const account = accountOf(state, userId)

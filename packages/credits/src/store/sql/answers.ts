@@ -3,6 +3,7 @@ import type {
   Balance,
   CaptureResult,
   ChargesPage,
+  EstimatesPage,
   ExtendResult,
   HistoryPage,
   MarginAuditPage,
@@ -158,6 +159,19 @@ const charge = z.object({
   pricing: json.nullable(),
 })
 
+const estimate = z.object({
+  transactionId: id,
+  accountId: id,
+  userId: id,
+  version,
+  amount,
+  marginPercent: percent.nullable(),
+  generationId: z.string(),
+  model: text,
+  feature: text,
+  createdAt: time,
+})
+
 /**
  * What the SQL functions return, one schema per shape. Fields that a newer schema adds are dropped, so a database may
  * be one version ahead of this package.
@@ -190,6 +204,10 @@ export const answers = {
   }) satisfies z.ZodType<MarginAuditPage>,
   ratesAdded: z.object({ inserted: z.int().min(0), unchanged: z.int().min(0) }),
   rateHistory: z.array(rate) satisfies z.ZodType<RateRow[]>,
+  estimatesPage: z.object({
+    data: z.array(estimate),
+    next: z.object({ accountId: id, version }).nullable(),
+  }) satisfies z.ZodType<EstimatesPage>,
   chargesPage: z.object({
     data: z.array(charge),
     next: z.object({ createdAt: time, accountId: id, version }).nullable(),

@@ -108,7 +108,7 @@ describe('classifyDatabaseError', () => {
     expect(error.code === 'INVALID_INPUT' && error.details.issues).toHaveLength(1)
   })
 
-  it('keeps the text of a foreign error out of message and details, because it may quote data', () => {
+  it('keeps the text of a foreign error out of message and details, because it may contain data', () => {
     const { error } = classifyDatabaseError({ code: '22P02', message: 'invalid input syntax: "secret@example.test"' })
     expect(JSON.stringify(error)).not.toContain('secret')
   })

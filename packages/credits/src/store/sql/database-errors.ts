@@ -26,9 +26,9 @@ export interface DatabaseFailure {
   error: CreditError
 }
 
-// Node's codes, undici's, pg's message and postgres.js's code for a connection that was never made.
-const NOT_SENT =
-  /\b(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|CONNECT_TIMEOUT|timeout exceeded when trying to connect)\b/
+// A connection that was never made: the codes of Node, undici and postgres.js, and the message of pg.
+const NOT_SENT_CODE = /\b(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|(UND_ERR_)?CONNECT_TIMEOUT)\b/
+const NOT_SENT_MESSAGE = /\btimeout exceeded when trying to connect\b/
 // Node's EPIPE has the form of a SQLSTATE; no class of SQLSTATE begins with E.
 const SQLSTATE = /^(?!E)[0-9A-Z]{5}$/
 const POSTGREST = /^PGRST[0-9]{3}$/
@@ -50,13 +50,13 @@ const MESSAGES = {
   database: 'The database that the connection string names does not exist',
   schema:
     'The credits schema is missing or of another version: run `npx @layers/credits init` and apply the migrations',
-  page: 'The URL answered with something else than JSON, a web page for example: is it the URL of the Supabase project?',
+  page: 'The URL answered with something else than JSON, such as a web page: is it the URL of the Supabase project?',
   value: 'The database refused a value',
 } as const
 
 /**
- * What a failed call means: the one mapping of database errors to our codes, for both SQL adapters and the command line.
- * The text of a foreign error may quote data, so it stays in `cause`.
+ * What a failed call means: one mapping of database errors to our codes, for both SQL adapters and the command line.
+ * The text of a foreign error may contain data, so it stays in `cause`.
  *
  * @param thrown the error of `pg`, postgres.js or supabase-js, of any class
  */
@@ -96,7 +96,7 @@ function classifyWithoutCode(error: DatabaseError, cause: unknown): DatabaseFail
   if (status === 401 || status === 403) return misconfigured(MESSAGES.apiKey, cause, String(status))
   if (status === 429) return { outcome: 'busy', error: creditError('STORE_BUSY', cause) }
   const text = `${error.code ?? ''} ${message} ${error.details ?? ''} ${codeOfCause(cause)}`
-  const [notSent] = NOT_SENT.exec(text) ?? []
+  const [notSent] = NOT_SENT_CODE.exec(text) ?? NOT_SENT_MESSAGE.exec(text) ?? []
   if (notSent !== undefined) return { outcome: 'not-sent', error: unavailable(cause, notSent) }
   if (status > 0 && message !== '') {
     // A body that is not JSON is the whole message of postgrest-js. It stays out of the error.

@@ -129,8 +129,14 @@ export const functions = {
     p_limit: 'integer',
     p_before: 'bigint',
   }),
-  addRates: write('credits_set_rates', answers.ratesAdded, { p_rates: 'jsonb' }),
+  addRates: write('credits_set_rates', answers.ratesAdded, { p_rates: 'jsonb', p_aliases: 'jsonb' }),
   getRateHistory: read('credits_get_rate_history', answers.rateHistory, { p_model_id: 'text', p_limit: 'integer' }),
+  getEstimates: read('credits_get_estimates', answers.estimatesPage, { p_limit: 'integer', p_after: 'jsonb' }),
+  correctEstimate: write('credits_correct', answers.transactionResult, {
+    ...transaction,
+    p_original_id: 'uuid',
+    p_charge: 'jsonb',
+  }),
   getCharges: read('credits_get_charges', answers.chargesPage, {
     p_from: 'timestamptz',
     p_to: 'timestamptz',

@@ -5,11 +5,17 @@ import { functions, type SqlArguments, type SqlFunction } from './functions.ts'
 /** Calls one function and returns its JSON answer; throws a CreditError. */
 export type SqlCall = (sql: SqlFunction, args: SqlArguments) => Promise<unknown>
 
+type Run = <Answer>(sql: SqlFunction<Answer>, args: SqlArguments) => Promise<Answer>
+
 /** The store port over the SQL functions. The two adapters differ only in how they call a function. */
 export function sqlStore(call: SqlCall): CreditStore {
-  async function run<Answer>(sql: SqlFunction<Answer>, args: SqlArguments): Promise<Answer> {
-    return parseAnswer(sql, await call(sql, args))
-  }
+  const run: Run = async (sql, args) => parseAnswer(sql, await call(sql, args))
+  return { ...reservations(run), ...ledger(run), ...pricing(run), ...reports(run) }
+}
+
+type Reservations = 'reserve' | 'extend' | 'capture' | 'settle' | 'release' | 'getReservation'
+
+function reservations(run: Run): Pick<CreditStore, Reservations> {
   return {
     reserve: (input) =>
       run(functions.reserve, {
@@ -40,6 +46,11 @@ export function sqlStore(call: SqlCall): CreditStore {
       }),
     release: (input) => run(functions.release, reservation(input)),
     getReservation: (input) => run(functions.getReservation, reservation(input)),
+  }
+}
+
+function ledger(run: Run): Pick<CreditStore, 'grant' | 'refund' | 'reverse' | 'adjust' | 'getBalance' | 'getHistory'> {
+  return {
     grant: (input) =>
       run(functions.grant, {
         ...transaction(input),
@@ -65,6 +76,13 @@ export function sqlStore(call: SqlCall): CreditStore {
         p_from: from,
         p_to: to,
       }),
+  }
+}
+
+type Pricing = 'getPricing' | 'setMargin' | 'getMarginAudit' | 'addRates' | 'getRateHistory'
+
+function pricing(run: Run): Pick<CreditStore, Pricing> {
+  return {
     getPricing: ({ ids } = {}) => run(functions.getPricing, { p_ids: ids && [...ids] }),
     setMargin: (input) =>
       run(functions.setMargin, {
@@ -77,9 +95,22 @@ export function sqlStore(call: SqlCall): CreditStore {
         p_reason: input.reason,
       }),
     getMarginAudit: ({ limit, before }) => run(functions.getMarginAudit, { p_limit: limit, p_before: before }),
-    addRates: ({ rates }) => run(functions.addRates, { p_rates: rates }),
+    addRates: ({ rates, aliases }) => run(functions.addRates, { p_rates: rates, p_aliases: aliases }),
     getRateHistory: ({ modelId, limit = 100 }) =>
       run(functions.getRateHistory, { p_model_id: modelId, p_limit: limit }),
+  }
+}
+
+function reports(run: Run): Pick<CreditStore, 'getEstimates' | 'correctEstimate' | 'getCharges'> {
+  return {
+    getEstimates: ({ limit, after }) => run(functions.getEstimates, { p_limit: limit, p_after: after }),
+    correctEstimate: ({ userId, transactionId, originalId, charge }) =>
+      run(functions.correctEstimate, {
+        p_account_id: userId,
+        p_transaction_id: transactionId,
+        p_original_id: originalId,
+        p_charge: charge,
+      }),
     getCharges: ({ from, to, limit, after, details = false }) =>
       run(functions.getCharges, { p_from: from, p_to: to, p_limit: limit, p_after: after, p_details: details }),
   }

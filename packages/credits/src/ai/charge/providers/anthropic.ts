@@ -47,6 +47,6 @@ function usageOfIteration(iteration: Fields): Usage {
 
 /** Another model of the same provider: its id with the prefix of the rate that was asked for. */
 function rateIdLike(model: string, other: string): string {
-  const slash = model.indexOf('/')
-  return slash < 0 || other.includes('/') ? other : `${model.slice(0, slash)}/${other}`
+  const prefix = /^[^/:]*[/:]/.exec(model)?.[0] ?? ''
+  return other.includes('/') ? other : `${prefix}${other}`
 }
