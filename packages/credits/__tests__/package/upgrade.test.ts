@@ -18,7 +18,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { migratedObjects, migrationFiles } from '../../src/cli/migrations.ts'
 import { createCredits } from '../../src/index.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
-import { openPool } from '../store/sql-harness.ts'
+import { openPool } from '../kit/database.ts'
 import { readCatalogue, withoutLibrary } from './catalogue.ts'
 import { execute, type Ran } from './command-line.ts'
 
