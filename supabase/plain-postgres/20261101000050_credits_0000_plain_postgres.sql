@@ -1,4 +1,4 @@
--- For a Postgres without Supabase (your own, Neon, RDS ...): what the migrations of the library need
+-- For a Postgres without Supabase (your own, Neon, RDS ...): what the migrations need
 -- and Supabase has. `credits init --plain` puts it in front of them. It adds what is missing and
 -- changes nothing that exists.
 --

@@ -112,7 +112,7 @@ describe.each(schemas)('an app with the schema %s', (schema) => {
   })
   afterAll(() => app?.stop())
 
-  it('is told by --preflight which of its names are taken, and nothing is written', async () => {
+  it('has its taken names listed by --preflight, and nothing is written', async () => {
     const before = await readCatalogue(app.admin)
     const { code, stdout } = await app.run('init', '--preflight', '--json')
     const collisions = app.says('collides').flatMap((names) => names.split(', '))
@@ -123,7 +123,7 @@ describe.each(schemas)('an app with the schema %s', (schema) => {
     if (collisions.length > 0) await app.push('20250102000000_rename.sql', app.says('way out').join('\n'))
   })
 
-  it('keeps everything it has when the library is installed, signs up, is charged, and is rid of it again', async () => {
+  it('keeps everything it has when the library is installed, used and uninstalled', async () => {
     const before = await readCatalogue(app.admin)
     const rows = await readRows(app.admin)
     const tables = Object.keys(rows)

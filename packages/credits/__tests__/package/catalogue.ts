@@ -77,7 +77,8 @@ const LINES = `
   select format('view %s: %s', oid::regclass, pg_get_viewdef(oid))
     from pg_class where relkind in ('v', 'm') and ${shown('relnamespace')}
   union all
-  select format('function %s owner %s acl %s: %s', oid::regprocedure, proowner::regrole, proacl, pg_get_functiondef(oid))
+  select format('function %s owner %s acl %s: %s', oid::regprocedure, proowner::regrole, proacl,
+      pg_get_functiondef(oid))
     from pg_proc where prokind <> 'a' and ${shown('pronamespace')} and ${notOfExtension('pg_proc', 'pg_proc.oid')}
   union all
   select format('trigger %s enabled %s', pg_get_triggerdef(oid), tgenabled) from pg_trigger where not tgisinternal

@@ -122,7 +122,8 @@ async function describeDatabase(pool: pg.Pool): Promise<string[]> {
       from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname in ('public', 'credits_private')
     union all select 'function ' || p.oid::regprocedure::text || ' ' || coalesce(p.proacl::text, '')
       from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname in ('public', 'credits_private')
-    union all select 'trigger ' || t.tgname::text || ' ' || t.tgrelid::regclass::text from pg_trigger t where not t.tgisinternal
+    union all select 'trigger ' || t.tgname::text || ' ' || t.tgrelid::regclass::text
+      from pg_trigger t where not t.tgisinternal
     union all select 'policy ' || p.polname::text || ' ' || p.polrelid::regclass::text from pg_policy p
     union all select 'type ' || t.oid::regtype::text from pg_type t join pg_namespace n on n.oid = t.typnamespace
       where n.nspname in ('public', 'credits_private')
@@ -218,7 +219,7 @@ describe('an app with a database of its own', () => {
       create table realtime.messages (topic text, extension text);
       create function realtime.topic() returns text language sql as $$ select 'topic' $$;
       create function realtime.send(jsonb, text, text, boolean) returns void language sql as '';
-      create policy own_rooms on realtime.messages for select to authenticated using (true);
+      create policy own_topics on realtime.messages for select to authenticated using (true);
       alter table realtime.messages owner to postgres`)
     const before = await describeDatabase(cli.admin)
     await applyMigrations()

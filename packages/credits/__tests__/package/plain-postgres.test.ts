@@ -16,7 +16,8 @@ import { execute } from './command-line.ts'
 const MODEL = 'openai/gpt-test'
 /** Users of an app that keeps them itself, and the trigger that docs/supabase.md shows. */
 const APP = `
-  create table public.users (id uuid primary key default gen_random_uuid(), email text not null, verified_at timestamptz);
+  create table public.users (
+    id uuid primary key default gen_random_uuid(), email text not null, verified_at timestamptz);
   insert into public.users (email, verified_at) values ('early@example.test', now());`
 const DOCS = readFileSync(join(import.meta.dirname, '../../../../docs/supabase.md'), 'utf8')
 const SYNC = /```sql\n(create function public\.copy_user_to_auth[\s\S]*?)```/.exec(DOCS)?.[1] ?? ''
@@ -49,7 +50,7 @@ describe('a Postgres without Supabase', () => {
     expect(await json('init', '--preflight', '--plain')).toMatchObject({ code: 0, answer: { collisions: [] } })
   })
 
-  it('gets the roles and the auth schema from the first file of init --plain, and the library from the rest', async () => {
+  it('gets roles and auth schema from the first file of init --plain, and the library from the rest', async () => {
     const before = await readCatalogue(owner)
     expect(await run('init', '--plain', '--dir', folder)).toMatchObject({ code: 0 })
     const files = readdirSync(folder).sort()
@@ -61,7 +62,7 @@ describe('a Postgres without Supabase', () => {
     expect(readdirSync(folder).sort()).toEqual(files)
   })
 
-  it('opens an account for a user of the app, now and from before, and for nobody else', async () => {
+  it('opens an account for a user of the app, now and from before, and for no other id', async () => {
     expect(SYNC).toContain('auth.users')
     await owner.query(SYNC)
     await owner.query(`insert into public.users (email, verified_at) values ('new@example.test', now())`)

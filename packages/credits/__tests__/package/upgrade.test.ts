@@ -125,7 +125,7 @@ describe('from 0.1.0 to a version after it', () => {
       })
   }
 
-  it('init adds the new file alone, doctor tells the truth before and after, and both clients work', async () => {
+  it('init adds the new file alone, doctor reports what is there before and after, and both clients work', async () => {
     expect(await run('init')).toMatchObject({ code: 0 })
     const app = join(folder, 'supabase/migrations')
     const texts = () => readdirSync(app).map((file) => [file, readFileSync(join(app, file), 'utf8')] as const)

@@ -53,7 +53,7 @@ end;
 $$;
 create trigger on_auth_user_updated after update on auth.users for each row execute function public.follow_user();
 
-create function public.forget_user()
+create function public.remove_sign_up()
 returns trigger
 language plpgsql
 security definer
@@ -65,4 +65,4 @@ begin
 end;
 $$;
 create trigger zzz_on_auth_user_deleted
-  before delete on auth.users for each row execute function public.forget_user();
+  before delete on auth.users for each row execute function public.remove_sign_up();
