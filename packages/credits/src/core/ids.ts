@@ -16,13 +16,13 @@ const MOST_ACCOUNTS = 10_000
 export async function accountSlot(accountId: string): Promise<number> {
   const known = accountSlots.get(accountId)
   if (known !== undefined) return known
-  const computed = await computeAccountSlot(accountId)
+  const computed = await digestOf(accountId)
   if (accountSlots.size >= MOST_ACCOUNTS) accountSlots.clear()
   accountSlots.set(accountId, computed)
   return computed
 }
 
-async function computeAccountSlot(accountId: string): Promise<number> {
+async function digestOf(accountId: string): Promise<number> {
   const digest = await sha256(new TextEncoder().encode(accountId.toLowerCase()))
   return (((digest[0] ?? 0) << 8) | (digest[1] ?? 0)) >> (16 - ACCOUNT_BITS)
 }
