@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { likelyTokens } from '../../src/ai/estimate/index.ts'
+import { likelyTokens } from '../../src/ai/estimate/tokens.ts'
 import { add, compare, mul, round, sub } from '../../src/core/money.ts'
 import { estimateOf, listedRate, pricedContext, promptOf, seenParts } from './calls.ts'
 

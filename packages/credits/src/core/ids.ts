@@ -1,11 +1,11 @@
 const VERSION_8 = 0x80
 const VARIANT = 0x80
 /** Offset and length of the account slot: the 12 bits after the version, as the hex digits 13 to 15 of an id. */
-const SLOT_BITS = 12
+const ACCOUNT_BITS = 12
 
-/** Slots by account: a call makes several ids, and a digest is the dearest part of each. */
-const slots = new Map<string, number>()
-const MOST_SLOTS = 10_000
+/** By account: a call makes several ids, and a digest is the most expensive part of each. */
+const accountSlots = new Map<string, number>()
+const MOST_ACCOUNTS = 10_000
 
 /**
  * The first 12 bits of sha256 of an account id in lower case. Every id that this package makes carries them after the
@@ -14,17 +14,17 @@ const MOST_SLOTS = 10_000
  * @example await accountSlot('00000000-0000-4000-8000-000000000000') // a number from 0 to 4095
  */
 export async function accountSlot(accountId: string): Promise<number> {
-  const known = slots.get(accountId)
+  const known = accountSlots.get(accountId)
   if (known !== undefined) return known
-  const slot = await computeSlot(accountId)
-  if (slots.size >= MOST_SLOTS) slots.clear()
-  slots.set(accountId, slot)
-  return slot
+  const computed = await digestOf(accountId)
+  if (accountSlots.size >= MOST_ACCOUNTS) accountSlots.clear()
+  accountSlots.set(accountId, computed)
+  return computed
 }
 
-async function computeSlot(accountId: string): Promise<number> {
+async function digestOf(accountId: string): Promise<number> {
   const digest = await sha256(new TextEncoder().encode(accountId.toLowerCase()))
-  return (((digest[0] ?? 0) << 8) | (digest[1] ?? 0)) >> (16 - SLOT_BITS)
+  return (((digest[0] ?? 0) << 8) | (digest[1] ?? 0)) >> (16 - ACCOUNT_BITS)
 }
 
 /**
@@ -37,14 +37,14 @@ async function computeSlot(accountId: string): Promise<number> {
 export async function uuidv7(input: { accountId: string; now?: number | undefined }): Promise<string> {
   const { accountId, now = Date.now() } = input
   const time = now.toString(16).padStart(12, '0')
-  const slot = (await accountSlot(accountId)).toString(16).padStart(3, '0')
+  const accountHex = (await accountSlot(accountId)).toString(16).padStart(3, '0')
   // The variant and the random part are those of a random UUID.
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${slot}-${crypto.randomUUID().slice(19)}`
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${accountHex}-${crypto.randomUUID().slice(19)}`
 }
 
 /**
- * The same UUID for the same operation, account and key, always (version 8: SHA-256 of the three, with the account
- * slot). It turns an idempotency key into the id of its operation. The parts are length-prefixed, so the keys
+ * The same UUID for the same operation, account and key, always (version 8: SHA-256 of the three, with the
+ * account slot). It makes an idempotency key the id of its operation. The parts are length-prefixed, so the keys
  * `'a', 'bc'` and `'ab', 'c'` differ.
  *
  * @example const reservationId = await uuidFor('reserve', userId, idempotencyKey)
@@ -57,9 +57,9 @@ export async function uuidFor(operation: string, accountId: string, ...key: read
   return format(stamp(digest.slice(0, 16), await accountSlot(accountId)))
 }
 
-function stamp(bytes: Uint8Array, slot: number): Uint8Array {
-  bytes[6] = VERSION_8 | (slot >> 8)
-  bytes[7] = slot & 0xff
+function stamp(bytes: Uint8Array, accountBits: number): Uint8Array {
+  bytes[6] = VERSION_8 | (accountBits >> 8)
+  bytes[7] = accountBits & 0xff
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | VARIANT
   return bytes
 }

@@ -66,8 +66,8 @@ export interface CreditsOptions {
   /** Default: fail closed, so a store that is down refuses every reserve with `STORE_UNAVAILABLE`. */
   failOpen?: FailOpenOptions | undefined
   /**
-   * Whether a model that is called at its provider has the gateway's price of the same model, where that provider has no
-   * price of its own. Its charges are flagged `gateway_price`. Default true; false refuses such models.
+   * Whether a model that is called at its provider has the gateway's price of the same model, where that provider has
+   * no price of its own. Its charges are flagged `gateway_price`. Default true; false refuses such models.
    */
   gatewayPrices?: boolean | undefined
   /** Default: a model without a known price is refused with `UNKNOWN_MODEL`. */

@@ -9,7 +9,7 @@ import { modelOutputLimit, type PricedBound, possiblePricings, priceBound } from
 
 export { callParamsOf } from './params.ts'
 export { isSameCall } from './same-call.ts'
-export { likelyTokens, seenOutput } from './tokens.ts'
+export { seenOutput } from './tokens.ts'
 
 /**
  * Output that a stream reserves for at first. It extends its reservation as the output grows. With more than this the

@@ -11,7 +11,7 @@ import { readPerplexity } from './perplexity.ts'
 import type { ProviderAnswer, ProviderReading } from './reading.ts'
 import { readXai } from './xai.ts'
 
-export { type Fields, fieldsOf, type ProviderAnswer, type ProviderReading } from './reading.ts'
+export { fieldsOf, type ProviderAnswer, type ProviderReading } from './reading.ts'
 
 /**
  * What the provider of a call says beyond the usage object of the SDK. Each reader knows its own shape, so a provider
