@@ -151,7 +151,7 @@ describe.each(schemas)('an app with the schema %s', (schema) => {
     expect(await readCatalogue(app.admin)).toEqual(before)
     expect(await readRows(app.admin, tables)).toEqual(used)
     expect(await app.hasSignUpRow(await app.signUp())).toBe(true)
-  })
+  }, 180_000)
 })
 
 describe('the schemas of apps', () => {

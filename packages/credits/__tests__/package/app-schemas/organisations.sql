@@ -1,5 +1,5 @@
 -- sign-up row: select from public.members where user_id = $1 and role = 'owner'
--- as the user: update public.organisations set name = 'Renamed' where id in (select public.my_organisations())
+-- as the user: update public.organisations set name = 'B' where name <> 'B'
 create table public.organisations (
   id uuid primary key default gen_random_uuid(),
   name text not null,
@@ -63,8 +63,10 @@ as $$
 declare
   organisation uuid;
 begin
-  insert into public.organisations (name) values (coalesce(new.email, 'Personal')) returning id into organisation;
-  insert into public.members (organisation_id, user_id, role) values (organisation, new.id, 'owner');
+  insert into public.organisations (name)
+    values (coalesce(new.email, 'Personal')) returning id into organisation;
+  insert into public.members (organisation_id, user_id, role)
+    values (organisation, new.id, 'owner');
   return new;
 end;
 $$;
