@@ -13,7 +13,14 @@ interface Equivalent {
 
 const SAME_INSTANT = 'it differs only when two readings of the clock are equal to the microsecond'
 
-const EQUIVALENT: readonly Equivalent[] = []
+const EQUIVALENT: readonly Equivalent[] = [
+  {
+    kind: 'comparison',
+    owner: 'public.credits_adjust',
+    place: 'p_amount > 0',
+    reason: 'an amount of 0 has been refused before',
+  },
+]
 
 /** The names of times. A comparison with one of them cannot be tested at the edge. */
 const TIMES = ['since', 'now', 'effective_from', 'end_time', 'p_from', 'p_to', 'p_at', 'p_time', 'p_now']

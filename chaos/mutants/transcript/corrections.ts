@@ -23,6 +23,14 @@ const spend = (name: string, amount: string): Call[] => [
   ['credits_settle', B, id(name), charge(amount)],
 ]
 
+/** No row, unless the second page begins with the row of the first. */
+const secondPageRepeats = (first: string, second: (after: string) => string): Call =>
+  sql(
+    `with first as (select public.${first} as answer)
+     select from first, public.${second("first.answer -> 'next'")} as second (answer)
+     where second.answer -> 'data' -> 0 = first.answer -> 'data' -> 0`,
+  )
+
 /** Reversals of grants, corrections of estimates, erasure, and the heads of the hash chain. */
 export const CORRECTIONS: readonly Call[] = [
   sql(`insert into auth.users (id, email, email_confirmed_at) values ('${B}', 'b@example.com', now())`),
@@ -87,6 +95,12 @@ export const CORRECTIONS: readonly Call[] = [
     ['credits_settle', A, id(`estimate ${name}`), charge('3', { costSource: 'estimate' })],
   ]),
   ['credits_refund', A, id('refund of an estimate'), id('estimate refunded'), 'why', '1'],
+  ['credits_get_estimates', 1],
+  ['credits_get_estimates', 2],
+  sql(
+    'select from public.credits_get_estimates((select count(*)::int from public.credit_transactions where estimated))',
+  ),
+  secondPageRepeats('credits_get_estimates(1)', (after) => `credits_get_estimates(1, ${after})`),
   ...(
     [
       ['more', '5'],
@@ -122,6 +136,8 @@ export const CORRECTIONS: readonly Call[] = [
   due,
   ['credits_get_balance', A],
   ['credits_get_expired_reservations'],
+  ...[0, 1, 5001].map((limit): Call => ['credits_get_expired_reservations', null, null, limit]),
+  secondPageRepeats('credits_get_charges(null, null, 1)', (after) => `credits_get_charges(null, null, 1, ${after})`),
   // Free text is removed; the chain stays.
   ['credits_adjust', SMALL, id('with a reason'), '1', 'a reason', id('actor')],
   ['credits_erase', SMALL],

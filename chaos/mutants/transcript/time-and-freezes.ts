@@ -1,11 +1,10 @@
 import { A, type Call, charge, due, grant, id, past, reserve, sql } from './call.ts'
 
-/** As if a reservation had been made an hour earlier, so that it is older than any expiry of a second ago. */
-const madeEarlier = (name: string): Call =>
-  sql(
-    `update public.credit_reservations set created_at = created_at - interval '1 hour'
-     where account_id = '${A}' and id = '${id(name)}'`,
-  )
+/** As if the open reservations had been made an hour earlier: older than an expiry of a second ago. */
+const madeEarlier = sql(
+  `update public.credit_reservations set created_at = created_at - interval '1 hour'
+   where account_id = '${A}' and state = 'active'`,
+)
 
 /** Expiry, freezes and limits; refunds, adjustments and debts. */
 export const TIME_AND_FREEZES: readonly Call[] = [
@@ -31,7 +30,7 @@ export const TIME_AND_FREEZES: readonly Call[] = [
   ['credits_expire_due', 10],
   grant('expiring', '7', 'plan', 1, 1000),
   reserve('cover', '4'),
-  madeEarlier('cover'),
+  madeEarlier,
   sql(
     `update public.credit_lots set expires_at = clock_timestamp() - interval '1 second'
       where transaction_id = '${id('expiring')}'`,
@@ -44,7 +43,7 @@ export const TIME_AND_FREEZES: readonly Call[] = [
   // A lot that has expired covers the reservation that was made before, not the one made after.
   grant('covered', '7', 'plan', 0, 1000),
   reserve('made before', '4'),
-  madeEarlier('made before'),
+  madeEarlier,
   past('credit_lots', 'expires_at', `transaction_id = '${id('covered')}'`),
   due,
   ['credits_get_balance', A],
