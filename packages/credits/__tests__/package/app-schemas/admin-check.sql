@@ -54,7 +54,8 @@ declare
   user_role public.app_role;
 begin
   select role into user_role from public.user_roles where user_id = (event ->> 'user_id')::uuid;
-  return jsonb_set(event, '{claims}', jsonb_set(claims, '{user_role}', coalesce(to_jsonb(user_role), 'null')));
+  claims := jsonb_set(claims, '{user_role}', coalesce(to_jsonb(user_role), 'null'));
+  return jsonb_set(event, '{claims}', claims);
 end;
 $$;
 grant usage on schema public to supabase_auth_admin;

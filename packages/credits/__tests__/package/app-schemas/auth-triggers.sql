@@ -7,7 +7,8 @@ create table public.sign_ups (
   confirmed boolean not null default false
 );
 alter table public.sign_ups enable row level security;
-create policy own_sign_up on public.sign_ups for select to authenticated using (user_id = (select auth.uid()));
+create policy own_sign_up on public.sign_ups for select to authenticated
+  using (user_id = (select auth.uid()));
 grant select on public.sign_ups to authenticated;
 
 create function public.check_domain()
@@ -20,7 +21,8 @@ begin
   return new;
 end;
 $$;
-create trigger a_check_domain before insert on auth.users for each row execute function public.check_domain();
+create trigger a_check_domain before insert on auth.users
+  for each row execute function public.check_domain();
 
 -- Triggers run in the order of their names, so these come before and after those of the library.
 create function public.note_sign_up()
@@ -30,15 +32,18 @@ security definer
 set search_path = ''
 as $$
 begin
-  insert into public.sign_ups (user_id, email, order_seen) values (new.id, new.email, array[tg_argv[0]])
+  insert into public.sign_ups (user_id, email, order_seen)
+  values (new.id, new.email, array[tg_argv[0]])
   on conflict (user_id) do update set order_seen = public.sign_ups.order_seen || tg_argv[0];
   return new;
 end;
 $$;
-create trigger aaa_first after insert on auth.users for each row execute function public.note_sign_up('first');
+create trigger aaa_first after insert on auth.users
+  for each row execute function public.note_sign_up('first');
 create trigger on_auth_user_created
   after insert on auth.users for each row execute function public.note_sign_up('on_created');
-create trigger zzz_last after insert on auth.users for each row execute function public.note_sign_up('last');
+create trigger zzz_last after insert on auth.users
+  for each row execute function public.note_sign_up('last');
 
 create function public.follow_user()
 returns trigger
@@ -47,11 +52,13 @@ security definer
 set search_path = ''
 as $$
 begin
-  update public.sign_ups set email = new.email, confirmed = new.confirmed_at is not null where user_id = new.id;
+  update public.sign_ups set email = new.email, confirmed = new.confirmed_at is not null
+  where user_id = new.id;
   return new;
 end;
 $$;
-create trigger on_auth_user_updated after update on auth.users for each row execute function public.follow_user();
+create trigger on_auth_user_updated after update on auth.users
+  for each row execute function public.follow_user();
 
 create function public.remove_sign_up()
 returns trigger

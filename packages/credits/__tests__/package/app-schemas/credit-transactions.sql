@@ -2,7 +2,8 @@
 -- as the user: select from public.app_credits where user_id = auth.uid()
 -- collides: index public.credit_transactions_created_at_idx, table public.credit_transactions
 -- way out: alter table public.credit_transactions rename to app_credits;
--- way out: alter index public.credit_transactions_created_at_idx rename to app_credits_created_at_idx;
+-- way out: alter index public.credit_transactions_created_at_idx
+-- way out: rename to app_credits_created_at_idx;
 create table public.credit_transactions (
   id uuid constraint own_credit_transactions_pkey primary key default gen_random_uuid(),
   user_id uuid not null references auth.users on delete cascade,
@@ -23,9 +24,11 @@ security definer
 set search_path = ''
 as $$
 declare
-  ledger regclass := coalesce(to_regclass('public.app_credits'), to_regclass('public.credit_transactions'));
+  ledger regclass := coalesce(
+    to_regclass('public.app_credits'), to_regclass('public.credit_transactions'));
 begin
-  execute format('insert into %s (user_id, kind, amount) values ($1, $2, 10)', ledger) using new.id, 'welcome';
+  execute format('insert into %s (user_id, kind, amount) values ($1, $2, 10)', ledger)
+    using new.id, 'welcome';
   return new;
 end;
 $$;

@@ -63,8 +63,10 @@ as $$
 declare
   organisation uuid;
 begin
-  insert into public.organisations (name) values (coalesce(new.email, 'Personal')) returning id into organisation;
-  insert into public.members (organisation_id, user_id, role) values (organisation, new.id, 'owner');
+  insert into public.organisations (name) values (coalesce(new.email, 'Personal'))
+  returning id into organisation;
+  insert into public.members (organisation_id, user_id, role)
+  values (organisation, new.id, 'owner');
   return new;
 end;
 $$;

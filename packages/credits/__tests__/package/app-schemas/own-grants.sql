@@ -2,14 +2,19 @@
 -- as the user: insert into public.notes (body) values ('written by the user')
 -- What projects made before October 2026 have: every new object of public is open to the API roles.
 alter default privileges in schema public grant all on tables to anon, authenticated, service_role;
-alter default privileges in schema public grant all on functions to anon, authenticated, service_role;
-alter default privileges in schema public grant all on sequences to anon, authenticated, service_role;
+alter default privileges in schema public
+  grant all on functions to anon, authenticated, service_role;
+alter default privileges in schema public
+  grant all on sequences to anon, authenticated, service_role;
 
 create schema api;
 grant usage on schema api to anon, authenticated;
 alter default privileges in schema api grant select on tables to anon;
 
-create table public.accounts (owner uuid primary key references auth.users on delete cascade, plan text default 'free');
+create table public.accounts (
+  owner uuid primary key references auth.users on delete cascade,
+  plan text default 'free'
+);
 alter table public.accounts enable row level security;
 create policy own_account on public.accounts using (owner = (select auth.uid()));
 

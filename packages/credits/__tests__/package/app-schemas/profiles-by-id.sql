@@ -11,10 +11,12 @@ create table public.profiles (
   constraint username_length check (char_length(username) >= 3)
 );
 alter table public.profiles enable row level security;
-create policy "Public profiles are viewable by everyone." on public.profiles for select using (true);
+create policy "Public profiles are viewable by everyone." on public.profiles
+  for select using (true);
 create policy "Users can insert their own profile." on public.profiles
   for insert with check ((select auth.uid()) = id);
-create policy "Users can update own profile." on public.profiles for update using ((select auth.uid()) = id);
+create policy "Users can update own profile." on public.profiles
+  for update using ((select auth.uid()) = id);
 grant select, insert, update on public.profiles to anon, authenticated, service_role;
 
 create function public.handle_new_user()

@@ -24,7 +24,8 @@ set search_path = ''
 as $$
 begin
   -- No "on conflict": a row that another trigger made would stop the signup.
-  insert into public.profiles (user_id, display_name) values (new.id, split_part(new.email, '@', 1));
+  insert into public.profiles (user_id, display_name)
+  values (new.id, split_part(new.email, '@', 1));
   return new;
 end;
 $$;

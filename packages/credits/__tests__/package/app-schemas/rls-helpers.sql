@@ -14,7 +14,8 @@ stable
 security definer
 set search_path = ''
 as $$
-  select (settings ->> 'may_write')::boolean from private.user_settings where user_id = (select auth.uid());
+  select (settings ->> 'may_write')::boolean from private.user_settings
+  where user_id = (select auth.uid());
 $$;
 create function private.touch()
 returns trigger
@@ -42,8 +43,10 @@ create policy owners on public.documents to authenticated
 create policy no_anonymous_users on public.documents as restrictive for insert to authenticated
   with check ((select (auth.jwt() ->> 'is_anonymous')::boolean) is not true);
 grant select, insert, update, delete on public.documents to authenticated;
-create trigger touch before update on public.documents for each row execute function private.touch();
-create rule keep_titles as on delete to public.documents where old.title = 'Keep' do instead nothing;
+create trigger touch before update on public.documents
+  for each row execute function private.touch();
+create rule keep_titles as on delete to public.documents
+  where old.title = 'Keep' do instead nothing;
 
 create function private.on_sign_up()
 returns trigger
@@ -56,4 +59,5 @@ begin
   return new;
 end;
 $$;
-create trigger sign_up after insert on auth.users for each row execute function private.on_sign_up();
+create trigger sign_up after insert on auth.users
+  for each row execute function private.on_sign_up();

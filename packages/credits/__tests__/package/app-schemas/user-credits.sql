@@ -6,7 +6,8 @@ create table public.user_credits (
   updated_at timestamptz not null default now()
 );
 alter table public.user_credits enable row level security;
-create policy "own credits" on public.user_credits for select to authenticated using (user_id = (select auth.uid()));
+create policy "own credits" on public.user_credits for select to authenticated
+  using (user_id = (select auth.uid()));
 grant select on public.user_credits to authenticated;
 
 create table public.credits_log (
@@ -49,7 +50,7 @@ create trigger give_first_credits
 
 -- Users from before the install, with what they have left.
 insert into auth.users (id, aud, role, email, email_confirmed_at, created_at, updated_at)
-select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'authenticated', 'authenticated',
-  'old' || n || '@example.test', now(), now(), now()
+select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid,
+  'authenticated', 'authenticated', 'old' || n || '@example.test', now(), now(), now()
 from generate_series(1, 5) n;
 update public.user_credits set credits = 100 * right(user_id::text, 1)::integer;
