@@ -1,5 +1,5 @@
 /**
- * Wrapped calls beside bare ones, in one run: `pnpm bench wrapper`. The store is in memory, so this is what the
+ * Wrapped calls compared with bare ones, in one run: `pnpm bench wrapper`. The store is in memory, so this is what the
  * wrapper costs the process; the round trips to a database come on top.
  */
 import { createRequire } from 'node:module'
@@ -67,7 +67,7 @@ function endlessContext(): CreditsContext {
 }
 
 /**
- * Microseconds of the main thread per run: both sides take turns within a round, and the mean is taken over the half
+ * Microseconds of the main thread per run: both sides alternate within a round, and the mean is taken over the half
  * of the rounds with the middle differences, so that neither a busy machine nor one lucky round decides. A mean, and
  * rounds of a tenth of a second and more, because the kernel counts processor time in ticks of some milliseconds: the
  * difference of one single round is a multiple of them.

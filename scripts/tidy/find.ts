@@ -25,6 +25,8 @@ const FILES_LEFT_OUT = [
   /^scripts\/tidy\//,
   /^scripts\/tidy\.test\.ts$/,
   /^packages\/credits\/(docs|migrations|examples|rates)\//,
+  // Databases of earlier releases, dumped for the upgrade tests: rows of data, a line each.
+  /^supabase\/fixtures\//,
   /\.out$/,
 ]
 
@@ -63,8 +65,12 @@ function words(file: string, text: string, line: number): Finding[] {
 /** Statements that Supabase writes this way on its own projects; they are compared with theirs line by line. */
 const NOT_OURS = /^packages\/local-stack\/(sql|__tests__\/fixtures)\//
 
+/** A statement in the head of a test schema: the test reads it as one line (app-schemas.test.ts). */
+const ONE_LINE_STATEMENT = /^-- (sign-up row|as the user): /
+
 function columns(file: string, text: string, line: number): Finding[] {
   if (NOT_OURS.test(file)) return []
+  if (file.includes('/app-schemas/') && ONE_LINE_STATEMENT.test(text)) return []
   const limit = /\.(ts|tsx|mjs)$/.test(file) ? TS_COLUMNS : file.endsWith('.sql') ? SQL_COLUMNS : Infinity
   if (text.length <= limit) return []
   return [{ rule: 'columns', file, line, message: `${text.length} columns, at most ${limit}: ${excerpt(text)}` }]

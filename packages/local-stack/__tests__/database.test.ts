@@ -97,7 +97,8 @@ describe('the database', () => {
     await query(
       stack.dbUrl,
       'postgres',
-      "create function public.fresh() returns int language sql set search_path = '' as 'select 7'; grant execute on function public.fresh() to anon",
+      `create function public.fresh() returns int language sql set search_path = '' as 'select 7';
+       grant execute on function public.fresh() to anon`,
     )
     let answer: unknown
     for (let attempt = 0; attempt < 50 && answer === undefined; attempt++) {

@@ -75,7 +75,7 @@ export function takeLock(layout: Layout): number | undefined {
   }
 }
 
-/** The process that starts or runs a stack here; undefined when there is none, also when a stale file says otherwise. */
+/** The process that starts or runs a stack here; undefined when there is none, even with a stale file. */
 export function lockHolder(layout: Layout): number | undefined {
   if (!existsSync(layout.lockFile)) return undefined
   const [, pid, command] = /^(\d+) (.*)$/s.exec(readFileSync(layout.lockFile, 'utf8')) ?? []

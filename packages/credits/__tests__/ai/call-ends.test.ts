@@ -48,7 +48,7 @@ interface Outcome extends TestAccount {
   journal: JournalEntry[]
 }
 
-/** Streams, and waits until the books of the call are closed. */
+/** Streams, and waits until the reservation of the call is closed. */
 async function stream({ script, options = {}, context, fn = streamText, read }: Scenario): Promise<Outcome> {
   const account = testAccount({ context: { abandoned: { policy: 'cancel', idleSeconds: 0.2 }, ...context } })
   const { model, journal } = provider(script)
@@ -81,7 +81,7 @@ describe('a stream is settled exactly once, however it ends', () => {
     expect(outcome.trips).toEqual(['reserve', 'capture', 'capture', 'settle'])
   })
 
-  it('a stream that is aborted in its second step is charged exactly for the first and by what was seen for the second', async () => {
+  it('a stream aborted in step two is charged exactly for step one and by what was seen for step two', async () => {
     const controller = new AbortController()
     let parts = 0
     const outcome = await stream({
@@ -268,7 +268,7 @@ describe('a stream is settled exactly once, however it ends', () => {
     await expectOneToOne(outcome, [{ outputTokens: entry?.deltas ?? 0, estimated: true }])
   })
 
-  it('a reader that breaks off in the second step is charged exactly for the first and by what was seen for the second', async () => {
+  it('a reader that stops in step two is charged exactly for step one and by what was seen for step two', async () => {
     const outcome = await stream({ script: threeSteps, options: loop, read: readParts(LENGTH + 200) })
     expect(outcome.journal[1]?.outcome).toBe('cancelled')
     await expectOneToOne(outcome, [exact, { outputTokens: outcome.journal[1]?.deltas ?? 0, estimated: true }])
@@ -349,7 +349,7 @@ describe('a stream is settled exactly once, however it ends', () => {
     expect(outcome.trips).toEqual(['reserve', 'settle'])
   })
 
-  it('a tool that outlives the reservation leaves the step before it charged and the next step with a reservation of its own', async () => {
+  it('a tool that outlives the reservation leaves its step charged, and the next step reserves again', async () => {
     const slow = { look: tool({ inputSchema: z.object({}), execute: () => sleep(1_500).then(() => 'late') }) }
     const outcome = await stream({
       script: [{ parts: looking('a') }, { parts: answering }],
@@ -398,7 +398,7 @@ describe('a stream is settled exactly once, however it ends', () => {
     expect(await reservations(outcome)).toBe('0')
   })
 
-  it('the low-memory variant is charged exactly when it is read to the end and by what was seen when it is cancelled', async () => {
+  it('the low-memory variant is charged exactly when read to the end and by what was seen when cancelled', async () => {
     const fn = experimental_streamTextLowMemory as unknown as typeof streamText
     await expectOneToOne(await stream({ fn, script: [{ parts: answering }], read: readAll }), [exact])
     const gone = await stream({
@@ -441,7 +441,7 @@ describe('generateText is settled exactly once, however it ends', () => {
     await expectOneToOne(outcome, [exact])
   })
 
-  it('an abort in the second step charges the first at once and the second when the provider has finished', async () => {
+  it('an abort in the second step charges the first at once and the second when the provider finishes', async () => {
     const controller = new AbortController()
     const begins = () => void setTimeout(() => controller.abort(), 10)
     const outcome = await generate([{ parts: looking('a') }, { parts: answering, delayMs: 100, begins }], {

@@ -54,7 +54,7 @@ describe('an estimated charge is corrected from the record of the gateway', () =
     expect(await open()).toEqual([])
   })
 
-  it('a difference that the account cannot pay is taken as far as the balance goes, the rest is uncollected', async () => {
+  it('a difference that the account cannot pay is taken up to the balance and the rest is uncollected', async () => {
     const { credits, available, userId } = await estimated({ balance: '5' })
     const results = await reconcileEstimates({ credits, getGenerationInfo: recorded(0.05) })
     expect(results).toMatchObject([{ outcome: 'corrected', difference: '4', uncollected: '3' }])

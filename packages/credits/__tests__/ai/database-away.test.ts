@@ -139,7 +139,7 @@ const CASES = Object.keys(WAYS).flatMap((name) => OUTAGES.map((seconds) => ({ na
 
 describe.concurrent('when the database goes away as a call ends', () => {
   it.each(CASES)(
-    '$name loses no charge in $seconds seconds, and the receipt is booked when the ledger has it',
+    '$name loses no charge in $seconds seconds, and the receipt has `booked` true when the ledger has it',
     async ({ name, seconds }) => {
       const way = await WAYS[name]?.()
       if (way === undefined) throw new Error(`no way ${name}`)

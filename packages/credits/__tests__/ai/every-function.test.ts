@@ -8,7 +8,7 @@ import { settledReceipt, testAccount } from './test-account.ts'
 
 /**
  * Every function that `ai` exports stands in one of three places: it is paid for, it is refused because it costs money
- * where no wrapper sees it, or it costs nothing. A release that adds one fails here until somebody has looked at it.
+ * where no wrapper sees it, or it costs nothing. A release that adds one fails here until the function has a place.
  */
 type Options = Record<string, unknown>
 const exported = ai as unknown as Readonly<Record<string, unknown>>

@@ -40,7 +40,7 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
   beforeAll(async () => {
     stack = await startStack({ ephemeral: true })
     sql = new pg.Pool({ connectionString: stack.dbUrl, max: 2 })
-    // Ending the stack also ends idle connections.
+    // A stack that stops also ends idle connections.
     sql.on('error', () => undefined)
     const counted: typeof fetch = (input, init) => {
       trips.push(new URL(String(input instanceof Request ? input.url : input)).pathname.split('/').at(-1) ?? '')

@@ -80,7 +80,7 @@ export function liveModel(modelId: string, input: 'text' | 'audio', live: Live =
   }
 }
 
-/** A stream that says whether somebody gave it up. */
+/** A stream that says whether its reader cancelled it. */
 export function producer<Piece>(pieces: readonly Piece[], delayMs = 0) {
   let next = 0
   const state = { given: 0, cancelled: false }

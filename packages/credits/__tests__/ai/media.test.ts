@@ -98,7 +98,7 @@ describe('embeddings', () => {
     expect((await balance()).reserved).toBe('0')
   })
 
-  it('embedMany with one failing chunk: the others are charged, also those that finish after the rejection', async () => {
+  it('embedMany with one failing chunk charges the others, also those that finish after the rejection', async () => {
     const { context, charges, balance } = account()
     let calls = 0
     const call = model(async ({ values }) => {

@@ -107,7 +107,7 @@ describe('a settlement that cannot be written', () => {
     expect(receipts).toMatchObject([{ booked: true, charged: '0.176' }])
   })
 
-  it('is given up when the store refuses it for good, and the receipt says that it is not booked', async () => {
+  it('is given up when the store refuses it for good, and the receipt has `booked` false', async () => {
     const { context, charges, errors, store, balance } = unreliable('settle', 99, 'INTERNAL')
     const result = await withCredits(streamText, context)({ model: provider([answer]).model, prompt: 'Hello' })
     let parts = 0

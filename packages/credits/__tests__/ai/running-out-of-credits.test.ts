@@ -216,7 +216,7 @@ describe('a stream is cut off when the credits run out', () => {
     expect(types.slice(-4)).toEqual(['text-delta', 'text-end', 'finish-step', 'finish'])
     const [entry] = journal
     expect(entry?.outcome).toBe('cancelled')
-    // One part beyond what the hold pays for is what shows that it is used up.
+    // One part beyond what the reservation pays for is what shows that it is used up.
     expect(entry?.deltas).toBe((entry?.maxOutputTokens ?? 0) + 1)
     expect(await result.finishReason).toBe('length')
     const step = await result.finalStep

@@ -53,7 +53,7 @@ export const fatal = (statusCode = 400) =>
     isRetryable: false,
   })
 
-/** What the provider knows of one call: the other side of the books. */
+/** What the provider knows of one call, to compare with the ledger. */
 export interface JournalEntry {
   call: number
   outcome: 'running' | 'finished' | 'aborted' | 'cancelled' | 'failed' | 'refused'
@@ -75,7 +75,7 @@ export interface StreamScript {
   begins?: () => void
 }
 
-/** A provider's stream that reads ahead of nobody, errors when it is aborted, and keeps a journal. */
+/** A provider's stream that produces a part only when one is read, errors when it is aborted, and keeps a journal. */
 export function providerStream(script: StreamScript, signal: AbortSignal | undefined, entry: JournalEntry) {
   const { parts, delayMs = 0, honoursAbort = true, breaksAt, error = new Error('socket hang up') } = script
   let next = 0

@@ -21,8 +21,9 @@ const rates = [
     },
   },
 ]
-const world = (available = '1000', context: Partial<CreditsContext> = {}) => testAccount({ rates, available, context })
-const soonIdle: Partial<CreditsContext> = { abandoned: { policy: 'cancel', idleSeconds: 0.2 } }
+const createAccount = (available = '1000', context: Partial<CreditsContext> = {}) =>
+  testAccount({ rates, available, context })
+const shortIdle: Partial<CreditsContext> = { abandoned: { policy: 'cancel', idleSeconds: 0.2 } }
 
 type SpeechOptions = Parameters<typeof experimental_streamSpeech>[0]
 type TranscribeOptions = Parameters<typeof experimental_streamTranscribe>[0]
@@ -40,11 +41,11 @@ async function speak(
   setting: { available?: string; modelId?: string; context?: Partial<CreditsContext> } = {},
 ) {
   const { available, modelId = 'openai/speech', context = {} } = setting
-  const books = world(available, context)
+  const account = createAccount(available, context)
   const { model, journal } = liveModel(modelId, 'text', live)
   const call = { model, text: 'x'.repeat(100), onError: () => undefined, ...options } as unknown as SpeechOptions
-  const result = withCredits(experimental_streamSpeech, books.context)(call)
-  return { ...books, journal, result: await result }
+  const result = withCredits(experimental_streamSpeech, account.context)(call)
+  return { ...account, journal, result: await result }
 }
 
 describe('streamed speech', () => {
@@ -62,7 +63,7 @@ describe('streamed speech', () => {
   })
 
   it('is refused before the provider is called', async () => {
-    const { context, trips } = world('0.1')
+    const { context, trips } = createAccount('0.1')
     const { model, journal } = liveModel('openai/speech', 'text')
     const call = { model, text: 'x'.repeat(100) } as unknown as SpeechOptions
     await expect(withCredits(experimental_streamSpeech, context)(call)).rejects.toMatchObject({
@@ -123,7 +124,7 @@ describe('streamed speech', () => {
     ['the caller aborts', async ({ abort }: Ways) => abort(), {}],
     ['the caller aborts and has not read for a while', async ({ abort }: Ways) => sleep(20).then(abort), {}],
     ['the caller cancels', async ({ cancel }: Ways) => cancel(), {}],
-    ['the stream is no longer read', async () => undefined, soonIdle],
+    ['the stream is no longer read', async () => undefined, shortIdle],
   ])('is charged exactly once for what was read when %s', async (_, way, context) => {
     const controller = new AbortController()
     const text = producer(Array.from({ length: 50 }, () => 'x'.repeat(10)))
@@ -148,7 +149,7 @@ describe('streamed speech', () => {
 
   it('that is never read is cancelled and charged for what was read ahead', async () => {
     const text = producer(Array.from({ length: 50 }, () => 'x'.repeat(10)))
-    const { result, journal, trips, charges, balance } = await speak({}, { text: text.stream }, { context: soonIdle })
+    const { result, journal, trips, charges, balance } = await speak({}, { text: text.stream }, { context: shortIdle })
     expect(await settledReceipt(result)).toMatchObject({ closed: true, stopped: { reason: 'abandoned' } })
     expect(journal.outcome).toBe('aborted')
     expect(text.state.cancelled).toBe(true)
@@ -158,7 +159,7 @@ describe('streamed speech', () => {
   })
 
   it('by a model that cannot stream costs nothing', async () => {
-    const { context, trips, balance } = world()
+    const { context, trips, balance } = createAccount()
     const model = { ...liveModel('openai/speech', 'text').model, doStream: undefined }
     const call = { model, text: 'hello' } as unknown as SpeechOptions
     await expect(withCredits(experimental_streamSpeech, context)(call)).rejects.toMatchObject({
@@ -208,7 +209,7 @@ describe('streamed speech', () => {
 
   it('that was cancelled as idle gives a reader who comes back an error instead of an end', async () => {
     const text = ['a', 'b', 'c', 'd', 'e', 'f']
-    const { result, charges } = await speak({}, { text }, { context: soonIdle })
+    const { result, charges } = await speak({}, { text }, { context: shortIdle })
     const reader = result.audioStream.getReader()
     await reader.read()
     await sleep(400)
@@ -220,7 +221,7 @@ describe('streamed speech', () => {
   })
 
   it('by a wrapped model has a reservation of its own', async () => {
-    const { context, trips, charges } = world()
+    const { context, trips, charges } = createAccount()
     const { model } = liveModel('openai/speech', 'text')
     const { audioStream } = experimental_streamSpeech({
       model: withCredits(model as never, context),
@@ -245,10 +246,10 @@ const seconds = (count: number) => producer(Array.from({ length: count }, second
 describe('streamed transcription', () => {
   const says = () => ({ type: 'transcript-delta', delta: 'word ' })
   const listen = async (live: Live, options: Partial<TranscribeOptions>, available?: string) => {
-    const books = world(available)
+    const account = createAccount(available)
     const { model, journal } = liveModel('openai/whisper', 'audio', { says, ...live })
     const call = { model, audio: seconds(3).stream, inputAudioFormat: PCM, ...options } as unknown as TranscribeOptions
-    return { ...books, journal, result: await withCredits(experimental_streamTranscribe, books.context)(call) }
+    return { ...account, journal, result: await withCredits(experimental_streamTranscribe, account.context)(call) }
   }
   const finish = (durationInSeconds?: number) => ({ type: 'finish', text: 'words', segments: [], durationInSeconds })
 
@@ -309,7 +310,7 @@ describe('streamed transcription', () => {
 
 describe('streamed translation', () => {
   const translate = async (live: Live, options: Partial<TranslateOptions> = {}) => {
-    const books = world()
+    const account = createAccount()
     const { model, journal } = liveModel('openai/translate', 'audio', live)
     const audio = seconds(3).stream
     const call = {
@@ -319,7 +320,7 @@ describe('streamed translation', () => {
       targetLanguage: 'de',
       ...options,
     } as unknown as TranslateOptions
-    return { ...books, journal, result: await withCredits(experimental_streamTranslate, books.context)(call) }
+    return { ...account, journal, result: await withCredits(experimental_streamTranslate, account.context)(call) }
   }
   const finish = (usage?: object) => ({ type: 'finish', sourceText: 'a', outputText: 'b', durationInSeconds: 3, usage })
 

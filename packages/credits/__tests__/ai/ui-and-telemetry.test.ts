@@ -47,7 +47,7 @@ describe('the client of a chat', () => {
     })
   })
 
-  it('learns nothing of an error that has nothing to do with credits', () => {
+  it('gives no problem for an error that has nothing to do with credits', () => {
     const problem = problemOf(new Error('secret'))
     expect(problem).toMatchObject({ code: 'INTERNAL', status: 500 })
     expect(JSON.stringify(problem)).not.toContain('secret')
@@ -64,7 +64,7 @@ describe('the client of a chat', () => {
     expect(chunks.at(-1)?.type).toBe('finish')
   })
 
-  it('reads in the data part that a charge is not in the ledger yet, when the ledger does not answer in time', async () => {
+  it('has `booked` false in the data part when the ledger does not answer in time', async () => {
     const { store, userId } = testAccount()
     const ledger = Promise.withResolvers<void>()
     const settle: CreditStore['settle'] = async (input) => {
@@ -142,7 +142,7 @@ describe('telemetry', () => {
     otelContext.disable()
   })
 
-  it('every event names who pays, the reservation and the charge; the app’s own callbacks see nothing of it', async () => {
+  it('every event names payer, reservation and charge, and the app’s own callbacks do not see them', async () => {
     const seen: { name: string; metadata: unknown }[] = []
     const own: unknown[] = []
     const integration = {

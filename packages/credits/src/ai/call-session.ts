@@ -176,7 +176,7 @@ export class CallSession {
       this.#exhausted = false
       if (reservation === undefined || reservation.expired) return true
       if (!(await this.#ask(estimate))) await reservation.capturePending()
-      // A reservation that turns out to have expired is replaced when the next step begins.
+      // A reservation found to have expired is replaced when the next step begins.
       if (reservation.expired || compare(this.#free, estimate.minimumAmount) >= 0) return true
       this.totals.stop('budget', estimate.minimumAmount, this.#free)
       return false
@@ -197,7 +197,7 @@ export class CallSession {
   /** Prolongs a reservation that would end before the call does. Never throws. */
   async keepAlive(): Promise<void> {
     const reservation = this.#reservation
-    if (reservation === undefined || this.overdue || reservation.closed || !reservation.endsSoon) return
+    if (reservation === undefined || this.overdue || reservation.closed || !reservation.needsExtension) return
     await this.#inTurn(async () => {
       if (this.#reservation === reservation) await reservation.extend(SMALLEST_AMOUNT, SMALLEST_AMOUNT)
     })
@@ -246,7 +246,7 @@ export class CallSession {
   }
 
   async #reserve(estimate: CallEstimate): Promise<OpenReservation> {
-    const reservation = await OpenReservation.reserve(this.context, estimate, (answer) => this.#learn(answer))
+    const reservation = await OpenReservation.reserve(this.context, estimate, (answer) => this.#rememberBalance(answer))
     if (this.#reservationId === undefined) this.context.waitUntil?.(this.settled)
     this.#reservation = reservation
     this.#reservationId = reservation.id
@@ -301,13 +301,13 @@ export class CallSession {
   /** Writes to the ledger. Resolves after the first attempt. */
   async #write(reservation: OpenReservation, writes: LedgerWrite[]): Promise<void> {
     const { context } = this
-    const onWritten = (answer: ReservationResult) => this.#learn(answer)
-    const { attempted, booked } = writeSettlement({ context, writes, lifeMs: reservation.lifeMs, onWritten })
-    void this.totals.follow(booked).then(() => this.totals.finish(this.receipt))
+    const onWritten = (answer: ReservationResult) => this.#rememberBalance(answer)
+    const { attempted, written } = writeSettlement({ context, writes, lifeMs: reservation.lifeMs, onWritten })
+    void this.totals.follow(written).then(() => this.totals.finish(this.receipt))
     await attempted
   }
 
-  #learn({ balance }: ReservationResult): void {
+  #rememberBalance({ balance }: ReservationResult): void {
     this.#balance = balance.available
     rememberCredits(this.context, balance.available)
   }

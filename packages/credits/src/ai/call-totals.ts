@@ -55,9 +55,9 @@ export class CallTotals {
   }
 
   /** Follows a settlement until it is written or given up. */
-  async follow(booked: Promise<boolean>): Promise<void> {
+  async follow(written: Promise<boolean>): Promise<void> {
     this.#writing++
-    this.#lost = !(await booked) || this.#lost
+    this.#lost = !(await written) || this.#lost
     this.#writing--
   }
 

@@ -35,7 +35,7 @@ export interface CreditsContext extends CallContext {
   /**
    * The id of a model's rate. Default: the `modelId` of a model of the gateway, `provider:modelId` of a model that is
    * called at its provider. A provider's model without a price of its own has the gateway's, flagged `gateway_price`,
-   * unless `createCredits` turns that off.
+   * unless `createCredits` disables that.
    */
   rateOf?: ((model: AnyModel) => string) | undefined
   /** Names that the app gave to models, as on Azure: `{ 'my-deployment': 'gpt-5' }`. */

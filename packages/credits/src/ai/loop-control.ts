@@ -16,7 +16,7 @@ const BROKEN: ReadonlySet<CallEnd> = new Set(['error', 'cancelled', 'ended', 'br
 const DEFAULT_RETRIES = 2
 
 /**
- * Decides when a call is over, and steers the loop of its steps: models that `prepareStep` swaps in are metered, the
+ * Decides when a call is over, and controls the loop of its steps: models that `prepareStep` swaps in are metered, the
  * loop stops when its next step cannot be paid, and the end of a stream is noticed.
  */
 export class LoopControl implements CallRun {
@@ -99,7 +99,7 @@ export class LoopControl implements CallRun {
   }
 
   #endsWith(how: CallEnd): boolean {
-    // No callback tells the end of an app's own function.
+    // No callback reports the end of an app's own function.
     if (this.#kind.own) return how !== 'tool-calls'
     return BROKEN.has(how) ? !this.#retriesStreams && (this.#single || how === 'cancelled') : this.#single
   }

@@ -27,7 +27,7 @@ function activeSpan(): Span | undefined {
  * Puts `credits.user_id` and `credits.reservation_id` on the OpenTelemetry span that is active now, and
  * `credits.charged` and `credits.estimated` when the call is over. Does nothing without OpenTelemetry.
  */
-export function observeCall(session: CallSession): void {
+export function traceCall(session: CallSession): void {
   const span = activeSpan()
   if (span === undefined) return
   const write = () => {

@@ -8,7 +8,7 @@ import type { CallEstimate } from './types.ts'
 
 /** The smallest amount of credits. An extension by it prolongs a reservation. */
 export const SMALLEST_AMOUNT = '0.000001'
-/** A reservation that ends this soon counts as expired: an extension might come too late. */
+/** A reservation with less time left counts as expired: an extension might come too late. */
 const EXPIRY_MARGIN_MS = 1_000
 
 /** A charge that is not in the ledger yet. */
@@ -110,7 +110,7 @@ export class OpenReservation {
   }
 
   /** Less than a third of its life is left. */
-  get endsSoon(): boolean {
+  get needsExtension(): boolean {
     return Date.now() > this.#endsAt - this.lifeMs / 3
   }
 

@@ -5,15 +5,15 @@ import { LoopControl } from './loop-control.ts'
 import { callProvider } from './meter/call-provider.ts'
 import { meteredModel, payerOf } from './meter/meter.ts'
 import type { CallRun } from './meter/provider-call.ts'
-import { observeCall, withTelemetry } from './observability.ts'
+import { traceCall, withTelemetry } from './observability.ts'
 import { rememberResult } from './receipt.ts'
 import { runInScope, sessionInScope } from './scope.ts'
 import { type FunctionKind, type FunctionOptions, isStreamResult, resolveModel } from './sdk-functions.ts'
 import type { AnyModel, CallEstimate } from './types.ts'
 
 /**
- * One wrapped call of the AI SDK: estimate, reserve, call, charge, settle. Functions, agents and models all come through
- * here.
+ * One wrapped call of the AI SDK: estimate, reserve, call, charge, settle. Functions, agents and models all come
+ * through here.
  */
 export class WrappedCall {
   /** The run that the provider calls belong to. */
@@ -48,7 +48,7 @@ export class WrappedCall {
       // What a function of the app does with another than a language model is not known beforehand.
       const known = this.#kind.own !== true || 'doStream' in model
       if (this.#outermost && known) await session.reserve(await estimateFirst(session, this.#kind, model, options))
-      observeCall(session)
+      traceCall(session)
       this.signal ??= options.abortSignal
       const wrap = (other: AnyModel) => meteredFor(other, this.#context, this.run)
       return withTelemetry({ ...this.run.prepare(options, wrap), model: wrap(model) }, session)

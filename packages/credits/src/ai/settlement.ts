@@ -36,22 +36,22 @@ export interface Settlement {
  * reservation: a late settle charges what an earlier one would have charged. This is the only loop around the store,
  * which itself repeats a call for no longer than a caller waits. Failures are reported, never thrown.
  *
- * @returns `attempted` resolves after the first attempt, `booked` when all is written (true) or given up (false)
+ * @returns `attempted` resolves after the first attempt, `written` when all is written (true) or given up (false)
  */
-export function writeSettlement(settlement: Settlement): { attempted: Promise<void>; booked: Promise<boolean> } {
+export function writeSettlement(settlement: Settlement): { attempted: Promise<void>; written: Promise<boolean> } {
   const first = Promise.withResolvers<void>()
-  const booked = writeAll(settlement, first.resolve).finally(first.resolve)
-  return { attempted: first.promise, booked }
+  const written = writeAll(settlement, first.resolve).finally(first.resolve)
+  return { attempted: first.promise, written }
 }
 
 async function writeAll(settlement: Settlement, onFirstFailure: () => void): Promise<boolean> {
   const until = Date.now() + settlement.lifeMs + PAST_LIFE_MS
-  let booked = true
+  let allWritten = true
   for (const write of settlement.writes) {
     const written = await writeOne(settlement, write, until, onFirstFailure)
-    booked = booked && written
+    allWritten = allWritten && written
   }
-  return booked
+  return allWritten
 }
 
 async function writeOne(

@@ -86,7 +86,7 @@ export interface SeenOutput {
   add(part: OutputPart): void
   /** True until the provider has produced anything that costs. */
   readonly empty: boolean
-  /** Output tokens produced so far, as far as they can be told from the parts. Never throws. */
+  /** Output tokens produced so far, as far as the parts show them. Never throws. */
   readonly tokens: number
   /** True when more than `limit` output tokens have certainly been produced. Cheap for almost all parts. */
   exceeds(limit: number): boolean
@@ -102,7 +102,7 @@ export interface SeenOutput {
 
 /** An input that arrives while the provider works: text to speak, audio to listen to. */
 export interface StreamedInput {
-  /** The option that holds the stream. */
+  /** The option that contains the stream. */
   readonly option: 'text' | 'audio'
   /** Characters or seconds of one chunk. */
   measure(chunk: unknown): number

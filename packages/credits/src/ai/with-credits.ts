@@ -15,7 +15,7 @@ const WRAPPED = Symbol.for('layers.credits.wrapped')
 
 /**
  * Wraps a call function of the AI SDK: credits are reserved before the provider is called, charged step by step and
- * settled exactly once, whatever happens. The wrapped function takes the same options and gives the same result. One
+ * settled exactly once in every case. The wrapped function takes the same options and gives the same result. One
  * that answered at once, as `streamText` does, has to be awaited, so that too few credits are an error before anything
  * is streamed. Calls nested in its tools share its reservation, its feature and its margin. Wrapping a wrapped function
  * again replaces the context.

@@ -7,8 +7,8 @@ export function withDetails(error: CreditError, facts: Readonly<Record<string, u
 }
 
 /**
- * The result of a write. Its ids go into the details of an unknown outcome, because they make it known: the same ids again take
- * effect at most once.
+ * The result of a write. Its ids go into the details of an unknown outcome, because they make it known: the same
+ * ids again take effect at most once.
  */
 export async function withIds<Result>(
   ids: Readonly<Record<string, string>>,

@@ -64,11 +64,13 @@ export async function applyEmailChange(tx: Queryable, user: UserRow): Promise<vo
   if (other && other.id !== user.id) throw emailExists()
   await dropTokens(tx, user.id, ['email_change_token_new', 'email_change_token_current'])
   await tx.query(
-    `update auth.users set email = $2, email_change = '', email_change_confirm_status = 0, updated_at = now() where id = $1`,
+    `update auth.users set email = $2, email_change = '', email_change_confirm_status = 0, updated_at = now()
+       where id = $1`,
     [user.id, email],
   )
   const changed = await tx.query(
-    `update auth.identities set identity_data = identity_data || jsonb_build_object('email', $2::text), updated_at = now()
+    `update auth.identities set identity_data = identity_data || jsonb_build_object('email', $2::text),
+       updated_at = now()
        where user_id = $1 and provider = 'email'`,
     [user.id, email],
   )

@@ -81,7 +81,8 @@ export async function findFlow(db: Queryable, id: string): Promise<FlowRow | und
 export async function issueCode(db: Queryable, userId: string, method: string): Promise<string> {
   const issued = await db.query<{ auth_code: string }>(
     `update auth.flow_state set auth_code_issued_at = now(), updated_at = now() where id = (
-         select id from auth.flow_state where user_id = $1 and authentication_method = $2 order by created_at desc limit 1)
+         select id from auth.flow_state where user_id = $1 and authentication_method = $2
+         order by created_at desc limit 1)
        returning auth_code`,
     [userId, method],
   )

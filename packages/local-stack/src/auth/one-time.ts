@@ -61,7 +61,8 @@ export async function issueToken(context: AuthContext, tx: Queryable, mail: Toke
     [randomUUID(), mail.user.id, mail.tokenType, hash, mail.to],
   )
   await tx.query(
-    `update auth.users set ${mail.tokenType} = $2, ${SENT_AT[mail.tokenType]} = now(), updated_at = now() where id = $1`,
+    `update auth.users set ${mail.tokenType} = $2, ${SENT_AT[mail.tokenType]} = now(), updated_at = now()
+       where id = $1`,
     [mail.user.id, hash],
   )
   const query = new URLSearchParams({ token: hash, type: mail.verification, redirect_to: mail.redirectTo })

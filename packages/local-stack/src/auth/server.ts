@@ -49,7 +49,7 @@ export function createAuthHandler(context: AuthContext) {
   }
 }
 
-/** Postgres has no room or no time, or is away: `53…` resources, `57P0…` shutdown, `08…` connection, locks, timeouts. */
+/** Postgres is busy or does not answer: `53…` resources, `57P0…` shutdown, `08…` connection, locks, timeouts. */
 const BUSY = /^(53...|57P0.|57014|08...|55P03|40P01|40001|ECONNREFUSED|ECONNRESET)$/
 
 function unexpected(context: AuthContext, error: unknown): AuthError {

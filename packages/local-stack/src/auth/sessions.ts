@@ -28,12 +28,14 @@ export async function openSession(
   const sessionId = randomUUID()
   const refreshToken = newRefreshToken()
   await tx.query(
-    `insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip) values ($1, $2, now(), now(), 'aal1', $3, $4)`,
+    `insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip)
+     values ($1, $2, now(), now(), 'aal1', $3, $4)`,
     [sessionId, userId, request.headers['user-agent'] ?? null, request.ip],
   )
   await insertRefreshToken(tx, { token: refreshToken, userId, sessionId, parent: '' })
   await tx.query(
-    `insert into auth.mfa_amr_claims (id, session_id, created_at, updated_at, authentication_method) values ($1, $2, now(), now(), $3)`,
+    `insert into auth.mfa_amr_claims (id, session_id, created_at, updated_at, authentication_method)
+     values ($1, $2, now(), now(), $3)`,
     [randomUUID(), sessionId, method],
   )
   await tx.query('update auth.users set last_sign_in_at = now(), updated_at = now() where id = $1', [userId])
@@ -78,7 +80,7 @@ export async function refreshSession(context: AuthContext, token: string): Promi
 }
 
 async function lockRefreshToken(tx: Queryable, token: string): Promise<RefreshRow | undefined> {
-  // The session is locked, not only the token: two refreshes with different tokens of one session must wait for each other.
+  // The session is locked, not only the token: refreshes with different tokens of one session must not overlap.
   await tx.query(
     'select 1 from auth.sessions where id = (select session_id from auth.refresh_tokens where token = $1) for update',
     [token],
@@ -106,7 +108,8 @@ async function nextToken(
     if (Date.now() > row.updated_at.getTime() + context.config.refreshReuseSeconds * 1000) {
       // Dated back, or the revoked tokens would count as just used and work once more.
       await tx.query(
-        'update auth.refresh_tokens set revoked = true, updated_at = now() - make_interval(secs => $2) where session_id = $1',
+        `update auth.refresh_tokens set revoked = true, updated_at = now() - make_interval(secs => $2)
+           where session_id = $1`,
         [sessionId, context.config.refreshReuseSeconds],
       )
       return new AuthError(400, 'refresh_token_already_used', 'Invalid Refresh Token: Already Used')

@@ -29,7 +29,8 @@ export async function signInWithIdentity(
   const owner = await ownerOf(tx, identity)
   if (owner) {
     await tx.query(
-      'update auth.identities set identity_data = $3, last_sign_in_at = now(), updated_at = now() where provider = $1 and provider_id = $2',
+      `update auth.identities set identity_data = $3, last_sign_in_at = now(), updated_at = now()
+         where provider = $1 and provider_id = $2`,
       [identity.provider, identity.providerId, identity.data],
     )
     return owner

@@ -133,8 +133,9 @@ export async function insertUser(context: AuthContext, tx: Queryable, user: NewU
   const app = { ...(user.email ? { provider: 'email', providers: ['email'] } : {}), ...user.appMetadata }
   try {
     await tx.query(
-      `insert into auth.users (instance_id, id, aud, role, email, encrypted_password, confirmation_token, recovery_token,
-         email_change_token_new, email_change, raw_app_meta_data, raw_user_meta_data, is_anonymous, created_at, updated_at)
+      `insert into auth.users (instance_id, id, aud, role, email, encrypted_password, confirmation_token,
+         recovery_token, email_change_token_new, email_change, raw_app_meta_data, raw_user_meta_data, is_anonymous,
+         created_at, updated_at)
        values ($1, $2, 'authenticated', '', $3, $4, '', '', '', '', $5, $6, $7, now(), now())`,
       [NIL_UUID, id, user.email ?? null, password, app, user.userMetadata ?? {}, user.email === undefined],
     )
@@ -168,7 +169,8 @@ export interface NewIdentity {
 /** Adds an identity and lists its provider in the user's app metadata. */
 export async function insertIdentity(tx: Queryable, userId: string, identity: NewIdentity): Promise<void> {
   await tx.query(
-    `insert into auth.identities (provider_id, user_id, identity_data, provider, last_sign_in_at, created_at, updated_at)
+    `insert into auth.identities
+       (provider_id, user_id, identity_data, provider, last_sign_in_at, created_at, updated_at)
      values ($1, $2, $3, $4, now(), now(), now())`,
     [identity.providerId, userId, identity.data, identity.provider],
   )
@@ -185,9 +187,13 @@ export function emailIdentity(userId: string, email: string, verified = false): 
 export async function refreshProviders(tx: Queryable, userId: string): Promise<void> {
   await tx.query(
     `update auth.users u set raw_app_meta_data = coalesce(raw_app_meta_data, '{}') || jsonb_build_object(
-         'provider', coalesce((select i.provider from auth.identities i where i.user_id = u.id order by i.created_at, i.provider limit 1), 'email'),
+         'provider', coalesce(
+           (select i.provider from auth.identities i where i.user_id = u.id
+              order by i.created_at, i.provider limit 1),
+           'email'),
          'providers', (select coalesce(jsonb_agg(p.provider order by p.first), '[]') from
-           (select i.provider, min(i.created_at) as first from auth.identities i where i.user_id = u.id group by i.provider) p))
+           (select i.provider, min(i.created_at) as first from auth.identities i
+              where i.user_id = u.id group by i.provider) p))
        where u.id = $1`,
     [userId],
   )
@@ -212,7 +218,8 @@ export async function confirmEmail(tx: Queryable, userId: string): Promise<void>
 export async function audit(tx: Queryable, action: string, user: { id: string; email?: string | null }): Promise<void> {
   const payload = { action, actor_id: user.id, actor_username: user.email ?? '', log_type: 'account' }
   await tx.query(
-    `insert into auth.audit_log_entries (instance_id, id, payload, created_at, ip_address) values ($1, $2, $3, now(), '127.0.0.1')`,
+    `insert into auth.audit_log_entries (instance_id, id, payload, created_at, ip_address)
+     values ($1, $2, $3, now(), '127.0.0.1')`,
     [NIL_UUID, randomUUID(), payload],
   )
 }

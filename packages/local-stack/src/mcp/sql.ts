@@ -64,7 +64,10 @@ export function applyMigration(target: DatabaseTarget, migration: { name: string
     // Versions are times to the second; of two migrations in one second the later one must still sort later.
     await client.query(
       `insert into supabase_migrations.schema_migrations (version, name, statements)
-       select greatest(to_char(now() at time zone 'utc', 'YYYYMMDDHH24MISS')::bigint, coalesce(max(version::bigint), 0) + 1)::text, $1, $2
+       select greatest(
+           to_char(now() at time zone 'utc', 'YYYYMMDDHH24MISS')::bigint,
+           coalesce(max(version::bigint), 0) + 1
+         )::text, $1, $2
          from supabase_migrations.schema_migrations`,
       [migration.name, [migration.query]],
     )

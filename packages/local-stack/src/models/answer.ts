@@ -3,9 +3,10 @@ import { lastQuestion, lastToolResults, type Message } from './prompt.ts'
 import { withoutTag } from './scenario.ts'
 
 const CLOSING =
-  'This answer was written by the development model gateway. Set `AI_GATEWAY_API_KEY` to a real key and the same code talks to the real model.'
+  'This answer was written by the development model gateway. ' +
+  'Set `AI_GATEWAY_API_KEY` to a real key and the same code talks to the real model.'
 
-/** An answer that looks like one and refers to the question, so that a demo reads well. The same question, the same answer. */
+/** An answer that refers to the question, so that a demo reads well. The same question gets the same answer. */
 export function writeAnswer(prompt: Message[], model: string): string {
   const results = lastToolResults(prompt)
   if (results.length > 0)
@@ -49,13 +50,43 @@ function pick(question: string, choices: readonly string[]): string {
   return choices[(digest[0] ?? 0) % choices.length] ?? ''
 }
 
+/** Each answer in parts that are joined as they are. */
 const EXPLANATIONS = [
-  'Good question. Here is a short way to think about **{topic}**:\n\n1. **Start from what you need.** Write down the one result that matters, in a sentence.\n2. **Look at what you already have.** Most of the answer is usually there, only not yet in order.\n3. **Take the smallest step that proves something.** A result after ten minutes beats a plan after two days.\n\nOnce the first step works, the next one tends to be obvious. Shall I go deeper into one of them?',
-  'Let me take **{topic}** apart:\n\n- **The idea:** a few simple rules that hold everywhere are worth more than many special cases.\n- **The catch:** the rules have to be written down where everybody looks, or each of us invents our own.\n- **In practice:** begin with the case that comes up every day and leave the rare ones for later.\n\nIf you tell me more about your situation, I can be more specific.',
-  'In brief: **{topic}** comes down to a trade between speed and certainty.\n\nMoving fast is right while a mistake is cheap to undo. The moment it is not, a check before each step pays for itself. A good habit is to ask, before starting, *how would I notice that this went wrong?* If there is no answer yet, that is the first thing to build.\n\nWould an example help?',
-]
+  [
+    'Good question. Here is a short way to think about **{topic}**:\n\n',
+    '1. **Start from what you need.** Write down the one result that matters, in a sentence.\n',
+    '2. **Look at what you already have.** Most of the answer is usually there, only not yet in order.\n',
+    '3. **Take the smallest step that proves something.** ',
+    'A result after ten minutes beats a plan after two days.\n\n',
+    'Once the first step works, the next one tends to be obvious. Shall I go deeper into one of them?',
+  ],
+  [
+    'Let me take **{topic}** apart:\n\n',
+    '- **The idea:** a few simple rules that hold everywhere are worth more than many special cases.\n',
+    '- **The catch:** the rules have to be written down where everybody looks, ',
+    'or each of us invents our own.\n',
+    '- **In practice:** begin with the case that comes up every day and leave the rare ones for later.\n\n',
+    'If you tell me more about your situation, I can be more specific.',
+  ],
+  [
+    'In brief: **{topic}** comes down to a trade between speed and certainty.\n\n',
+    'Moving fast is right while a mistake is cheap to undo. ',
+    'The moment it is not, a check before each step pays for itself. ',
+    'A good habit is to ask, before starting, *how would I notice that this went wrong?* ',
+    'If there is no answer yet, that is the first thing to build.\n\n',
+    'Would an example help?',
+  ],
+].map((parts) => parts.join(''))
 
 const PIECES = [
-  'Here is a first draft about **{topic}**:\n\n> Morning light on the table,\n> a question waits in the cursor;\n> the answer takes its time.\n\nI kept it short on purpose. Tell me which tone you prefer and I will rewrite it.',
-  'A small piece on **{topic}**:\n\n> It began, as most things do, with a child asking why.\n> Nobody knew. So they wrote it down, and the next morning there was one question less in the world.\n\nShall it be longer, or funnier?',
-]
+  [
+    'Here is a first draft about **{topic}**:\n\n',
+    '> Morning light on the table,\n> a question waits in the cursor;\n> the answer takes its time.\n\n',
+    'I kept it short on purpose. Tell me which tone you prefer and I will rewrite it.',
+  ],
+  [
+    'A small piece on **{topic}**:\n\n> It began, as most things do, with a child asking why.\n',
+    '> No one knew. So they wrote it down, and the next morning there was one question less on earth.\n\n',
+    'Shall it be longer, or funnier?',
+  ],
+].map((parts) => parts.join(''))

@@ -2,7 +2,8 @@ import { z } from 'zod'
 
 /**
  * How a test (or a curious developer) instructs the development models: in the prompt, as
- * `[dev: tokens=500 delay=2 tool=weather({"city":"Rome"}) nofinish]`, or as `providerOptions: { dev: { tokens: 500 } }`.
+ * `[dev: tokens=500 delay=2 tool=weather({"city":"Rome"}) nofinish]`, or as an option, as
+ * `providerOptions: { dev: { tokens: 500 } }`.
  * Every key works for every kind of model where it makes sense.
  */
 const scenarioSchema = z.strictObject({

@@ -55,7 +55,8 @@ function packageRoot(): string {
   } catch (cause) {
     throw new StackError('BINARY_MISSING', `No Postgres for ${platform} is installed.`, {
       hint: name
-        ? `Run "pnpm install" without --no-optional (it brings ${name}), or set POSTGRES_BIN to a folder with Postgres 17.`
+        ? `Run "pnpm install" without --no-optional (it brings ${name}), ` +
+          'or set POSTGRES_BIN to a folder with Postgres 17.'
         : 'Set POSTGRES_BIN to a folder with Postgres 17.',
       cause,
     })

@@ -9,7 +9,8 @@ import { describeSqlError } from './sql-error.ts'
 /** The same bookkeeping as the Supabase CLI's, so that `supabase migration list` and `db push` agree with us. */
 export const BOOKKEEPING = `
   create schema if not exists supabase_migrations;
-  create table if not exists supabase_migrations.schema_migrations (version text primary key, statements text[], name text);
+  create table if not exists supabase_migrations.schema_migrations (
+    version text primary key, statements text[], name text);
   create table if not exists supabase_migrations.seed_files (path text primary key, hash text not null);`
 
 const MIGRATION_FILE = /^(\d+)_(.*)\.sql$/
@@ -68,7 +69,8 @@ export async function seed(target: Omit<Target, 'user'>, file: string): Promise<
     if (known.rowCount) return false
     await runScript(client, file, text, 'SEED_FAILED', () =>
       client.query(
-        'insert into supabase_migrations.seed_files (path, hash) values ($1, $2) on conflict (path) do update set hash = excluded.hash',
+        `insert into supabase_migrations.seed_files (path, hash) values ($1, $2)
+           on conflict (path) do update set hash = excluded.hash`,
         [key, hash],
       ),
     )

@@ -44,7 +44,9 @@ function findPostgrest(): string {
       if (folder && existsSync(path.join(folder, program))) return path.join(folder, program)
     }
     throw new StackError('BINARY_MISSING', `No PostgREST for ${process.platform}-${process.arch} is installed.`, {
-      hint: 'Install PostgREST (https://postgrest.org) so that "postgrest" is on PATH, or set POSTGREST_BIN to the program.',
+      hint:
+        'Install PostgREST (https://postgrest.org) so that "postgrest" is on PATH, ' +
+        'or set POSTGREST_BIN to the program.',
       cause,
     })
   }

@@ -31,7 +31,9 @@ export async function requireFreePort(port: number, what: string): Promise<void>
     await listenOnce(port)
   } catch (error) {
     throw new StackError('PORT_IN_USE', `Port ${port} (${what}) cannot be used: ${messageOf(error)}.`, {
-      hint: `Stop what listens on it ("pnpm stack stop --port N" for another local stack), or choose another port with --port N (the database takes N + 1).`,
+      hint:
+        'Stop what listens on it ("pnpm stack stop --port N" for another local stack), ' +
+        'or choose another port with --port N (the database takes N + 1).',
       cause: error,
     })
   }

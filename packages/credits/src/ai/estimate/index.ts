@@ -163,7 +163,7 @@ class Estimate implements CallEstimate {
     const affordable = this.#most.outputTokensFor(credits)
     if (affordable >= SHORT_ANSWER_TOKENS || compare(credits, this.minimumAmount) < 0) return affordable
     const likely = this.#least.outputTokensFor(credits)
-    // A whole answer is not cut off when its input turns out longer, so it gets a short answer only.
+    // A whole answer is not cut off when its input is longer than estimated, so it gets a short answer only.
     return Math.max(affordable, this.#call.delivery === 'stream' ? likely : Math.min(likely, SHORT_ANSWER_TOKENS))
   }
 

@@ -36,7 +36,7 @@ export function payerOf(model: unknown): CreditsContext | undefined {
  * the class, its other members and what the SDK reads off them stay as they are.
  *
  * A meter inside the provider call of another meter of the same payer passes through, so one provider call is charged
- * once whatever stands between the two. Where the payers differ, the inner one charges.
+ * once with any code between the two. Where the payers differ, the inner one charges.
  */
 export function meteredModel(model: AnyModel, context: CreditsContext, call: MeteredCall): AnyModel {
   // A Proxy of a frozen model would have to give the model's own methods away, so its target is an empty object.

@@ -33,16 +33,25 @@ function list(mails: Mail[]): string {
 
 /** The message itself lies in a frame without rights: its template is the app's, not ours. */
 function message(mail: Mail): string {
+  const link = `<a href="${escapeHtml(mail.link)}">Follow the link of this message</a>`
   return `<p><a href="/_dev/mail">All mail</a></p><p>To ${escapeHtml(mail.to)}, ${escapeHtml(mail.sentAt)}</p>
-<p><a href="${escapeHtml(mail.link)}">Follow the link of this message</a> · code <code>${escapeHtml(mail.otp)}</code></p>
+<p>${link} · code <code>${escapeHtml(mail.otp)}</code></p>
 <iframe sandbox title="Message" srcdoc="${escapeHtml(mail.html)}"></iframe>`
 }
 
-const STYLE =
-  'body{font:16px/1.5 system-ui;margin:2rem auto;max-width:60rem;padding:0 1rem}table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.4rem .8rem;border-bottom:1px solid #ddd}iframe{width:100%;height:26rem;border:1px solid #ddd;border-radius:8px}'
+const STYLE = [
+  'body{font:16px/1.5 system-ui;margin:2rem auto;max-width:60rem;padding:0 1rem}',
+  'table{border-collapse:collapse;width:100%}',
+  'td,th{text-align:left;padding:.4rem .8rem;border-bottom:1px solid #ddd}',
+  'iframe{width:100%;height:26rem;border:1px solid #ddd;border-radius:8px}',
+].join('')
 
 /** A page of the development servers. */
 export function page(title: string, body: string): string {
-  const head = `<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapeHtml(title)}</title>`
-  return `<!doctype html><html lang="en"><head>${head}<style>${STYLE}</style></head><body><h1>${escapeHtml(title)}</h1>${body}<p><small>Local stack, for development only.</small></p></body></html>`
+  const heading = escapeHtml(title)
+  return [
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
+    `<title>${heading}</title><style>${STYLE}</style></head><body><h1>${heading}</h1>${body}`,
+    '<p><small>Local stack, for development only.</small></p></body></html>',
+  ].join('')
 }

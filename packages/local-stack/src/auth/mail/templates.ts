@@ -33,7 +33,8 @@ const SUBJECTS: Record<MailKind, string> = {
 }
 
 const PLAIN =
-  '<h2>{{ .Subject }}</h2><p><a href="{{ .ConfirmationURL }}">Follow this link</a></p><p>Or enter the code: {{ .Token }}</p>'
+  '<h2>{{ .Subject }}</h2><p><a href="{{ .ConfirmationURL }}">Follow this link</a></p>' +
+  '<p>Or enter the code: {{ .Token }}</p>'
 
 /** Fills a template in. */
 export function renderMail(

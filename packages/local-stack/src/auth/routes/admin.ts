@@ -86,7 +86,8 @@ export const adminRoutes: AuthRoutes = {
     const soft = request.body.should_soft_delete === true
     await context.pool.query(
       soft
-        ? `update auth.users set deleted_at = now(), email = null, phone = null, encrypted_password = '', raw_user_meta_data = '{}', raw_app_meta_data = '{}', updated_at = now() where id = $1`
+        ? `update auth.users set deleted_at = now(), email = null, phone = null, encrypted_password = '',
+             raw_user_meta_data = '{}', raw_app_meta_data = '{}', updated_at = now() where id = $1`
         : 'delete from auth.users where id = $1',
       [user.id],
     )
@@ -130,7 +131,8 @@ async function updateUser(context: AuthContext, tx: Queryable, user: UserRow, in
     if (other && other.id !== user.id) throw emailExists()
     await tx.query('update auth.users set email = $2, updated_at = now() where id = $1', [user.id, email])
     await tx.query(
-      `update auth.identities set identity_data = identity_data || jsonb_build_object('email', $2::text), updated_at = now()
+      `update auth.identities set identity_data = identity_data || jsonb_build_object('email', $2::text),
+         updated_at = now()
          where user_id = $1 and provider = 'email'`,
       [user.id, email],
     )

@@ -98,7 +98,8 @@ async function finishOAuth(request: AuthRequest, context: AuthContext): Promise<
         return withSession(target, await openSession(context, tx, request, userId, 'oauth'))
       }
       await tx.query(
-        `update auth.flow_state set user_id = $2, auth_code_issued_at = now(), provider_access_token = $3, updated_at = now() where id = $1`,
+        `update auth.flow_state set user_id = $2, auth_code_issued_at = now(), provider_access_token = $3,
+           updated_at = now() where id = $1`,
         [flow.id, userId, `dev-${flow.provider_type}-token`],
       )
       return withCode(target, flow.auth_code)
