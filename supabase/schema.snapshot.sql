@@ -2474,7 +2474,7 @@ CREATE OR REPLACE FUNCTION credits_private.period_end(p_anchor timestamp with ti
  SET search_path TO ''
 AS $function$
 begin
-  -- In UTC, whatever the time zone of the session, and from the anchor: 31 January, 28 February, 31
+  -- In UTC, not in the time zone of the session, and from the anchor: 31 January, 28 February, 31
   -- March.
   return (p_anchor at time zone 'utc' + make_interval(months => p_period)) at time zone 'utc';
 end;

@@ -270,4 +270,4 @@ $$;
 revoke execute on function credits_private.take_from_lot from public;
 comment on function credits_private.take_from_lot(
   credits_private.account_change, uuid, numeric) is
-  'Takes up to p_most credits from one lot, whatever its place in the burn-down order.';
+  'Takes up to p_most credits from one lot, also when other lots come first.';

@@ -68,7 +68,7 @@ $$;
 revoke execute on function credits_private.expire_reservations from public;
 comment on function credits_private.expire_reservations(public.credit_balances, timestamptz) is
   'Frees what reservations past their time keep back, except those that are locked. Reads only '
-  'those that expired since the last time, whatever the history.';
+  'those that expired since the last time, however long the history is.';
 
 create or replace function credits_private.start_next_period(account public.credit_balances)
 returns public.credit_balances
@@ -275,7 +275,7 @@ immutable
 set search_path = ''
 as $$
 begin
-  -- In UTC, whatever the time zone of the session, and from the anchor: 31 January, 28 February, 31
+  -- In UTC, not in the time zone of the session, and from the anchor: 31 January, 28 February, 31
   -- March.
   return (p_anchor at time zone 'utc' + make_interval(months => p_period)) at time zone 'utc';
 end;

@@ -9,7 +9,7 @@ const EXAMPLES = globSync(join(import.meta.dirname, '../../../../supabase/exampl
 afterAll(closeStack)
 
 describe('the example', () => {
-  it.each(EXAMPLES.map((path) => [basename(path), path]))('%s prints what is recorded beside it', async (_, path) => {
+  it.each(EXAMPLES.map((path) => [basename(path), path]))('%s prints its recorded output', async (_, path) => {
     const database = await openDatabase()
     const client = new pg.Client({ connectionString: database.dbUrl })
     await client.connect()

@@ -144,7 +144,7 @@ describe('tampering by the owner of the database', () => {
 })
 
 describe('verify', () => {
-  it('gives the same answer page by page, whatever the size of a page', async () => {
+  it('gives the same answer page by page for every size of a page', async () => {
     const whole = await call<{ transactions: number }>(database.admin, 'credits_verify_transactions', {
       p_limit: 100000,
     })
