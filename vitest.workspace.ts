@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
  * The configuration of every test project. Vitest no longer loads a workspace file by itself: each script says
  * `vitest run --config vitest.workspace.ts`.
  *
- * - `unit`: beside the code, no I/O.
+ * - `unit`: next to the code, no I/O.
  * - `integration`: on real parts; each file starts a stack of its own (about a second) and leaves nothing behind.
  * - `stories`: the acceptance lines of prd.json, one file a story, one test a line.
  */

@@ -8,6 +8,8 @@ import { type BenchOptions, type BenchReport, type BenchRow, median } from './re
 const ROUNDS = 5
 const SECONDS = 2
 const CLIENTS = 8
+/** Every rule of a reserve and a settle, against two bare transactions. */
+const FLOOR_GOAL = 0.33
 
 /** The goals of the ledger: the pair against its floor, growth, and the way through PostgREST. */
 export async function run({ rows }: BenchOptions): Promise<BenchReport> {
@@ -21,13 +23,14 @@ export async function run({ rows }: BenchOptions): Promise<BenchReport> {
     return {
       name: 'ledger',
       rows: [
-        await againstFloor(driver, small.dbUrl, ACCOUNTS, ['many accounts', 0.33], where),
-        await againstFloor(driver, small.dbUrl, 1, ['one hot account', 0.33], where),
+        await againstFloor(driver, small.dbUrl, { accounts: ACCOUNTS, what: 'many accounts', where }),
+        await againstFloor(driver, small.dbUrl, { accounts: 1, what: 'one hot account', where }),
         ...(await growth(driver, small.dbUrl, big.dbUrl, large)),
         await throughRest(stack, small.restUrl),
       ],
       notes: [
-        `driver: ${driver.name}, on the same machine; fsync and synchronous_commit on; ${ROUNDS} interleaved rounds of ${SECONDS} s, medians of the ratios`,
+        `driver: ${driver.name}, on the same machine; fsync and synchronous_commit on`,
+        `${ROUNDS} interleaved rounds of ${SECONDS} s, medians of the ratios`,
         'floor: two transactions, each one UPDATE by key and one INSERT in one statement',
         'left out: batches, leases, and the comparison with pgledger, which is not part of this repository',
       ],
@@ -41,9 +44,7 @@ export async function run({ rows }: BenchOptions): Promise<BenchReport> {
 async function againstFloor(
   driver: Driver,
   dbUrl: string,
-  accounts: number,
-  [what, goal]: readonly [what: string, goal: number],
-  where: string,
+  { accounts, what, where }: { accounts: number; what: string; where: string },
 ): Promise<BenchRow> {
   const load = { dbUrl, clients: CLIENTS, seconds: SECONDS, accounts }
   const [floors, pairs] = await alternately(
@@ -54,7 +55,7 @@ async function againstFloor(
     what: `reserve + settle, ${what}, ${CLIENTS} clients`,
     of: 'the floor',
     ratio: ratioOf(pairs, floors),
-    goal: { atLeast: goal },
+    goal: { atLeast: FLOOR_GOAL },
     measured: `${whole(pairs)} pairs/s against ${whole(floors)}/s`,
     cause: `CPU; own time of the functions per pair in microseconds, one client: ${where}`,
   }
@@ -80,7 +81,7 @@ async function growth(driver: Driver, small: string, big: string, rows: number):
       ratio: ratioOf(after, before),
       goal: { atLeast: 0.85 },
       measured: `${whole(after)}/s against ${whole(before)}/s`,
-      cause: 'a plan that reads more rows as the ledger grows, or is made anew for every call',
+      cause: 'a plan that reads more rows as the ledger grows, or a plan that is made again for every call',
     })
   }
   return results
@@ -99,13 +100,13 @@ async function throughRest(stack: Stack, restUrl: string): Promise<BenchRow> {
     if (!answer.ok) throw new Error(`${name}: ${answer.status} ${text}`)
     return performance.now() - start
   }
-  const userId = '1'.padStart(32, '0').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+  const accountId = '1'.padStart(32, '0').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
   const trivial: number[] = []
   const reserve: number[] = []
   for (let count = 0; count < 400; count += 1) {
     trivial.push(await call('bench_trivial', { p_id: randomUUID() }))
     reserve.push(
-      await call('credits_reserve', { p_account_id: userId, p_reservation_id: randomUUID(), p_amount: '0.01' }),
+      await call('credits_reserve', { p_account_id: accountId, p_reservation_id: randomUUID(), p_amount: '0.01' }),
     )
   }
   // The first calls open connections and prepare statements.
@@ -114,8 +115,7 @@ async function throughRest(stack: Stack, restUrl: string): Promise<BenchRow> {
     what: 'reserve through PostgREST, p50',
     of: 'a trivial rpc',
     ratio: slow / quick,
-    goal: { atMost: 1.5 },
-    measured: `${slow.toFixed(2)} ms against ${quick.toFixed(2)} ms; a reserve has a commit to flush, the trivial call has none`,
+    measured: `${slow.toFixed(2)} ms against ${quick.toFixed(2)} ms; only the reserve has a commit to flush`,
   }
 }
 
@@ -128,7 +128,7 @@ async function alternately(first: () => Promise<number>, second: () => Promise<n
   return results
 }
 
-/** The median of the rounds' ratios: what both halves of a round suffered cancels out. */
+/** The median of the ratios of the rounds. What slows both halves of a round cancels out. */
 function ratioOf(values: readonly number[], bases: readonly number[]): number {
   return median(values.map((value, round) => value / (bases[round] ?? Number.NaN)))
 }

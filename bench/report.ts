@@ -31,7 +31,8 @@ export interface BenchOptions {
 /** The machine, in a line. */
 export function machine(): string {
   const list = cpus()
-  return `${list.length} x ${list[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.versions.node}`
+  const gigabytes = Math.round(totalmem() / 2 ** 30)
+  return `${list.length} x ${list[0]?.model.trim()}, ${gigabytes} GB, Node ${process.versions.node}`
 }
 
 /** Whether a row reaches its goal; a row without a goal does. */
@@ -52,7 +53,7 @@ export function render({ name, rows, notes }: BenchReport): string {
   return [`${name} · ${machine()}`, ...lines, ...notes.map((note) => `  ${note}`)].join('\n')
 }
 
-/** A goal that was computed has more digits than anybody reads. */
+/** A computed goal without the digits that say nothing. */
 function short(goal: number): number {
   return Number(goal.toFixed(3))
 }

@@ -1,17 +1,25 @@
 /**
- * Builds supabase/seed.sql from the price lists in supabase/rates (see the README there).
- * `--check` compares instead of writing: exit 1 when the committed file is out of date.
+ * Builds the one price list, packages/credits/rates/models.json, and supabase/seed.sql from the sources in
+ * supabase/rates (see the README there). `--check` compares instead of writing: exit 1 when one is out of date.
+ * `credits rates sync --bundled` and the development gateway read the list.
  */
 import { createHash } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { compare, mul } from '../packages/credits/src/core/money.ts'
-import { candidate, parseModelList, type RateCandidate } from '../packages/credits/src/core/price-list/parse.ts'
+import { compare, mul, round } from '../packages/credits/src/core/money.ts'
+import { diffRates } from '../packages/credits/src/core/price-list/diff.ts'
+import {
+  candidate,
+  parseModelList,
+  type RateCandidate,
+  withBatchPrices,
+} from '../packages/credits/src/core/price-list/parse.ts'
 import type { GatewayPricing } from '../packages/credits/src/core/pricing/schema.ts'
 import { root } from './lib/paths.ts'
 
 const FOLDER = join(root, 'supabase', 'rates')
-const OUTPUT = join(root, 'supabase', 'seed.sql')
+const SEED = join(root, 'supabase', 'seed.sql')
+const LIST = join(root, 'packages', 'credits', 'rates', 'models.json')
 const ROWS_PER_STATEMENT = 64
 
 interface NewerCost {
@@ -79,8 +87,10 @@ function newerPricing(row: NewerRow): GatewayPricing {
   return pricing
 }
 
-function samePrice(a: string | undefined, b: string | undefined): boolean {
-  return compare(a ?? '0', b ?? '0') === 0
+/** The newer list rounds to 0.01 USD per million tokens: a rounded figure is no other price. */
+function samePrice(older: string | undefined, newer: string | undefined): boolean {
+  const [before, after] = [mul(older ?? '0', '1000000'), mul(newer ?? '0', '1000000')]
+  return compare(before, after) === 0 || (compare(after, '0') > 0 && compare(round(before, 2), after) === 0)
 }
 
 function sameTiers(older: GatewayPricing, newer: GatewayPricing): boolean {
@@ -118,40 +128,113 @@ function read(name: string): { text: string; hash: string } {
   return { text, hash: createHash('sha256').update(text).digest('hex') }
 }
 
-/** All rows of the seed, in the order of their ids. */
-export function seedRates(): { rates: SeedRate[]; aliases: Record<string, string> } {
+interface Decisions {
+  decisions: { id: string; take: 'older' | 'newer' }[]
+  models: ProviderRow[]
+}
+interface ProviderRow {
+  id: string
+  type: string
+  pricing: GatewayPricing
+  source: string
+  contextWindow?: number
+  maxOutputTokens?: number
+}
+
+/** What moved so far that a person has to say which list counts. */
+export function undecided(
+  older: readonly RateCandidate[],
+  newer: readonly RateCandidate[],
+  decided: ReadonlySet<string>,
+): string[] {
+  const before = new Map(older.map((row) => [row.modelId, row]))
+  const compared = newer.filter((row) => before.get(row.modelId)?.pricing && !decided.has(row.modelId))
+  return diffRates(older, compared, { maxGoneShare: 1 }).held.map(
+    ({ modelId, reasons }) => `${modelId}: ${reasons.join('; ')}`,
+  )
+}
+
+/** The newer prices over the older ones, where no decision says otherwise. */
+function mergedPrices(older: ReadonlyMap<string, RateCandidate>): Map<string, GatewayPricing> {
+  const { decisions } = JSON.parse(read('decisions.json').text) as Decisions
+  const take = new Map(decisions.map(({ id, take }) => [id, take]))
+  const rows = (JSON.parse(read('gateway-language.json').text) as { models: NewerRow[] }).models
+  const laid = new Map<string, GatewayPricing>()
+  for (const row of rows) {
+    const pricing = take.get(row.id) === 'older' ? null : layOver(older.get(row.id)?.pricing ?? {}, row)
+    if (pricing !== null) laid.set(row.id, pricing)
+  }
+  const candidates = [...laid].map(([modelId, pricing]) =>
+    candidate({ modelId, type: older.get(modelId)?.type ?? 'language', pricing, path: modelId }),
+  )
+  const open = undecided([...older.values()], candidates, new Set(take.keys()))
+  if (open.length > 0) throw new Error(`decide in supabase/rates/decisions.json which list counts:\n${open.join('\n')}`)
+  return laid
+}
+
+/** The gateway's rows, in the order of their ids. */
+export function gatewayRates(): { rates: SeedRate[]; aliases: Record<string, string> } {
   const full = read('gateway-models.json')
-  const newer = read('gateway-language.json')
   const ids = read('gateway-ids.json')
   const older = new Map(parseModelList(JSON.parse(full.text)).map((row) => [row.modelId, row]))
-  const rows = new Map((JSON.parse(newer.text) as { models: NewerRow[] }).models.map((row) => [row.id, row]))
+  const newer = mergedPrices(older)
   const types = Object.entries((JSON.parse(ids.text) as { ids: Record<string, string[]> }).ids)
   const sources = {
     full: { source: 'AI Gateway /v1/models, 2026-10-07', sourceHash: full.hash },
-    newer: { source: '@earendil-works/pi-ai 1.5.2 over AI Gateway /v1/models, 2026-11-10', sourceHash: newer.hash },
+    newer: {
+      source: '@earendil-works/pi-ai 1.5.2 over AI Gateway /v1/models, 2026-11-10',
+      sourceHash: read('gateway-language.json').hash,
+    },
     none: { source: 'listed by @ai-sdk/gateway 4.0.146 without a price, 2026-11-13', sourceHash: ids.hash },
   }
+  const limitsOf = limits()
   const rates = types
     .flatMap(([type, models]) => models.map((modelId) => ({ type, modelId })))
     .sort((a, b) => (a.modelId < b.modelId ? -1 : 1))
     .map(({ type, modelId }): SeedRate => {
-      const before = older.get(modelId)
-      const after = rows.get(modelId)
-      const laid = after === undefined ? null : layOver(before?.pricing ?? {}, after)
-      const merged: RateCandidate = candidate({
-        modelId,
-        type,
-        pricing: laid ?? before?.pricing,
-        path: modelId,
-        contextWindow: before?.contextWindow,
-        maxOutputTokens: before?.maxOutputTokens,
-      })
-      const origin = merged.known ? (laid === null ? sources.full : sources.newer) : sources.none
-      const { pricing, known, contextWindow, maxOutputTokens } = merged
-      return { modelId, type, pricing, known, ...origin, contextWindow, maxOutputTokens }
+      const laid = newer.get(modelId)
+      const [contextWindow, maxOutputTokens] = limitsOf(modelId)
+      const pricing = laid ?? older.get(modelId)?.pricing
+      const row = candidate({ modelId, type, pricing, path: modelId, contextWindow, maxOutputTokens })
+      const origin = row.known ? (laid === undefined ? sources.full : sources.newer) : sources.none
+      return { ...rateOf(row), type, ...origin }
     })
   const renamed = rates.filter(({ modelId }) => modelId.startsWith('spacexai/')).map(({ modelId }) => modelId)
-  return { rates, aliases: Object.fromEntries(renamed.map((id) => [id.replace('spacexai/', 'xai/'), id])) }
+  const aliases = Object.fromEntries(renamed.map((id) => [id.replace('spacexai/', 'xai/'), id]))
+  return { rates: withBatchPrices(rates), aliases }
+}
+
+/** A batch has the limits of its model. */
+function limits(): (modelId: string) => [contextWindow: number, maxOutputTokens: number] {
+  const known = (JSON.parse(read('limits.json').text) as { limits: Record<string, [number, number]> }).limits
+  return (modelId) => known[modelId] ?? known[modelId.replace(/-(?:batch|fast)$/, '')] ?? [0, 0]
+}
+
+function rateOf(row: RateCandidate): Omit<SeedRate, 'source' | 'sourceHash'> {
+  const { modelId, type, pricing, known, contextWindow, maxOutputTokens } = row
+  return { modelId, type, pricing, known, contextWindow, maxOutputTokens }
+}
+
+/** What providers themselves charge, where the gateway has another price or none. */
+function providerRates(): SeedRate[] {
+  const listed = read('provider-models.json')
+  const decided = read('decisions.json')
+  const rowsOf = ({ text, hash }: { text: string; hash: string }) =>
+    (JSON.parse(text) as { models: ProviderRow[] }).models.map((row): SeedRate => {
+      const { id, source, ...rest } = row
+      return { ...rateOf(candidate({ modelId: id, path: id, ...rest })), source, sourceHash: hash }
+    })
+  const own = rowsOf(decided)
+  const ids = new Set(own.map(({ modelId }) => modelId))
+  return [...own, ...rowsOf(listed).filter(({ modelId }) => !ids.has(modelId))].sort((a, b) =>
+    a.modelId < b.modelId ? -1 : 1,
+  )
+}
+
+/** All rows of the seed: the gateway's, then those of providers. */
+export function seedRates(): { rates: SeedRate[]; aliases: Record<string, string> } {
+  const { rates, aliases } = gatewayRates()
+  return { rates: [...rates, ...providerRates()], aliases }
 }
 
 function statement(rows: readonly SeedRate[], aliases: Record<string, string> | null): string {
@@ -164,7 +247,8 @@ function statement(rows: readonly SeedRate[], aliases: Record<string, string> | 
 export function seedSql(): string {
   const { rates, aliases } = seedRates()
   const parts = [
-    '-- Generated by scripts/build-rates.ts from supabase/rates; do not edit.\n-- Safe to run again: a rate that has not changed adds no row.\n',
+    '-- Generated by scripts/build-rates.ts from supabase/rates; do not edit.\n' +
+      '-- Safe to run again: a rate that has not changed adds no row.\n',
   ]
   for (let start = 0; start < rates.length; start += ROWS_PER_STATEMENT) {
     const last = start + ROWS_PER_STATEMENT >= rates.length
@@ -175,20 +259,40 @@ export function seedSql(): string {
   return sql
 }
 
+/**
+ * The price list in the form of the AI Gateway's `/v1/models`, a model a line, with the renames of models besides. A
+ * model without a known price has an empty price.
+ */
+export function priceList(): string {
+  const { rates, aliases } = seedRates()
+  const rows = rates.map(({ modelId, type, pricing, contextWindow, maxOutputTokens }) =>
+    JSON.stringify({
+      id: modelId,
+      type,
+      ...(contextWindow !== null && { context_window: contextWindow }),
+      ...(maxOutputTokens !== null && { max_tokens: maxOutputTokens }),
+      pricing: pricing ?? {},
+    }),
+  )
+  return `{\n"data": [\n${rows.join(',\n')}\n],\n"aliases": ${JSON.stringify(aliases, null, 1)}\n}\n`
+}
+
 function main(): void {
-  const sql = seedSql()
+  const files = [
+    [SEED, seedSql()],
+    [LIST, priceList()],
+  ] as const
   if (process.argv.includes('--check')) {
-    const current = readFileSync(OUTPUT, 'utf8')
-    if (current === sql) return
-    process.stderr.write('supabase/seed.sql is out of date: run node scripts/build-rates.ts\n')
-    process.exitCode = 1
+    const old = files.filter(([path, text]) => !existsSync(path) || readFileSync(path, 'utf8') !== text)
+    for (const [path] of old) process.stderr.write(`${path} is out of date: run node scripts/build-rates.ts\n`)
+    process.exitCode = old.length === 0 ? 0 : 1
     return
   }
-  writeFileSync(OUTPUT, sql)
+  for (const [path, text] of files) writeFileSync(path, text)
   const { rates, aliases } = seedRates()
   const unknown = rates.filter((rate) => !rate.known).length
   process.stdout.write(
-    `${rates.length} models: ${rates.length - unknown} priced, ${unknown} without a price; ${Object.keys(aliases).length} aliases\n`,
+    `${rates.length} rows, ${unknown} of them without a price; ${Object.keys(aliases).length} aliases\n`,
   )
 }
 

@@ -1,4 +1,7 @@
-/** Builds the library and the web app, each only when one of its inputs changed since its last build. */
+/**
+ * Builds the library and the web app, each only when one of its inputs changed since its last build.
+ * `library` or `web` as an argument builds that one alone; `--check` builds nothing and exits 1 when it would.
+ */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, globSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -13,13 +16,7 @@ interface Target {
 
 const library: Target = {
   name: '@layers/credits',
-  inputs: [
-    'pnpm-lock.yaml',
-    'tsconfig.base.json',
-    'packages/credits/src/**',
-    'packages/credits/*.{json,ts}',
-    'supabase/migrations/**',
-  ],
+  inputs: ['pnpm-lock.yaml', 'tsconfig.base.json', 'packages/credits/src/**', 'packages/credits/*.{json,ts}'],
   stamp: 'packages/credits/dist/.inputs',
 }
 const web: Target = {
@@ -39,19 +36,26 @@ function digest(inputs: string[]): string {
   return hash.digest('hex')
 }
 
-function build({ name, inputs, stamp }: Target): void {
+function isCurrent({ inputs, stamp }: Target): boolean {
   const path = join(root, stamp)
-  const current = digest(inputs)
-  if (existsSync(path) && readFileSync(path, 'utf8') === current) return
-  const { status } = spawnSync('pnpm', ['--filter', name, 'build'], {
+  return existsSync(path) && readFileSync(path, 'utf8') === digest(inputs)
+}
+
+function build(target: Target): void {
+  if (isCurrent(target)) return
+  const { status } = spawnSync('pnpm', ['--filter', target.name, 'build'], {
     cwd: root,
     stdio: 'inherit',
     env: { ...process.env, NEXT_TELEMETRY_DISABLED: '1' },
     shell: process.platform === 'win32',
   })
   if (status !== 0) process.exit(status ?? 1)
-  writeFileSync(path, current)
+  writeFileSync(join(root, target.stamp), digest(target.inputs))
 }
 
-build(library)
-build(web)
+const names = process.argv.slice(2).filter((arg) => !arg.startsWith('--'))
+const targets = [library, web].filter(
+  (target) => names.length === 0 || names.includes(target === web ? 'web' : 'library'),
+)
+if (process.argv.includes('--check')) process.exitCode = targets.every(isCurrent) ? 0 : 1
+else for (const target of targets) build(target)

@@ -871,6 +871,27 @@ begin
 end;
 $function$
 ;
+CREATE OR REPLACE FUNCTION credits_private.audit_other_charge(entry credit_transactions, reservation credit_reservations, p_input credits_private.charge_input)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  -- guard no-silent-loss {
+  -- Numbers compare by value: 7 and 7.000000 are equal. A settle without a charge asks for nothing.
+  if p_input."amount" <> coalesce(entry.uncollected - entry.amount, 0) then
+    perform credits_private.audit(
+      'charge_not_recorded', reservation.id::text,
+      jsonb_build_object(
+        'amount', trim_scale(coalesce(entry.uncollected - entry.amount, 0))::text),
+      jsonb_build_object(
+        'amount', trim_scale(p_input."amount")::text,
+        'costUsd', trim_scale(p_input."costUsd")::text));
+  end if;
+  -- } no-silent-loss
+end;
+$function$
+;
 CREATE OR REPLACE FUNCTION credits_private.audit_row()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1328,22 +1349,6 @@ begin
     perform credits_private.raise_invalid_input(
       malformed, 'expected a valid argument of credits_reserve');
   end if;
-end;
-$function$
-;
-CREATE OR REPLACE FUNCTION credits_private.check_same_amount(entry credit_transactions, reservation credit_reservations, p_input credits_private.charge_input)
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO ''
-AS $function$
-begin
-  -- guard no-silent-loss {
-  -- Numbers compare by value: 7 and 7.000000 are equal. A settle without a charge asks for nothing.
-  if p_input."amount" <> coalesce(entry.uncollected - entry.amount, 0) then
-    perform credits_private.raise_error(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object(
-      'id', reservation.id, 'amount', trim_scale(p_input."amount")::text));
-  end if;
-  -- } no-silent-loss
 end;
 $function$
 ;
@@ -2969,9 +2974,10 @@ begin
   end if;
 
   if credits_private.has_reversal_debt(change.account) then
-    -- What was spent of the grant and is not owed already.
-    owed := least(p_amount - taken, p_original.amount - coalesce(lot.remaining, 0)
-      - credits_private.sum_expired(lot) - credits_private.sum_collected(p_original));
+    -- What was spent of the grant and is not owed already. A refund after an earlier reversal can
+    -- put more back into the lot than is still to be taken: then nothing is owed.
+    owed := greatest(0, least(p_amount - taken, p_original.amount - coalesce(lot.remaining, 0)
+      - credits_private.sum_expired(lot) - credits_private.sum_collected(p_original)));
     -- Debt and credits exclude each other, so other lots pay before there is a debt.
     change := credits_private.take_from_lots(change, owed);
   end if;
@@ -4564,7 +4570,7 @@ begin
   -- guard settle-once {
   if reservation.state = 'settled' then
     change.entry := credits_private.find_transaction(p_account_id, p_reservation_id);
-    perform credits_private.check_same_amount(change.entry, reservation, input);
+    perform credits_private.audit_other_charge(change.entry, reservation, input);
     return credits_private.settle_answer(reservation, change, true);
   end if;
   -- } settle-once

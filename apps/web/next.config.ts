@@ -4,12 +4,18 @@ import type { NextConfig } from 'next'
 /** The workspace: the library and its dependencies are linked from there. */
 const workspace = join(import.meta.dirname, '../..')
 
+/** On every answer. The policy of a page's scripts needs a nonce, so proxy.ts sets it. */
 const securityHeaders = [
   { key: 'x-content-type-options', value: 'nosniff' },
   { key: 'x-frame-options', value: 'DENY' },
   { key: 'referrer-policy', value: 'strict-origin-when-cross-origin' },
-  { key: 'content-security-policy', value: "frame-ancestors 'none'; base-uri 'self'; object-src 'none'" },
+  { key: 'permissions-policy', value: 'camera=(), geolocation=(), microphone=(), payment=()' },
+  // Browsers read it over HTTPS only, so it does not concern a local http address.
+  { key: 'strict-transport-security', value: 'max-age=31536000' },
 ]
+
+/** The API gives data, which no browser should take for a page. */
+const apiHeaders = [{ key: 'content-security-policy', value: "default-src 'none'; frame-ancestors 'none'" }]
 
 const config: NextConfig = {
   outputFileTracingRoot: workspace,
@@ -20,7 +26,10 @@ const config: NextConfig = {
     authInterrupts: true,
     optimizePackageImports: ['@mantine/core', '@mantine/hooks', '@tabler/icons-react'],
   },
-  headers: async () => [{ source: '/:path*', headers: securityHeaders }],
+  headers: async () => [
+    { source: '/:path*', headers: securityHeaders },
+    { source: '/api/:path*', headers: apiHeaders },
+  ],
 }
 
 export default config

@@ -1,26 +1,42 @@
 import { createServerClient } from '@supabase/ssr'
 import { type NextRequest, NextResponse } from 'next/server'
-import { invalidVariables, readEnv } from './lib/env'
-import { notConfiguredPage } from './lib/not-configured'
-import { sessionCookie } from './lib/session-cookie'
+import { authFetch } from './lib/auth/auth-fetch'
+import { clientIp } from './lib/auth/client-ip'
+import { sessionCookie } from './lib/auth/session-cookie'
+import { contentSecurityPolicy } from './lib/server/content-security-policy'
+import { invalidVariables, readEnv } from './lib/server/env'
+import { notConfiguredPage } from './lib/server/not-configured'
 
 /**
- * Keeps the session fresh before a page renders, because pages cannot set cookies. It decides nothing:
- * every page and route checks for itself who is there.
+ * Keeps the session fresh before a page renders, because pages cannot set cookies, and sets the policy for the
+ * page's scripts. It decides nothing: every page and route checks by itself who sent the request.
  */
 export async function proxy(request: NextRequest): Promise<Response> {
   const invalid = invalidVariables()
+  const isApi = request.nextUrl.pathname.startsWith('/api/')
   if (invalid.length > 0) {
     // Routes say it themselves, as a problem body.
-    return request.nextUrl.pathname.startsWith('/api/') ? NextResponse.next() : notConfiguredPage(invalid)
+    return isApi ? NextResponse.next() : notConfiguredPage(invalid)
   }
-  // An app without a session has nothing to refresh, and a bearer token refreshes elsewhere.
-  if (!request.cookies.getAll().some(({ name }) => name.startsWith('sb-'))) return NextResponse.next()
+  const policy = isApi ? undefined : contentSecurityPolicy(readEnv().NEXT_PUBLIC_SUPABASE_URL)
+  if (policy) {
+    // Next.js reads the nonce of its own scripts from the policy; the layout reads it for the others.
+    request.headers.set('content-security-policy', policy.value)
+    request.headers.set('x-nonce', policy.nonce)
+  }
+  // Without a session there is nothing to refresh, and the holder of a bearer token refreshes it elsewhere.
+  const hasSession = request.cookies.getAll().some(({ name }) => name.startsWith('sb-'))
+  const response = hasSession ? await refreshSession(request) : NextResponse.next({ request })
+  if (policy) response.headers.set('content-security-policy', policy.value)
+  return response
+}
 
-  const { NEXT_PUBLIC_SUPABASE_URL, NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY } = readEnv()
+async function refreshSession(request: NextRequest): Promise<NextResponse> {
+  const env = readEnv()
   let response = NextResponse.next({ request })
-  const client = createServerClient(NEXT_PUBLIC_SUPABASE_URL, NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY, {
+  const client = createServerClient(env.NEXT_PUBLIC_SUPABASE_URL, env.NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY, {
     cookieOptions: sessionCookie(request.headers),
+    global: { fetch: authFetch(env, clientIp(request.headers, env.CLIENT_IP_HEADER)) },
     cookies: {
       getAll: () => request.cookies.getAll(),
       setAll: (changes, headers) => {
@@ -36,5 +52,5 @@ export async function proxy(request: NextRequest): Promise<Response> {
 }
 
 export const config = {
-  matcher: ['/((?!_next/|favicon.ico|icon.svg|api/health).*)'],
+  matcher: ['/((?!_next/|favicon.ico|icon.svg|robots.txt|api/health).*)'],
 }

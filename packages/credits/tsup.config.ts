@@ -7,6 +7,7 @@ const shared: Options = {
   platform: 'neutral',
   outDir: 'dist',
   removeNodeProtocol: false,
+  sourcemap: true,
 }
 
 // Declarations come from tsc (see tsconfig.build.json): tsup cannot make them with TypeScript 7.
@@ -18,6 +19,7 @@ export default defineConfig([
       'testing/index': 'src/testing/index.ts',
       'ai/index': 'src/ai/index.ts',
       'http/index': 'src/http/index.ts',
+      'store/index': 'src/store/index.ts',
       'store/postgres': 'src/store/postgres.ts',
       'store/supabase': 'src/store/supabase.ts',
     },

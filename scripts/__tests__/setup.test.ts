@@ -137,7 +137,7 @@ describe('an existing hosted project', () => {
 
     const written = statSync(envFile)
     const asked = platform.changes.length
-    // Without --production-url the project keeps its site, and what somebody added in the dashboard stays.
+    // Without --production-url the project keeps its site, and what was added in the dashboard stays.
     Object.assign(platform.projects[0]?.auth ?? {}, {
       uri_allow_list: `${platform.projects[0]?.auth.uri_allow_list},https://preview.example.com/**`,
     })

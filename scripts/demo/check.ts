@@ -13,7 +13,7 @@ import type { DemoStack } from './stack.ts'
 
 const MODEL = 'anthropic/claude-sonnet-4.5'
 
-/** Runs the check. True when every line held. */
+/** Runs the check. True when every line passed. */
 export async function check({ stack, webUrl }: { stack: DemoStack; webUrl: string }): Promise<boolean> {
   const report = new Report()
   const run = new Run(stack, webUrl, report)
@@ -24,7 +24,7 @@ export async function check({ stack, webUrl }: { stack: DemoStack; webUrl: strin
     await run.runDry()
     await run.changeMargin()
     await run.readHistory()
-    await run.verifyBooks()
+    await run.verifyLedger()
   } catch (error) {
     report.line('the check ran to its end', false, error instanceof Error ? error.message : String(error))
   }
@@ -144,8 +144,8 @@ class Run {
       data: { oldMarginPercent: string; newMarginPercent: string; reason: string }[]
     }
     const [entry] = audit.data
-    const told = `${entry?.oldMarginPercent} -> ${entry?.newMarginPercent} (${entry?.reason})`
-    this.report.equal('the audit log tells the change', told, '60 -> 120 (demo)')
+    const change = `${entry?.oldMarginPercent} -> ${entry?.newMarginPercent} (${entry?.reason})`
+    this.report.equal('the audit log has the change', change, '60 -> 120 (demo)')
 
     const next = this.session()
     await signUp(next, `second-${Date.now()}@demo.test`)
@@ -178,7 +178,7 @@ class Run {
     this.report.equal('it begins with', `${first?.type} ${first?.source} ${first?.amount}`, 'grant signup 50')
   }
 
-  async verifyBooks(): Promise<void> {
+  async verifyLedger(): Promise<void> {
     const main = join(root, 'packages/credits/src/cli/main.ts')
     const env = { ...process.env, DATABASE_URL: this.stack.dbUrl }
     const result = await new Promise<{ code: number; output: string }>((resolve) => {
@@ -186,7 +186,7 @@ class Run {
         resolve({ code: child.exitCode ?? 2, output: (stdout || stderr).trim().replace(/\s+/g, ' ') }),
       )
     })
-    this.report.line('credits verify finds the books in order', result.code === 0, result.output.slice(0, 160))
+    this.report.line('credits verify finds no fault in the ledger', result.code === 0, result.output.slice(0, 160))
   }
 
   /** What left the balance against what the provider counted, its price list and the margin say. */
@@ -201,10 +201,10 @@ class Run {
     this.report.equal(`${claim}: ${inputTokens} + ${outputTokens} tokens at ${this.margin} %, credits`, left, expected)
     const history = await session.fetch('/api/credits/history?limit=1')
     const [row] = ((await history.json()) as { data: HistoryRow[] }).data
-    const booked = `${row?.type} ${row?.model} ${row?.inputTokens} + ${row?.outputTokens} tokens`
+    const recorded = `${row?.type} ${row?.model} ${row?.inputTokens} + ${row?.outputTokens} tokens`
     this.report.equal(
       `${claim}: one transaction`,
-      booked,
+      recorded,
       `usage ${call.model} ${inputTokens} + ${outputTokens} tokens`,
     )
   }

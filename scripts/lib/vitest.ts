@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { root } from './paths.ts'
 
-/** One test as Vitest's JSON reporter tells it. */
+/** One test as Vitest's JSON reporter has it. */
 export interface TestResult {
   /** Path of the test file from the root of the checkout. */
   file: string

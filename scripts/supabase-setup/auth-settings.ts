@@ -48,7 +48,7 @@ const PROVIDERS = ['GOOGLE', 'GITHUB'] as const
  *
  * - E-mail addresses are confirmed, with a minute between two e-mails; changing the password needs a fresh sign-in.
  * - The site is the production URL; without one the project keeps the site it has. Redirect addresses are added,
- *   never taken away: somebody may have added theirs in the dashboard.
+ *   never taken away: they may have been added in the dashboard.
  * - A provider is on exactly when its client id and secret are set.
  */
 export function hostedAuth(input: {

@@ -53,7 +53,7 @@ export function writeVariables(file: EnvFile, values: Variables): string[] {
 function replaceFile(path: string, text: string): void {
   const temporary = join(dirname(path), `.env.${randomUUID()}.tmp`)
   try {
-    // "wx": a file that somebody put there first, open to others, is not written to.
+    // "wx": a file that was put there first, open to others, is not written to.
     writeFileSync(temporary, text, { mode: OWNER_ONLY, flag: 'wx', flush: true })
     renameSync(temporary, path)
   } catch (error) {

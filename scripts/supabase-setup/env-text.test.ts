@@ -35,7 +35,7 @@ it('refuses a value that a reader would expand or cut, and says which without sh
   }
 })
 
-it('is idempotent, and what it wrote reads back, whatever stood in the file', () => {
+it('is idempotent, and what it wrote reads back, with anything in the file before', () => {
   const name = fc.constantFrom('A', 'B', 'LONG_NAME')
   const line = fc.oneof(
     fc.tuple(name, fc.stringMatching(/^[\w/:.-]{0,12}$/)).map(([key, value]) => `${key}=${value}`),

@@ -13,7 +13,7 @@ const projectSchema = z.object({
   status: z.string(),
 })
 
-/** A hosted project, as the Management API tells it. */
+/** A hosted project, as the Management API has it. */
 export type Project = z.infer<typeof projectSchema>
 
 const organizationSchema = z.object({ id: z.string(), slug: z.string().optional(), name: z.string() })

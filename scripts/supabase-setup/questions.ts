@@ -5,7 +5,7 @@ import { type Options, REGIONS, type TargetKind, USAGE } from './options.ts'
 import { listOrganizations, listProjects } from './projects.ts'
 import type { SupabaseCli } from './supabase-cli.ts'
 
-/** Whether somebody is there to answer. */
+/** Whether there is a person to answer. */
 function canAsk(): boolean {
   return process.stdin.isTTY === true && process.stdout.isTTY === true && !process.env.CI
 }
@@ -13,7 +13,7 @@ function canAsk(): boolean {
 /**
  * Asks for what the command line left open.
  *
- * @throws SetupError naming the missing option when nobody is there to answer
+ * @throws SetupError naming the missing option when there is no person to answer
  */
 export async function complete(options: Options, cli: SupabaseCli): Promise<Options & { target: TargetKind }> {
   const target = options.target ?? (canAsk() ? await askTarget() : missing('--target'))

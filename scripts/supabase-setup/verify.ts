@@ -9,7 +9,7 @@ export interface ProjectApi {
   secretKey: string
 }
 
-/** PostgREST learns of new functions within a second, a new project needs a while to answer at all. */
+/** PostgREST sees new functions within a second, a new project needs a while to answer at all. */
 const PATIENCE_MS = 60_000
 const PAUSE_MS = 500
 

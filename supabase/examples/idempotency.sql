@@ -29,10 +29,15 @@ from credits_settle(
   'a11ce000-0000-4000-8000-000000000001',
   'ca110000-0000-7000-8000-000000000001', '{"amount": "4"}') result;
 
--- A second charge of another amount is not dropped in silence: the error carries it.
-select credits_settle(
+-- A second settle gives the first result, also when its charge differs.
+select result ->> 'replayed' as replayed, result ->> 'captured' as captured
+from credits_settle(
   'a11ce000-0000-4000-8000-000000000001',
-  'ca110000-0000-7000-8000-000000000001', '{"amount": "9"}');
+  'ca110000-0000-7000-8000-000000000001', '{"amount": "9", "costUsd": "0.05"}') result;
+
+-- The charge that was not recorded is in the audit log.
+select subject, old::text as recorded, new::text as not_recorded from credit_audit_log
+where action = 'charge_not_recorded';
 
 -- The key of a closed reservation never lets another call go ahead.
 select credits_reserve(

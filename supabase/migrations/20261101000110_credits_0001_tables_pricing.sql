@@ -165,8 +165,10 @@ create table if not exists public.credit_audit_log (
 );
 comment on table public.credit_audit_log is
   'Admin acts other than margins: admins, freezes, plans of accounts, settings, plan data, '
-  'erasures. Who, when, why, from, to. Append-only; holds ids, never names or addresses.';
-comment on column public.credit_audit_log.subject is 'The user, plan or setting that was changed.';
+  'erasures. Who, when, why, from, to. Also charges that no reservation could take '
+  '(charge_not_recorded). Append-only; contains ids, never names or addresses.';
+comment on column public.credit_audit_log.subject is
+  'The user, plan or setting that was changed, or the reservation of a charge.';
 create or replace trigger credit_audit_log_append_only
   before update or delete on public.credit_audit_log
   for each row execute function credits_private.refuse_change();

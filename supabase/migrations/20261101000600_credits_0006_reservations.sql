@@ -54,7 +54,9 @@ begin
   perform credits_private.check_reservation_input(p_account_id, p_reservation_id, p_amount,
     p_minimum_amount, p_ttl_seconds, p_feature, p_model, p_metadata);
   account := credits_private.open_account(p_account_id);
+  -- guard reserve-once {
   reservation := credits_private.find_reservation(p_account_id, p_reservation_id);
+  -- } reserve-once
   if reservation.id is not null then
     perform credits_private.check_open(reservation);
     -- guard same-parameters {

@@ -27,7 +27,7 @@ begin
   asked := credits_private.extension_request(
     '', p_amount, p_minimum_amount, p_ttl_seconds);
   locked := credits_private.lock_reservation(p_account_id, p_reservation_id);
-  known := (locked.reservation).extensions -> p_extension_id::text;
+  known := (locked.reservation).extensions -> p_extension_id::text; -- guard: extend-once
   if known is null then
     if (locked.reservation).state <> 'active' then
       perform credits_private.raise_closed(locked.reservation);

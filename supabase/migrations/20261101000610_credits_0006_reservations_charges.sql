@@ -1,11 +1,11 @@
 -- Charges on reservations: settle and capture. What a model call cost leaves the account, the rest
 -- is free again.
 --
--- A charge is written once. A repeated settle with the same amount, or without a charge, gives the
--- first result. A charge for a closed reservation is refused with its amount in the details
--- (RESERVATION_CLOSED after a release, IDEMPOTENCY_MISMATCH after a settle with another amount), so
--- that no cost is lost in silence. The caller that must record it all the same sets
--- p_create_missing (after a release) or writes an adjustment.
+-- A charge is written once. A repeated settle gives the first result, also when its charge differs
+-- from the first one. No cost is lost in silence: a second charge of another amount is a row of
+-- credit_audit_log (charge_not_recorded), and a charge after a release is refused with its amount
+-- in the details (RESERVATION_CLOSED). The caller that must record it sets p_create_missing (after
+-- a release), or an admin writes an adjustment.
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
@@ -49,7 +49,7 @@ begin
   -- guard settle-once {
   if reservation.state = 'settled' then
     change.entry := credits_private.find_transaction(p_account_id, p_reservation_id);
-    perform credits_private.check_same_amount(change.entry, reservation, input);
+    perform credits_private.audit_other_charge(change.entry, reservation, input);
     return credits_private.settle_answer(reservation, change, true);
   end if;
   -- } settle-once
@@ -116,7 +116,7 @@ comment on function credits_private.create_missing(uuid, uuid, credits_private.c
   'Makes the row of a reservation that never reached the database, or was lost with an '
   'asynchronous commit, so that its cost is recorded.';
 
-create or replace function credits_private.check_same_amount(
+create or replace function credits_private.audit_other_charge(
   entry public.credit_transactions, reservation public.credit_reservations,
   p_input credits_private.charge_input)
 returns void
@@ -127,17 +127,21 @@ begin
   -- guard no-silent-loss {
   -- Numbers compare by value: 7 and 7.000000 are equal. A settle without a charge asks for nothing.
   if p_input."amount" <> coalesce(entry.uncollected - entry.amount, 0) then
-    perform credits_private.raise_error(409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object(
-      'id', reservation.id, 'amount', trim_scale(p_input."amount")::text));
+    perform credits_private.audit(
+      'charge_not_recorded', reservation.id::text,
+      jsonb_build_object(
+        'amount', trim_scale(coalesce(entry.uncollected - entry.amount, 0))::text),
+      jsonb_build_object(
+        'amount', trim_scale(p_input."amount")::text,
+        'costUsd', trim_scale(p_input."costUsd")::text));
   end if;
   -- } no-silent-loss
 end;
 $$;
-revoke execute on function credits_private.check_same_amount from public;
-comment on function credits_private.check_same_amount(
+revoke execute on function credits_private.audit_other_charge from public;
+comment on function credits_private.audit_other_charge(
   public.credit_transactions, public.credit_reservations, credits_private.charge_input) is
-  'Refuses a second settle whose charge is not the one that was written; the details carry its '
-  'amount.';
+  'Shows operators the charge of a second settle that is not the one that was written.';
 
 create or replace function credits_private.settle_answer(
   reservation public.credit_reservations, change credits_private.account_change,

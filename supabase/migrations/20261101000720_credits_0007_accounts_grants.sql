@@ -206,9 +206,10 @@ begin
   end if;
 
   if credits_private.has_reversal_debt(change.account) then
-    -- What was spent of the grant and is not owed already.
-    owed := least(p_amount - taken, p_original.amount - coalesce(lot.remaining, 0)
-      - credits_private.sum_expired(lot) - credits_private.sum_collected(p_original));
+    -- What was spent of the grant and is not owed already. A refund after an earlier reversal can
+    -- put more back into the lot than is still to be taken: then nothing is owed.
+    owed := greatest(0, least(p_amount - taken, p_original.amount - coalesce(lot.remaining, 0)
+      - credits_private.sum_expired(lot) - credits_private.sum_collected(p_original)));
     -- Debt and credits exclude each other, so other lots pay before there is a debt.
     change := credits_private.take_from_lots(change, owed);
   end if;

@@ -11,6 +11,19 @@ afterAll(() => app?.stop())
 const MODEL = 'anthropic/claude-sonnet-4.5'
 const PROMPT = { prompt: '[dev: input=2000 tokens=1000] hello', model: MODEL }
 
+test('a user whom the library lists is an admin too, until the row is gone', async () => {
+  const { browser, id } = await newUser(app)
+  const answers = async () => [
+    (await browser.fetch('/api/admin/credits/margins')).status,
+    (await browser.fetch('/admin')).status,
+  ]
+  expect(await answers()).toEqual([403, 403])
+  await app.sql('insert into public.credit_admins (user_id) values ($1)', [id])
+  expect(await answers()).toEqual([200, 200])
+  await app.sql('delete from public.credit_admins where user_id = $1', [id])
+  expect(await answers()).toEqual([403, 403])
+})
+
 test('the next charge follows a new default margin, a new override, and its removal', async () => {
   const admin = await newAdmin(app)
   const charge = async () => {
@@ -61,16 +74,21 @@ test('a user is refused on every admin route and page, and nothing changes', asy
   expect([after.default, after.overrides]).toEqual([before.default, before.overrides])
 })
 
-test('two admins who decided on the same version: the second is told, over HTTP and from real Postgres', async () => {
+test('of two admins who decided on the same version, the second gets both versions from real Postgres over HTTP', async () => {
   const { browser } = await newAdmin(app)
   const { default: current } = await (await browser.fetch('/api/admin/credits/margins')).json()
   const put = (marginPercent: string) =>
     browser.send('PUT', '/api/admin/credits/margins', { marginPercent, expectedVersion: current.version })
-  const statuses = (await Promise.all([put('61'), put('62')])).map(({ status }) => status)
-  expect(statuses.sort()).toEqual([200, 409])
+  const answers = (await Promise.all([put('61'), put('62')])).sort((a, b) => a.status - b.status)
+  expect(answers.map(({ status }) => status)).toEqual([200, 409])
+  expect(await answers[1]?.json()).toMatchObject({
+    code: 'VERSION_CONFLICT',
+    expected: current.version,
+    actual: current.version + 1,
+  })
 })
 
-test('no page and no script that a browser gets holds the service key or any other secret', async () => {
+test('no page and no script that a browser gets contains the service key or another secret', async () => {
   const { browser } = await newAdmin(app)
   const secrets = [
     app.stack.secretKey,
@@ -83,12 +101,12 @@ test('no page and no script that a browser gets holds the service key or any oth
   for (const path of ['/', '/chat', '/history', '/admin', '/upgrade']) {
     const html = await (await browser.fetch(path)).text()
     for (const [, src] of html.matchAll(/"(\/_next\/[^"\\]+\.js)/g)) scripts.add(src ?? '')
-    for (const secret of secrets) expect(html.includes(secret), `${path} holds ${secret.slice(0, 6)}…`).toBe(false)
+    for (const secret of secrets) expect(html.includes(secret), `${path} contains ${secret.slice(0, 6)}…`).toBe(false)
   }
   expect(scripts.size).toBeGreaterThan(3)
   for (const src of scripts) {
     const code = await (await browser.fetch(src)).text()
     for (const secret of [...secrets, 'service_role'])
-      expect(code.includes(secret), `${src} holds ${secret.slice(0, 6)}…`).toBe(false)
+      expect(code.includes(secret), `${src} contains ${secret.slice(0, 6)}…`).toBe(false)
   }
 })

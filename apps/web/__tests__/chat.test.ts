@@ -13,7 +13,8 @@ const MODEL = 'anthropic/claude-sonnet-4.5'
 interface Part {
   type: string
   delta?: string
-  messageMetadata?: { credits?: string; available?: string; model?: string }
+  messageMetadata?: { model?: string; finishReason?: string }
+  data?: unknown
 }
 
 const ask = (browser: Browser, text: string, more: object = {}) =>
@@ -47,13 +48,17 @@ async function drain(userId: string, to: string): Promise<void> {
   await app.credits.adjust({ userId, amount, reason: 'test', idempotencyKey: `drain-${userId}` })
 }
 
-test('an answer streams, says what it cost and what is left, and exactly that left the balance', async () => {
+test('a chat answer streams and says what it cost and what is left, as the balance and the history do', async () => {
   const { browser } = await newUser(app)
   const parts = await partsOf(await ask(browser, '[dev: input=2000 tokens=1000] Tell me about honey.'))
 
   expect(parts.filter(({ type }) => type === 'text-delta').length).toBeGreaterThan(1)
   const metadata = Object.assign({}, ...parts.map(({ messageMetadata }) => messageMetadata))
-  expect(metadata).toEqual({ model: MODEL, credits: '3.36', available: '46.64' })
+  expect(metadata).toEqual({ model: MODEL, finishReason: 'stop' })
+  // The browser reads nothing after the last part, so the receipt is before it.
+  expect(parts.map(({ type }) => type).slice(-2)).toEqual(['data-credits', 'finish'])
+  const receipt = { charged: '3.36', available: '46.64', booked: true, estimated: false, failed: false }
+  expect(parts.at(-2)?.data).toEqual(receipt)
   expect(await available(browser)).toBe('46.64')
   expect(await lastUsage(browser)).toMatchObject({
     amount: '-3.36',
@@ -64,14 +69,14 @@ test('an answer streams, says what it cost and what is left, and exactly that le
   })
 })
 
-test('generate answers with the text, the charge and the balance', async () => {
+test('the generate route answers with the text, the charge and the balance', async () => {
   const { browser } = await newUser(app)
   const prompt = '[dev: input=2000 tokens=1000] Why is the sea blue?'
   const body = await (await browser.send('POST', '/api/generate', { prompt, model: MODEL })).json()
   expect(body).toMatchObject({
     text: expect.stringMatching(/\w/),
     model: MODEL,
-    charge: { credits: '3.36', inputTokens: 2000, outputTokens: 1000 },
+    charge: { credits: '3.36', booked: true, inputTokens: 2000, outputTokens: 1000 },
     balance: { available: '46.64', plan: 'free' },
   })
   expect(await lastUsage(browser)).toMatchObject({ amount: '-3.36', feature: 'generate' })
@@ -149,7 +154,7 @@ test('another site cannot spend a visitor’s credits', async () => {
   expect(await available(browser)).toBe('50')
 })
 
-test('the user of a call is the one of the session, whatever the body says', async () => {
+test('a call is charged to the user of the session, even when the body names another one', async () => {
   const victim = await newUser(app)
   const { browser } = await newUser(app)
   await partsOf(await ask(browser, 'hello', { userId: victim.id, user_id: victim.id }))

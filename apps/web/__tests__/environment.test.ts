@@ -8,7 +8,7 @@ const COMPLETE = {
   AI_GATEWAY_API_KEY: 'gateway-do-not-print-me',
 }
 
-test('without its variables the app says which are missing, on pages and routes, and never a value', async () => {
+test('an app without its variables names the missing ones on pages and routes, and never a value', async () => {
   const { NEXT_PUBLIC_SUPABASE_URL: _, ...rest } = COMPLETE
   const server = await startServer({ ...rest, AI_GATEWAY_BASE_URL: 'not a url' })
   try {
@@ -36,7 +36,20 @@ test('without its variables the app says which are missing, on pages and routes,
   }
 })
 
-test('with the database and the auth server away, pages and routes say so and leak no address', async () => {
+test('the route of the scheduler refuses every request while CRON_SECRET is not set, "Bearer undefined" included', async () => {
+  const server = await startServer({ ...COMPLETE, CRON_SECRET: ' ' })
+  try {
+    for (const authorization of ['Bearer undefined', 'Bearer ', 'Bearer  ']) {
+      const response = await fetch(`${server.url}/api/cron/credits`, { headers: { authorization } })
+      expect(response.status, authorization).toBe(500)
+      expect(await response.json()).toMatchObject({ code: 'CONFIG_INVALID', missing: ['CRON_SECRET'] })
+    }
+  } finally {
+    await server.stop()
+  }
+})
+
+test('an app whose database and auth server are away says so on pages and routes and names no address', async () => {
   const server = await startServer(COMPLETE)
   try {
     const health = await fetch(`${server.url}/api/health`)

@@ -51,7 +51,7 @@ function forgeries(token: string, adminId: string, jwks: unknown, legacySecret: 
       legacySecret,
       `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ ...asAdmin, session_id: crypto.randomUUID() })}`,
     ),
-    'somebody else’s key': es256(`${head}.${encode(asAdmin)}`),
+    'another key': es256(`${head}.${encode(asAdmin)}`),
     'a key the token brings along': es256(
       `${encode({ ...header, jku: 'https://evil.example/jwks.json' })}.${encode(asAdmin)}`,
     ),
@@ -84,7 +84,7 @@ test('every route refuses every forged token, as a bearer and as a cookie', asyn
   expect((await app.credits.getMargins()).default).toMatchObject({ marginPercent: '60' })
 })
 
-test('the publishable key, the secret key and their JWTs are nobody’s session', async () => {
+test('the publishable key, the secret key and their JWTs are no session', async () => {
   const { publishableKey, secretKey, anonKey, serviceRoleKey } = app.stack
   for (const key of [publishableKey, secretKey, anonKey, serviceRoleKey]) {
     const headers = { authorization: `Bearer ${key}` }
@@ -133,7 +133,7 @@ test('calling oneself an admin, in user metadata or in the profile, opens nothin
   expect((await browser.fetch('/admin')).status).toBe(403)
 })
 
-test('headers that speak about routing open no page and no route', async () => {
+test('headers about routing open no page and no route', async () => {
   const { browser } = await newUser(app)
   const subrequests = ['proxy', 'src/proxy', 'middleware', 'src/middleware'].flatMap((name) => [
     name,

@@ -42,7 +42,7 @@ test('a provider whose variable is set has a button; it signs in and leads to wh
   expect(await available(browser)).toBe('50')
 })
 
-test('a code works only in the browser that asked for it', async () => {
+test('the code of a sign-in provider works only in the browser that asked for it', async () => {
   const start = await press(new Browser(app), 'github')
   const callback = await consent(start.headers.get('location') ?? '', { email: 'stolen@example.test', name: 'x' })
   const thief = new Browser(app)
@@ -50,7 +50,7 @@ test('a code works only in the browser that asked for it', async () => {
   expect((await thief.fetch('/api/credits/balance')).status).toBe(401)
 })
 
-test('who declines is back at the sign-in page and hears that it did not work', async () => {
+test('a visitor who declines at the provider is back at the sign-in page and reads that it did not work', async () => {
   const browser = new Browser(app)
   const start = await press(browser, 'github')
   const callback = await consent(start.headers.get('location') ?? '', { error: 'access_denied' })

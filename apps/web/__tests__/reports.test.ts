@@ -1,19 +1,16 @@
-import { existsSync } from 'node:fs'
-import { type Browser, chromium } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type App, startApp } from './support/app.ts'
 import { newAdmin, newUser, PATIENT } from './support/browser.ts'
+import { inBrowser, launchChrome } from './support/chrome.ts'
 
 const MODEL = 'anthropic/claude-sonnet-4.5'
-const executablePath = [process.env.CHROMIUM_PATH, '/usr/bin/chromium', '/usr/bin/google-chrome'].find(
-  (path) => path !== undefined && existsSync(path),
-)
 
 let app: App
-let chrome: Browser | undefined
+let chrome: Browser
 beforeAll(async () => {
   app = await startApp()
-  if (executablePath) chrome = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
+  chrome = await launchChrome()
   const { browser } = await newUser(app)
   const prompt = { prompt: '[dev: input=2000 tokens=1000] hello', model: MODEL }
   for (let call = 0; call < 2; call++) await browser.send('POST', '/api/generate', prompt)
@@ -23,13 +20,13 @@ afterAll(async () => {
   await app?.stop()
 })
 
-test('the report of the API holds what the calls of the app were charged and cost', async () => {
+test('the report of the API contains what the calls of the app were charged and cost', async () => {
   const { browser } = await newAdmin(app)
   const report = await (await browser.fetch('/api/admin/credits/report')).json()
   expect(report.by.model[MODEL]).toMatchObject({ calls: 2, credits: '6.72', costUsd: '0.042', profitUsd: '0.0252' })
 })
 
-test('a user sees neither the page nor the figures', async () => {
+test('a user who is not an admin sees neither the page of the reports nor their figures', async () => {
   const { browser } = await newUser(app)
   for (const path of [
     '/admin/reports',
@@ -40,11 +37,10 @@ test('a user sees neither the page nor the figures', async () => {
     expect((await browser.fetch(path)).status, path).toBe(403)
 })
 
-test.skipIf(!executablePath)('an admin reads the profit and replays the period under another margin', async () => {
+inBrowser('an admin reads the profit and replays the period under another margin', async () => {
   const admin = await newAdmin(app)
   for (const width of [1280, 390]) {
-    const context = await chrome?.newContext({ viewport: { width, height: 900 } })
-    if (context === undefined) throw new Error('no browser')
+    const context = await chrome.newContext({ viewport: { width, height: 900 } })
     await context.addCookies([...admin.browser.cookies].map(([name, value]) => ({ name, value, url: app.url })))
     const page = await context.newPage()
     await page.goto(`${app.url}/admin/reports`)
@@ -54,7 +50,7 @@ test.skipIf(!executablePath)('an admin reads the profit and replays the period u
     await page.getByLabel('Default margin').fill('100')
     await page.getByRole('button', { name: 'Replay' }).click()
     await expect.poll(() => total.textContent(), PATIENT).toContain('$0.0420')
-    // Nothing may stick out to the side on a phone.
+    // On a phone the page may not be wider than the screen.
     expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBe(0)
     await context.close()
   }

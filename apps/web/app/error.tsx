@@ -3,12 +3,13 @@
 import { Button } from '@mantine/core'
 import { MessagePage } from '@/components/message-page'
 
-export default function ErrorPage({ reset }: { error: Error; reset: () => void }) {
+/** `retry` asks the server for the page again; `reset` would only render the same failure once more. */
+export default function ErrorPage({ retry }: { error: Error; retry: () => void }) {
   return (
     <MessagePage
       title="This page cannot be shown now"
-      text="Something we depend on did not answer. Nothing was charged. Try again in a moment."
-      action={<Button onClick={reset}>Try again</Button>}
+      text="A service behind this app did not answer. Try again in a moment."
+      action={<Button onClick={retry}>Try again</Button>}
     />
   )
 }

@@ -1,14 +1,15 @@
 import '@mantine/core/styles.css'
 import './globals.css'
-import { type BalanceBody, toBalanceBody } from '@layers/credits/next'
+import { type BalanceBody, toBalanceBody } from '@layers/credits/http'
 import { ColorSchemeScript, MantineProvider, mantineHtmlProps } from '@mantine/core'
 import type { Metadata, Viewport } from 'next'
+import { headers } from 'next/headers'
 import type { ReactNode } from 'react'
 import { Shell, type ShellUser } from '@/components/shell'
 import { theme } from '@/components/theme'
-import { getCredits } from '@/lib/credits'
-import { logError } from '@/lib/log'
-import { currentUser, isAdmin } from '@/lib/session'
+import { currentUser, isAdmin } from '@/lib/auth/session'
+import { getCredits } from '@/lib/server/credits'
+import { logError } from '@/lib/server/log'
 
 export const metadata: Metadata = {
   title: { default: 'Layers', template: '%s · Layers' },
@@ -22,10 +23,11 @@ export const dynamic = 'force-dynamic'
 
 export default async function RootLayout({ children }: { children: ReactNode }) {
   const { user, balance } = await readHeader()
+  const nonce = (await headers()).get('x-nonce') ?? undefined
   return (
     <html lang="en" {...mantineHtmlProps}>
       <head>
-        <ColorSchemeScript defaultColorScheme="auto" />
+        <ColorSchemeScript defaultColorScheme="auto" nonce={nonce} />
       </head>
       <body>
         <MantineProvider theme={theme} defaultColorScheme="auto">

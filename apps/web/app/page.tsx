@@ -1,7 +1,7 @@
 import { Badge, Card, Container, Group, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core'
 import { IconArrowRight, IconPlayerStop, IconReceipt, IconShieldCheck } from '@tabler/icons-react'
 import { LinkButton } from '@/components/link-button'
-import { currentUser } from '@/lib/session'
+import { currentUser } from '@/lib/auth/session'
 
 const POINTS = [
   {
@@ -12,12 +12,12 @@ const POINTS = [
   {
     icon: IconShieldCheck,
     title: 'Reserved before, settled after',
-    text: 'Credits are held before a model is called and only what was used is taken. The rest goes back.',
+    text: 'Credits are reserved before a model is called and only what was used is taken. The rest goes back.',
   },
   {
     icon: IconPlayerStop,
     title: 'Never more than you have',
-    text: 'When credits run out you hear it before anything is spent, and what is missing.',
+    text: 'When credits run out you read it before anything is spent, and what is missing.',
   },
 ]
 

@@ -1,5 +1,6 @@
 'use client'
 
+import { fetchJson } from '@layers/credits/react'
 import {
   Alert,
   Anchor,
@@ -16,15 +17,15 @@ import {
 import { IconAlertCircle, IconBrandGithub, IconBrandGoogle, IconMailCheck } from '@tabler/icons-react'
 import Link from 'next/link'
 import { type FormEvent, useState } from 'react'
-import type { OAuthProvider } from '@/lib/oauth'
-import { sendJson } from '@/lib/send-json'
+import type { OAuthProvider } from '@/lib/auth/oauth'
+import { textOf } from '@/lib/error-text'
 
 interface AuthFormProps {
   mode: 'sign-in' | 'sign-up'
   /** A path of this app. */
   nextPath: string
   providers: OAuthProvider[]
-  /** The browser just came back from a provider that did not sign anyone in. */
+  /** The browser just came back from a provider, without a session. */
   callbackFailed?: boolean
 }
 
@@ -47,12 +48,12 @@ function useCredentials({ mode, nextPath, callbackFailed }: AuthFormProps) {
     setError(null)
     try {
       const body = { email, password: form.get('password') }
-      const answer = await sendJson<{ confirmationNeeded?: boolean }>('POST', `/api/auth/${mode}`, body)
+      const answer = await fetchJson<{ confirmationNeeded?: boolean }>(`/api/auth/${mode}`, { method: 'POST', body })
       // A full load, so that every part of the page sees the new session.
       if (!answer.confirmationNeeded) return window.location.assign(nextPath)
       setMailSentTo(email)
     } catch (failure) {
-      setError(failure instanceof Error ? failure.message : 'This did not work. Try again.')
+      setError(textOf(failure))
     }
     setBusy(false)
   }
@@ -109,6 +110,7 @@ export function AuthForm(props: AuthFormProps) {
           {texts.other}{' '}
           <Anchor
             component={Link}
+            underline="always"
             href={`/${mode === 'sign-in' ? 'sign-up' : 'sign-in'}?next=${encodeURIComponent(nextPath)}`}
           >
             {texts.otherLink}
@@ -123,7 +125,11 @@ function MailSent({ email }: { email: string }) {
   return (
     <Container size={440} w="100%" py={{ base: 32, sm: 72 }}>
       <Alert icon={<IconMailCheck size={20} aria-hidden />} title="Look into your mailbox" color="teal">
-        We sent a link to {email}. Open it to finish signing up.
+        If {email} has no account yet, a link is on its way to it: open the link to finish signing up. With an account,{' '}
+        <Anchor component={Link} href="/sign-in" underline="always">
+          sign in
+        </Anchor>{' '}
+        instead.
       </Alert>
     </Container>
   )

@@ -4,6 +4,7 @@ import { type TransactionBody, useCreditHistory, useCredits } from '@layers/cred
 import {
   Alert,
   Badge,
+  Box,
   Button,
   Card,
   Center,
@@ -18,6 +19,7 @@ import {
 } from '@mantine/core'
 import { IconAlertCircle, IconReceiptOff } from '@tabler/icons-react'
 import { useState } from 'react'
+import { textOf } from '@/lib/error-text'
 import { formatChange, formatCount, formatCredits, formatTime } from '@/lib/format'
 
 type Filter = 'all' | TransactionBody['type']
@@ -28,6 +30,8 @@ const FILTERS: { value: Filter; label: string }[] = [
   { value: 'grant', label: 'Grants' },
   { value: 'refund', label: 'Refunds' },
   { value: 'adjustment', label: 'Adjustments' },
+  { value: 'reversal', label: 'Reversals' },
+  { value: 'expiry', label: 'Expired' },
 ]
 
 const PAGE_SIZE = 20
@@ -42,20 +46,20 @@ export function HistoryView() {
         History
       </Title>
       <BalanceCards />
-      <Group justify="space-between">
+      <Box style={{ overflowX: 'auto' }}>
         <SegmentedControl
           aria-label="Show"
           data={FILTERS}
           value={filter}
           onChange={(value) => setFilter(value as Filter)}
-          size="xs"
+          size="sm"
         />
-      </Group>
+      </Box>
       <Card withBorder padding={0}>
         {history.error ? (
           <Alert color="red" m="md" icon={<IconAlertCircle size={18} aria-hidden />} title="The history cannot be read">
             <Group justify="space-between">
-              {history.error.message}
+              {textOf(history.error)}
               <Button size="xs" variant="light" color="red" onClick={history.refresh}>
                 Try again
               </Button>
@@ -82,19 +86,19 @@ function BalanceCards() {
     { label: 'Available now', value: balance?.available },
     { label: 'Plan credits', value: balance?.planCredits },
     { label: 'Add-on credits', value: balance?.addOnCredits },
-    { label: 'Held by running calls', value: balance?.reserved },
+    { label: 'Reserved by running calls', value: balance?.reserved },
   ]
   return (
-    <SimpleGrid cols={{ base: 2, sm: 4 }} spacing="md">
+    <SimpleGrid component="dl" cols={{ base: 2, sm: 4 }} spacing="md" m={0}>
       {figures.map(({ label, value }) => (
         <Card key={label} withBorder padding="md">
-          <Text size="xs" c="dimmed">
+          <Text component="dt" size="xs" c="dimmed">
             {label}
           </Text>
           {value === undefined ? (
-            <Skeleton height={24} width={80} mt={6} />
+            <Skeleton component="dd" height={24} width={80} mt={6} ml={0} />
           ) : (
-            <Text fz="xl" fw={650} className="digits" mt={2} lh="28px">
+            <Text component="dd" ml={0} fz="xl" fw={650} className="digits" mt={2} lh="28px">
               {formatCredits(value)}
             </Text>
           )}
@@ -152,23 +156,13 @@ const LABELS: Record<TransactionBody['type'], { text: string; color: string }> =
   usage: { text: 'Usage', color: 'violet' },
   refund: { text: 'Refund', color: 'teal' },
   adjustment: { text: 'Adjustment', color: 'blue' },
+  reversal: { text: 'Reversal', color: 'orange' },
   expiry: { text: 'Expired', color: 'gray' },
 }
 
 function TransactionRow({ transaction }: { transaction: TransactionBody }) {
-  const {
-    type,
-    model,
-    feature,
-    source,
-    reason,
-    amount,
-    balanceAfter,
-    createdAt,
-    inputTokens,
-    outputTokens,
-    estimated,
-  } = transaction
+  const { type, model, feature, source, amount, balanceAfter, createdAt, inputTokens, outputTokens, estimated } =
+    transaction
   const label = LABELS[type]
   const isTaken = amount.startsWith('-')
   const notes = [model && feature, estimated && 'estimated'].filter(Boolean)
@@ -180,7 +174,7 @@ function TransactionRow({ transaction }: { transaction: TransactionBody }) {
             {label.text}
           </Badge>
           <div>
-            <Text size="sm">{model ?? reason ?? sourceLabel(source) ?? label.text}</Text>
+            <Text size="sm">{model ?? sourceLabel(source) ?? label.text}</Text>
             <Text size="xs" c="dimmed">
               <Text span inherit hiddenFrom="sm">
                 {[formatTime(createdAt), ...notes].join(' · ')}

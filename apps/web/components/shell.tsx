@@ -76,25 +76,34 @@ export function Shell({ user, balance, children }: ShellProps) {
           </Group>
         </Container>
       </AppShell.Header>
-      <Drawer opened={opened} onClose={close} title="Layers" size="xs" hiddenFrom="sm">
-        <Stack component="nav" aria-label="Main" gap={4}>
-          {links.map(({ href, label }) => (
-            <NavLink
-              key={href}
-              component={Link}
-              href={href}
-              label={label}
-              active={isWithin(pathname, href)}
-              onClick={close}
-            />
-          ))}
-          {user ? null : (
-            <Button component={Link} href="/sign-up" onClick={close} mt="md">
-              Sign up
-            </Button>
-          )}
-        </Stack>
-      </Drawer>
+      <Drawer.Root opened={opened} onClose={close} size="xs" hiddenFrom="sm">
+        <Drawer.Overlay />
+        <Drawer.Content>
+          <Group justify="space-between" p="md">
+            <Drawer.Title>Layers</Drawer.Title>
+            <Drawer.CloseButton aria-label="Close" />
+          </Group>
+          <Drawer.Body>
+            <Stack component="nav" aria-label="Main" gap={4}>
+              {links.map(({ href, label }) => (
+                <NavLink
+                  key={href}
+                  component={Link}
+                  href={href}
+                  label={label}
+                  active={isWithin(pathname, href)}
+                  onClick={close}
+                />
+              ))}
+              {user ? null : (
+                <Button component={Link} href="/sign-up" onClick={close} mt="md">
+                  Sign up
+                </Button>
+              )}
+            </Stack>
+          </Drawer.Body>
+        </Drawer.Content>
+      </Drawer.Root>
       <AppShell.Main id="main" tabIndex={-1} className={classes.main}>
         {children}
       </AppShell.Main>
@@ -122,7 +131,7 @@ function navigation(user: ShellUser | null): { href: string; label: string }[] {
 
 function Logo() {
   return (
-    <Anchor component={Link} href="/" underline="never" c="inherit">
+    <Anchor component={Link} href="/" underline="never" c="inherit" aria-label="Layers, start page">
       <Group gap={8} wrap="nowrap">
         <ThemeIcon variant="gradient" gradient={{ from: 'violet', to: 'indigo', deg: 135 }} size={30} radius="md">
           <IconStack2 size={18} aria-hidden />

@@ -137,7 +137,7 @@ describe('a sign-up that must be confirmed', () => {
 })
 
 describe('a link', () => {
-  it('works once and not after its time; the app is told why', async () => {
+  it('a link works once and not after its time, and the app gets the reason', async () => {
     const email = freshEmail()
     await anonymous().auth.signUp({ email, password: PASSWORD, options: { emailRedirectTo: APP } })
     const { link } = await mailTo(email)
@@ -220,7 +220,7 @@ describe('a new address', () => {
     expect((await anonymous().auth.signInWithPassword({ email: wanted, password: PASSWORD })).error).toBeNull()
   })
 
-  it('that belongs to somebody is refused', async () => {
+  it('an address that belongs to another user is refused', async () => {
     const [ann, bob] = await Promise.all([confirmedUser(), confirmedUser()])
     expect((await ann.supabase.auth.updateUser({ email: bob.email })).error).toMatchObject({
       code: 'email_exists',

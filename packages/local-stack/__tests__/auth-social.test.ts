@@ -68,7 +68,7 @@ describe('signing in with a provider', () => {
     ).toBeNull()
   })
 
-  it('takes nothing over from an unconfirmed account that somebody made in advance', async () => {
+  it('takes nothing over from an unconfirmed account that was made in advance', async () => {
     const email = freshEmail()
     await client(stack, stack.secretKey).auth.admin.createUser({ email, password: 'planted password' })
     const { data } = await signInWith('google', email)
@@ -80,7 +80,7 @@ describe('signing in with a provider', () => {
     expect(planted.error?.code).toBe('invalid_credentials')
   })
 
-  it('that the person cancels tells the app so', async () => {
+  it('a sign-in that the person cancels sends the reason to the app', async () => {
     const { data } = await browser().auth.signInWithOAuth({
       provider: 'github',
       options: { redirectTo: APP, skipBrowserRedirect: true },
@@ -166,7 +166,7 @@ describe('a visitor without a name', () => {
 })
 
 describe('identities', () => {
-  it('are listed, linked and unlinked, but never the last one, and never one of somebody else', async () => {
+  it('are listed, linked and unlinked, but never the last one, and never one of another user else', async () => {
     const user = browser()
     const email = freshEmail()
     await user.auth.signUp({ email, password: PASSWORD })

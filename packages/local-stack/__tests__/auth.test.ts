@@ -153,7 +153,7 @@ describe('refreshing', () => {
     expect(tokens.has(session.refresh_token)).toBe(false)
   })
 
-  it('with an older token ends the session: somebody else has a copy', async () => {
+  it('with an older token ends the session: there is a copy of it', async () => {
     const { session } = await signUp()
     const second = await refresh(session.refresh_token)
     const third = await refresh(second.data.session?.refresh_token ?? '')
@@ -262,7 +262,7 @@ describe('the service role', () => {
     expect((await admin().getUserById(id)).error).toMatchObject({ code: 'user_not_found', status: 404 })
   })
 
-  it('is told about an address that is taken', async () => {
+  it('an admin gets the reason when an address is taken', async () => {
     const { email } = await signUp()
     expect((await admin().createUser({ email })).error).toMatchObject({ code: 'email_exists', status: 422 })
   })
@@ -301,5 +301,32 @@ describe('errors', () => {
     const response = await post({}, body)
     expect(response.status).toBe(400)
     expect(await response.json()).toMatchObject({ error_code: 'bad_json' })
+  })
+})
+
+describe('the auth server under load', () => {
+  it('the auth server answers 503, not 500, when the database has no room, and works again afterwards', async () => {
+    const signUps = (count: number) =>
+      Promise.all(
+        Array.from({ length: count }, () =>
+          fetch(`${stack.url}/auth/v1/signup`, {
+            method: 'POST',
+            headers: { apikey: stack.publishableKey, 'content-type': 'application/json' },
+            body: JSON.stringify({ email: freshEmail(), password: PASSWORD }),
+          }).then((response) => response.status),
+        ),
+      )
+    const statuses = await withClient(superuser(), async (client) => {
+      await client.query('begin')
+      await client.query('lock table auth.users in access exclusive mode')
+      const answers = signUps(60)
+      // Longer than a request waits for a connection of the pool.
+      await new Promise((resolve) => setTimeout(resolve, 6_000))
+      await client.query('rollback')
+      return answers
+    })
+    expect(statuses).toContain(503)
+    expect(statuses.filter((status) => status !== 200 && status !== 503)).toEqual([])
+    expect(await signUps(1)).toEqual([200])
   })
 })

@@ -255,9 +255,9 @@ describe('the other kinds of models', () => {
     const flux = await generateImage({ model: gateway.imageModel('bfl/flux-kontext-pro'), prompt: 'a cat', n: 2 })
     expect(flux.images.map((image) => image.mediaType)).toEqual(['image/png', 'image/png'])
     expect(metadata(flux).cost).toBe('0.08')
-    const gpt = await generateImage({ model: gateway.imageModel('openai/gpt-image-1'), prompt: 'a cat' })
+    const gpt = await generateImage({ model: gateway.imageModel('openai/gpt-image-2'), prompt: 'a cat' })
     expect(gpt.usage).toMatchObject({ inputTokens: 2, outputTokens: 1056 })
-    expect(metadata(gpt).cost).toBe('0.04225')
+    expect(metadata(gpt).cost).toBe('0.03169')
   })
 
   it('rank documents by the query', async () => {
@@ -329,7 +329,7 @@ describe('the account', () => {
     expect(byTag.results.map((row) => row.tag)).toEqual(['chat', 'test'])
   })
 
-  it('learns of a generation only when its record is there', async () => {
+  it('a generation is found only when its record is there', async () => {
     const { generationId = '' } = metadata(await say('[dev: input=10 tokens=1 late=300 nocost]'))
     await expect(gateway.getGenerationInfo({ id: generationId })).rejects.toMatchObject({ statusCode: 404 })
     const record = await until(async () => gateway.getGenerationInfo({ id: generationId }).catch(() => false as const))

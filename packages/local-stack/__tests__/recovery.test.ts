@@ -25,8 +25,8 @@ async function withUser() {
 const signIn = async (info: Info, email: string) =>
   (await client(info, info.publishableKey).auth.signInWithPassword({ email, password: PASSWORD })).error
 
-describe('after kill -9', () => {
-  it('of the supervisor, the watchdog ends the servers, and the next start finds the data', async () => {
+describe('recovery', () => {
+  it('after kill -9 of the supervisor, the watchdog ends the servers, and the next start finds the data', async () => {
     const { info, email } = await withUser()
     process.kill(info.pids.supervisor, 'SIGKILL')
     for (const pid of [info.pids.postgres, info.pids.postgrest]) expect(await waitForExit(pid, 5000)).toBe(true)
@@ -34,7 +34,7 @@ describe('after kill -9', () => {
     expect(await signIn(await stack.start(), email)).toBeNull()
   })
 
-  it('of supervisor and watchdog at once, the next start ends the orphans', async () => {
+  it('after kill -9 of supervisor and watchdog at once, the next start ends the orphans', async () => {
     const { info, email } = await withUser()
     process.kill(info.pids.watchdog, 'SIGKILL')
     process.kill(info.pids.supervisor, 'SIGKILL')
@@ -46,7 +46,7 @@ describe('after kill -9', () => {
     expect(await signIn(next, email)).toBeNull()
   })
 
-  it('of Postgres, the supervisor starts it again, and what was committed is there', async () => {
+  it('after kill -9 of Postgres, the supervisor starts it again, and what was committed is there', async () => {
     const { info, email } = await withUser()
     process.kill(info.pids.postgres, 'SIGKILL')
     const notes = client(info, info.secretKey).from('notes').select('body')
@@ -62,7 +62,7 @@ describe('after kill -9', () => {
     expect(commandOf(status.pids.postgres)).toContain(stack.folder)
   })
 
-  it('of PostgREST, the supervisor starts it again', async () => {
+  it('after kill -9 of PostgREST, the supervisor starts it again', async () => {
     const info = await stack.start()
     process.kill(info.pids.postgrest, 'SIGKILL')
     let answer: unknown
@@ -73,7 +73,22 @@ describe('after kill -9', () => {
     expect(answer).toBe(1)
   })
 
-  it('of a test run, its temporary stack is gone: servers and files', async () => {
+  it('after every kill -9 of PostgREST, the eighth included, the supervisor starts it again', async () => {
+    const info = await stack.start()
+    for (let death = 1; death <= 8; death++) {
+      const { pids } = JSON.parse((await stack.run('status', '--json')).stdout) as Info
+      process.kill(pids.postgrest, 'SIGKILL')
+      await waitForExit(pids.postgrest, 5000)
+      let answer: unknown
+      for (let attempt = 0; attempt < 400 && answer !== 1; attempt++) {
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        answer = (await client(info, info.publishableKey).rpc('ping')).data
+      }
+      expect(answer, `death ${death}`).toBe(1)
+    }
+  })
+
+  it('after kill -9 of a test run, its temporary stack is gone: servers and files', async () => {
     const module = new URL('../src/index.ts', import.meta.url).href
     const code = `const { startStack } = await import(${JSON.stringify(module)})
       const stack = await startStack({ ephemeral: true, migrationsDir: null, seedFile: null, configFile: null })
@@ -88,7 +103,7 @@ describe('after kill -9', () => {
     expect(existsSync(root)).toBe(false)
   })
 
-  it('stop clears away what is left', async () => {
+  it('stop removes what a killed stack left', async () => {
     const { info } = await withUser()
     process.kill(info.pids.watchdog, 'SIGKILL')
     process.kill(info.pids.supervisor, 'SIGKILL')
@@ -99,7 +114,7 @@ describe('after kill -9', () => {
 })
 
 describe('a stale file', () => {
-  it('that names a living process of somebody else is not believed, and that process is left alone', async () => {
+  it('a state file that names a foreign process is not believed, and that process is left alone', async () => {
     await stack.start()
     await stack.run('stop')
     const pid = process.pid
@@ -114,7 +129,7 @@ describe('a stale file', () => {
 })
 
 describe('a data folder', () => {
-  it('whose making was cut off is made anew', async () => {
+  it('a data folder whose making was cut off is made again', async () => {
     const partial = path.join(stack.folder, 'pg.partial')
     mkdirSync(partial)
     writeFileSync(path.join(partial, 'PG_VERSION'), '17\n')
@@ -123,7 +138,7 @@ describe('a data folder', () => {
     expect(existsSync(partial)).toBe(false)
   })
 
-  it('that is damaged is reported with the way out, and --fresh is one', async () => {
+  it('a damaged data folder is reported with the way out, and --fresh is one', async () => {
     await stack.start()
     await stack.run('stop')
     rmSync(path.join(stack.folder, 'pg', 'global'), { recursive: true })
@@ -131,7 +146,7 @@ describe('a data folder', () => {
     await stack.start('--fresh')
   })
 
-  it('of another Postgres is refused with the way out, and left as it is', async () => {
+  it('a data folder of another Postgres is refused with the way out, and left as it is', async () => {
     await stack.start()
     await stack.run('stop')
     const version = path.join(stack.folder, 'pg', 'PG_VERSION')

@@ -49,15 +49,15 @@ describe('keys at the REST API', () => {
 describe('a forged token', () => {
   const claims = { role: 'service_role', sub: '00000000-0000-0000-0000-000000000001', aud: 'authenticated' }
   const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const soon = () => Math.floor(Date.now() / 1000) + 600
+  const inTenMinutes = () => Math.floor(Date.now() / 1000) + 600
 
   async function forgeries(): Promise<Record<string, string>> {
     const foreign = await generateKeyPair('ES256')
     const kid = String(stack.jwks.keys[0]?.kid)
     const sign = (alg: string, key: CryptoKey | Uint8Array, more = {}) =>
-      new SignJWT({ ...claims, ...more }).setProtectedHeader({ alg, kid }).setExpirationTime(soon()).sign(key)
+      new SignJWT({ ...claims, ...more }).setProtectedHeader({ alg, kid }).setExpirationTime(inTenMinutes()).sign(key)
     const publicKeyAsSecret = new TextEncoder().encode(JSON.stringify(stack.jwks.keys[0]))
-    const good = await new SignJWT({ ...claims, role: 'authenticated', exp: soon() })
+    const good = await new SignJWT({ ...claims, role: 'authenticated', exp: inTenMinutes() })
       .setProtectedHeader({ alg: 'HS256' })
       .sign(new TextEncoder().encode(stack.jwtSecret))
     const [header, , signature] = good.split('.')
@@ -65,9 +65,9 @@ describe('a forged token', () => {
       'signed with a foreign key': await sign('ES256', foreign.privateKey),
       'signed with another secret': await sign('HS256', new TextEncoder().encode('x'.repeat(40))),
       'signed with the public key as a secret': await sign('HS256', publicKeyAsSecret),
-      'without a signature': `${encode({ alg: 'none', typ: 'JWT' })}.${encode({ ...claims, exp: soon() })}.`,
-      'with the body exchanged': `${header}.${encode({ ...claims, exp: soon() })}.${signature}`,
-      'that has expired': await new SignJWT({ ...claims, exp: soon() - 1200 })
+      'without a signature': `${encode({ alg: 'none', typ: 'JWT' })}.${encode({ ...claims, exp: inTenMinutes() })}.`,
+      'with the body exchanged': `${header}.${encode({ ...claims, exp: inTenMinutes() })}.${signature}`,
+      'that has expired': await new SignJWT({ ...claims, exp: inTenMinutes() - 1200 })
         .setProtectedHeader({ alg: 'HS256' })
         .sign(new TextEncoder().encode(stack.jwtSecret)),
     }

@@ -13,12 +13,12 @@ import { superviseRest } from './postgrest/supervised.ts'
 import { HOST } from './process/ports.ts'
 import type { Watchdog } from './process/watchdog.ts'
 
-/** The servers in front of one database: PostgREST, auth and whatever else shares the URL. */
+/** The servers in front of one database: PostgREST, auth and the others that share the URL. */
 export interface Api {
   readonly url: string
   readonly restUrl: string
   readonly restPid: number
-  /** Starts PostgREST anew, which is quicker than waiting for it to find its database again. */
+  /** Starts PostgREST again, which is quicker than waiting for it to find its database. */
   restartRest(): Promise<void>
   stop(): Promise<void>
 }

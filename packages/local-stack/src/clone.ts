@@ -22,6 +22,8 @@ export interface ClonedDatabase {
   url: string
   /** PostgREST itself; empty without `api`. */
   restUrl: string
+  /** Applies the migrations of a folder that were not applied yet, as `supabase db push` does. @returns their names */
+  migrate(folder: string): Promise<string[]>
   /** Ends its servers and drops it. `stop()` of the stack does so too. */
   drop(): Promise<void>
 }
@@ -72,6 +74,7 @@ export function createCloner(options: {
       adminDbUrl: connectionString({ port: dbPort, database: name, user: 'supabase_admin' }),
       url: api?.url ?? '',
       restUrl: api?.restUrl ?? '',
+      migrate: (folder) => migrate({ port: dbPort, database: name }, folder),
       drop: async () => {
         if (!clones.delete(created)) return
         await api?.stop()

@@ -4,7 +4,7 @@ import type { Handler } from './http/front-door.ts'
 import { replyJson } from './http/reply.ts'
 import { databaseOf, requireProject } from './mcp/projects.ts'
 
-/** The APIs of the projects beside the main one. */
+/** The APIs of the projects other than the main one. */
 export interface ProjectApis {
   /** The URL of a project; its PostgREST and auth server are started when first asked for. */
   urlOf(ref: string): Promise<string>

@@ -69,7 +69,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   }
 }
 
-/** Makes sure that nobody else works on the folder. */
+/** Makes sure that no other process works on the folder. */
 function lock(layout: Layout): void {
   const holder = takeLock(layout)
   if (holder === undefined) return
@@ -79,7 +79,7 @@ function lock(layout: Layout): void {
   })
 }
 
-/** Makes sure that nobody else has the ports, and clears away what a killed stack left. */
+/** Makes sure that the ports are free, and removes what a killed stack left. */
 async function clearTheWay(layout: Layout, options: ResolvedOptions): Promise<void> {
   await endOrphan(layout.dataDir)
   await endLeftovers(layout)

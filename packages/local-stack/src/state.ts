@@ -41,12 +41,12 @@ export interface Pids {
 
 /** What is written to the state file while a stack runs. */
 export interface State {
-  /** The command line of the supervisor: ids are reused, a dead supervisor's number may belong to somebody else. */
+  /** The command line of the supervisor: ids are reused, a dead supervisor's number may belong to another process. */
   command: string
   info: StackInfo
 }
 
-/** Reads the state of a stack that runs now; undefined when none does, whatever a stale file says. */
+/** Reads the state of a stack that runs now; undefined when none does, also when a stale file says otherwise. */
 export function readRunning(layout: Layout): State | undefined {
   const state = readState(layout)
   if (!state) return undefined
@@ -75,7 +75,7 @@ export function takeLock(layout: Layout): number | undefined {
   }
 }
 
-/** The process that starts or runs a stack here; undefined when there is none, whatever a stale file says. */
+/** The process that starts or runs a stack here; undefined when there is none, also when a stale file says otherwise. */
 export function lockHolder(layout: Layout): number | undefined {
   if (!existsSync(layout.lockFile)) return undefined
   const [, pid, command] = /^(\d+) (.*)$/s.exec(readFileSync(layout.lockFile, 'utf8')) ?? []

@@ -7,6 +7,7 @@ import { supabaseStore } from '@layers/credits/supabase'
 import { freePort, type Stack, type StackOptions, startStack } from '@layers/local-stack'
 import { createClient, type SupabaseClient } from '@supabase/supabase-js'
 import pg from 'pg'
+import type { Relay } from './relay.ts'
 
 const web = join(import.meta.dirname, '../..')
 
@@ -20,24 +21,33 @@ export interface App {
   sql(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>
   /** What the server wrote so far. */
   output(): string
+  /** Ends the server alone with SIGTERM, as a platform does, and waits until it has ended. */
+  stopServer(): Promise<void>
   stop(): Promise<void>
 }
 
-/** `variables` are added to those that the stack gives. */
-export async function startApp(options: StackOptions = {}, variables: Record<string, string> = {}): Promise<App> {
+/** `variables` are added to those that the stack gives. With a relay, the app reaches the stack through it alone. */
+export async function startApp(
+  options: StackOptions = {},
+  variables: Record<string, string> = {},
+  relay?: Relay,
+): Promise<App> {
   const stack = await startStack({ ephemeral: true, ...options })
+  if (relay) relay.target = stack.url
+  const supabase = relay ? { NEXT_PUBLIC_SUPABASE_URL: relay.url } : {}
   const pool = new pg.Pool({ connectionString: stack.adminDbUrl, max: 2 })
   // Ending the stack also ends idle connections.
   pool.on('error', () => undefined)
   const sql = async (text: string, values: unknown[] = []) => (await pool.query(text, values)).rows
   const service = createClient(stack.url, stack.secretKey, { auth: { persistSession: false, autoRefreshToken: false } })
-  const server = await startServer({ ...environment(stack), ...variables })
+  const server = await startServer({ ...environment(stack), ...supabase, ...variables })
   return {
     ...server,
     stack,
     service,
     sql,
     credits: createCredits({ store: supabaseStore(service) }),
+    stopServer: server.stop,
     stop: async () => {
       await server.stop()
       await pool.end()

@@ -2,7 +2,7 @@ import { Container } from '@mantine/core'
 import type { Metadata } from 'next'
 import { forbidden } from 'next/navigation'
 import { AdminView } from '@/components/admin/admin-view'
-import { isAdmin, requireUser } from '@/lib/session'
+import { isAdmin, requireUser } from '@/lib/auth/session'
 
 export const metadata: Metadata = { title: 'Admin' }
 

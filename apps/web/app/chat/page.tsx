@@ -1,7 +1,7 @@
 import type { Metadata } from 'next'
 import { ChatView } from '@/components/chat/chat-view'
-import { chatModels, defaultModel } from '@/lib/models'
-import { requireUser } from '@/lib/session'
+import { requireUser } from '@/lib/auth/session'
+import { chatModels, defaultModel } from '@/lib/chat/models'
 
 export const metadata: Metadata = { title: 'Chat' }
 

@@ -1,7 +1,7 @@
 import { Container } from '@mantine/core'
 import type { Metadata } from 'next'
 import { HistoryView } from '@/components/history-view'
-import { requireUser } from '@/lib/session'
+import { requireUser } from '@/lib/auth/session'
 
 export const metadata: Metadata = { title: 'History' }
 

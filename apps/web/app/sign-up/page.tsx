@@ -1,9 +1,9 @@
 import type { Metadata } from 'next'
 import { redirect } from 'next/navigation'
 import { AuthForm } from '@/components/auth-form'
-import { safeNextPath } from '@/lib/next-path'
-import { enabledProviders } from '@/lib/oauth'
-import { currentUser } from '@/lib/session'
+import { safeNextPath } from '@/lib/auth/next-path'
+import { enabledProviders } from '@/lib/auth/oauth'
+import { currentUser } from '@/lib/auth/session'
 
 export const metadata: Metadata = { title: 'Sign up' }
 

@@ -1,10 +1,10 @@
 import { Alert, Badge, Card, Container, Group, SimpleGrid, Stack, Text, Title } from '@mantine/core'
 import { IconInfoCircle } from '@tabler/icons-react'
 import type { Metadata } from 'next'
-import { getCredits } from '@/lib/credits'
+import { currentUser } from '@/lib/auth/session'
 import { formatCredits, formatUsd } from '@/lib/format'
-import { type Plan, readPlans } from '@/lib/plans'
-import { currentUser } from '@/lib/session'
+import { getCredits } from '@/lib/server/credits'
+import { type Plan, readPlans } from '@/lib/server/plans'
 
 export const metadata: Metadata = { title: 'Plans' }
 
@@ -15,11 +15,11 @@ export default async function UpgradePage() {
     <Container size="lg" py={{ base: 32, sm: 64 }}>
       <Stack align="center" ta="center" gap="xs">
         <Title order={1}>Plans</Title>
-        <Text c="dimmed">Credits are set anew each month and work with every model.</Text>
+        <Text c="dimmed">Credits are renewed each month and work with every model.</Text>
       </Stack>
       <Alert my="xl" maw={640} mx="auto" icon={<IconInfoCircle size={20} aria-hidden />} variant="light">
-        Payments are not connected in this app yet, so plans cannot be bought here. Whoever runs it can change your plan
-        or add credits.
+        Payments are not connected in this app yet, so plans cannot be bought here. The operator can change your plan or
+        add credits.
       </Alert>
       <SimpleGrid cols={{ base: 1, xs: 2, md: 4 }} spacing="md">
         {plans.map((plan) => (

@@ -1,27 +1,18 @@
 'use client'
 
-import type { MarginAuditBody, MarginBody, MarginsBody, RatesBody, SetMarginBody } from '@layers/credits/next'
-import { CreditError, creditErrorFrom } from '@layers/credits/react'
+import type { MarginAuditBody, MarginBody, MarginsBody, RatesBody, SetMarginBody } from '@layers/credits/http'
+import { type CreditError, fetchJson } from '@layers/credits/react'
 import useSWR from 'swr'
 import useSWRInfinite from 'swr/infinite'
-import { sendJson } from '@/lib/send-json'
 
 export type Margin = MarginBody
 export type AuditEntry = MarginAuditBody['data'][number]
 
 const MARGINS = '/api/admin/credits/margins'
 
-/** Reads a route of the admin API. */
-export async function getJson<Body>(url: string): Promise<Body> {
-  const response = await fetch(url)
-  const text = await response.text()
-  if (!response.ok) throw creditErrorFrom(text) ?? new CreditError({ code: 'INTERNAL' })
-  return JSON.parse(text) as Body
-}
-
 /** Margins in force and scheduled. */
 export function useMargins() {
-  return useSWR<MarginsBody, CreditError>(MARGINS, getJson)
+  return useSWR<MarginsBody, CreditError>(MARGINS, fetchJson)
 }
 
 /** Who changed which margin, a page at a time. */
@@ -29,14 +20,14 @@ export function useAudit() {
   return useSWRInfinite<MarginAuditBody, CreditError>((_index: number, previous: MarginAuditBody | null) => {
     if (previous && previous.nextCursor === null) return null
     return `/api/admin/credits/audit?limit=10${previous ? `&cursor=${encodeURIComponent(previous.nextCursor ?? '')}` : ''}`
-  }, getJson)
+  }, fetchJson)
 }
 
 /** Models whose id contains `search`. */
 export function useRates(search: string) {
   return useSWR<RatesBody, CreditError>(
     `/api/admin/credits/rates?limit=50&search=${encodeURIComponent(search)}`,
-    getJson,
+    fetchJson,
     {
       keepPreviousData: true,
     },
@@ -50,11 +41,12 @@ function address({ scope, target }: Pick<Margin, 'scope' | 'target'>): string {
 
 /** Sets a margin, decided on the version that was shown. */
 export function putMargin(margin: Pick<Margin, 'scope' | 'target'>, body: SetMarginBody): Promise<Margin> {
-  return sendJson('PUT', address(margin), body)
+  return fetchJson(address(margin), { method: 'PUT', body })
 }
 
 /** Removes an override, decided on the version that was shown. */
 export function deleteMargin(margin: Margin): Promise<Margin> {
   const url = address(margin)
-  return sendJson('DELETE', `${url}${url.includes('?') ? '&' : '?'}expectedVersion=${margin.version}`)
+  const query = `${url.includes('?') ? '&' : '?'}expectedVersion=${margin.version}`
+  return fetchJson(`${url}${query}`, { method: 'DELETE' })
 }

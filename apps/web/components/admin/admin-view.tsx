@@ -1,9 +1,11 @@
 'use client'
 
-import { Alert, Button, Card, Group, Skeleton, Stack, Text, Title } from '@mantine/core'
+import { Alert, Button, Card, Group, Skeleton, Stack, Table, Text, Title } from '@mantine/core'
 import { IconAlertCircle } from '@tabler/icons-react'
 import type { ReactNode } from 'react'
-import { useAudit, useMargins } from './admin-api'
+import { textOf } from '@/lib/error-text'
+import { formatTime } from '@/lib/format'
+import { type Margin, useAudit, useMargins } from './admin-api'
 import { AdminTabs } from './admin-tabs'
 import { AuditLog } from './audit-log'
 import { DefaultMargin } from './default-margin'
@@ -32,28 +34,56 @@ export function AdminView() {
       {margins.error ? (
         <Alert color="red" title="The margins cannot be read" icon={<IconAlertCircle size={18} aria-hidden />}>
           <Group justify="space-between">
-            {margins.error.message}
+            {textOf(margins.error)}
             <Button size="xs" color="red" variant="light" onClick={() => margins.mutate()}>
               Try again
             </Button>
           </Group>
         </Alert>
       ) : null}
-      <Section title="Default" text="Applies wherever no override does.">
-        {margins.data ? (
-          <DefaultMargin key={margins.data.default?.version} margin={margins.data.default} onChange={reload} />
-        ) : (
-          <Skeleton height={60} />
-        )}
+      <Section title="Default" text="Applies where no override does.">
+        {margins.data ? <DefaultMargin margin={margins.data.default} onChange={reload} /> : <Skeleton height={60} />}
       </Section>
       <Section title="Overrides" text="A model's own margin wins over the default.">
         {margins.data ? <Overrides margins={margins.data.overrides} onChange={reload} /> : <Skeleton height={120} />}
         <NewOverride existing={margins.data?.overrides ?? []} onChange={reload} />
       </Section>
-      <Section title="Audit log" text="Every change, however it was made.">
+      {margins.data && margins.data.scheduled.length > 0 ? (
+        <Section title="Scheduled" text="These margins replace the ones above at their time.">
+          <Scheduled margins={margins.data.scheduled} />
+        </Section>
+      ) : null}
+      <Section title="Audit log" text="Every change, also those made in the database.">
         <AuditLog audit={audit} />
       </Section>
     </Stack>
+  )
+}
+
+function Scheduled({ margins }: { margins: Margin[] }) {
+  return (
+    <Table verticalSpacing="xs">
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th>For</Table.Th>
+          <Table.Th>From</Table.Th>
+          <Table.Th ta="right">Margin</Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {margins.map((margin) => (
+          <Table.Tr key={margin.id}>
+            <Table.Td style={{ overflowWrap: 'anywhere' }}>
+              {margin.scope === 'default' ? 'Default' : margin.target}
+            </Table.Td>
+            <Table.Td>{formatTime(margin.effectiveFrom)}</Table.Td>
+            <Table.Td ta="right" className="digits">
+              {margin.marginPercent === null ? 'none' : `${margin.marginPercent} %`}
+            </Table.Td>
+          </Table.Tr>
+        ))}
+      </Table.Tbody>
+    </Table>
   )
 }
 

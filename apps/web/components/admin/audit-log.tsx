@@ -1,13 +1,14 @@
 'use client'
 
 import { Alert, Button, Center, Skeleton, Stack, Table, Text } from '@mantine/core'
+import { textOf } from '@/lib/error-text'
 import { formatTime } from '@/lib/format'
 import type { AuditEntry, useAudit } from './admin-api'
 
 /** Who changed which margin, newest first. */
 export function AuditLog({ audit }: { audit: ReturnType<typeof useAudit> }) {
   const { data, error, isLoading, isValidating, size, setSize } = audit
-  if (error) return <Alert color="red">{error.message}</Alert>
+  if (error) return <Alert color="red">{textOf(error)}</Alert>
   if (isLoading) {
     return (
       <Stack gap="sm" aria-busy="true" aria-label="Loading">

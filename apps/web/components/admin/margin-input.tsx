@@ -8,6 +8,15 @@ export function isPercent(value: string): boolean {
   return PERCENT.test(value.trim())
 }
 
+/** Points of a change that is more likely a slip of the keyboard than a decision. */
+const LARGE_POINTS = 20
+
+/** Is the step so large, or the margin below the cost, that it should be confirmed? */
+export function isLargeChange(from: string, to: string): boolean {
+  const target = Number(to)
+  return target < 0 || (from !== '' && Math.abs(target - Number(from)) > LARGE_POINTS)
+}
+
 /** Text, not a number field: a margin is a decimal string from here to the database. */
 export function MarginInput({ value, ...props }: TextInputProps & { value: string }) {
   return (

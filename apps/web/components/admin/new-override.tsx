@@ -29,7 +29,8 @@ export function NewOverride({ existing, onChange }: NewOverrideProps) {
   const submit = async (event: FormEvent) => {
     event.preventDefault()
     if (!model) return
-    if (await run(() => putMargin({ scope: 'model', target: model }, { marginPercent: value.trim() }))) {
+    const outcome = await run(() => putMargin({ scope: 'model', target: model }, { marginPercent: value.trim() }))
+    if (outcome === 'done') {
       setModel(null)
       setSearch('')
       setValue('')

@@ -1,8 +1,9 @@
 'use client'
 
-import { ActionIcon, Button, Group, Modal, Stack, Table, Text } from '@mantine/core'
+import { ActionIcon, Button, Group, Stack, Table, Text, VisuallyHidden } from '@mantine/core'
 import { IconPencil, IconTrash } from '@tabler/icons-react'
 import { type FormEvent, useState } from 'react'
+import { Dialog } from '../dialog'
 import { deleteMargin, type Margin, putMargin } from './admin-api'
 import { isPercent, MarginInput, Refusal } from './margin-input'
 import { useChange } from './use-change'
@@ -14,8 +15,11 @@ interface OverridesProps {
 
 /** Margins of single models, providers, features and plans. */
 export function Overrides({ margins, onChange }: OverridesProps) {
-  const [edited, setEdited] = useState<Margin | null>(null)
-  const [removed, setRemoved] = useState<Margin | null>(null)
+  const [editedId, setEdited] = useState<string | null>(null)
+  const [removedId, setRemoved] = useState<string | null>(null)
+  // Looked up anew after each reload: a second attempt is then made on the version in force.
+  const edited = margins.find((margin) => keyOf(margin) === editedId) ?? null
+  const removed = margins.find((margin) => keyOf(margin) === removedId) ?? null
   if (margins.length === 0) {
     return (
       <Text size="sm" c="dimmed" py="md">
@@ -30,7 +34,9 @@ export function Overrides({ margins, onChange }: OverridesProps) {
           <Table.Tr>
             <Table.Th>For</Table.Th>
             <Table.Th ta="right">Margin</Table.Th>
-            <Table.Th w={90} />
+            <Table.Th w={90}>
+              <VisuallyHidden>Actions</VisuallyHidden>
+            </Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -54,7 +60,7 @@ export function Overrides({ margins, onChange }: OverridesProps) {
                     variant="subtle"
                     color="gray"
                     aria-label={`Change the margin of ${margin.target}`}
-                    onClick={() => setEdited(margin)}
+                    onClick={() => setEdited(keyOf(margin))}
                   >
                     <IconPencil size={16} aria-hidden />
                   </ActionIcon>
@@ -62,7 +68,7 @@ export function Overrides({ margins, onChange }: OverridesProps) {
                     variant="subtle"
                     color="red"
                     aria-label={`Remove the margin of ${margin.target}`}
-                    onClick={() => setRemoved(margin)}
+                    onClick={() => setRemoved(keyOf(margin))}
                   >
                     <IconTrash size={16} aria-hidden />
                   </ActionIcon>
@@ -72,14 +78,19 @@ export function Overrides({ margins, onChange }: OverridesProps) {
           ))}
         </Table.Tbody>
       </Table>
-      <Modal opened={edited !== null} onClose={() => setEdited(null)} title={edited?.target} centered>
+      <Dialog opened={edited !== null} onClose={() => setEdited(null)} title={edited?.target}>
         {edited ? <EditForm margin={edited} onChange={onChange} onDone={() => setEdited(null)} /> : null}
-      </Modal>
-      <Modal opened={removed !== null} onClose={() => setRemoved(null)} title="Remove this override?" centered>
+      </Dialog>
+      <Dialog opened={removed !== null} onClose={() => setRemoved(null)} title="Remove this override?">
         {removed ? <RemoveForm margin={removed} onChange={onChange} onDone={() => setRemoved(null)} /> : null}
-      </Modal>
+      </Dialog>
     </>
   )
+}
+
+/** Stays the same over all versions of an override. */
+function keyOf({ scope, target }: Margin): string {
+  return `${scope}:${target}`
 }
 
 interface FormProps {
@@ -90,11 +101,15 @@ interface FormProps {
 
 function EditForm({ margin, onChange, onDone }: FormProps) {
   const [value, setValue] = useState(margin.marginPercent ?? '')
+  // The version that was on the screen when the dialog opened; undefined after a conflict was shown.
+  const [version, setVersion] = useState<number | undefined>(margin.version)
   const { run, error, isBusy } = useChange(onChange)
   const submit = async (event: FormEvent) => {
     event.preventDefault()
-    const body = { marginPercent: value.trim(), expectedVersion: margin.version }
-    if (await run(() => putMargin(margin, body))) onDone()
+    const body = { marginPercent: value.trim(), expectedVersion: version ?? margin.version }
+    const outcome = await run(() => putMargin(margin, body))
+    if (outcome === 'conflict') setVersion(undefined)
+    if (outcome === 'done') onDone()
   }
   return (
     <form onSubmit={submit}>
@@ -115,7 +130,7 @@ function EditForm({ margin, onChange, onDone }: FormProps) {
 function RemoveForm({ margin, onChange, onDone }: FormProps) {
   const { run, error, isBusy } = useChange(onChange)
   const remove = async () => {
-    if (await run(() => deleteMargin(margin))) onDone()
+    if ((await run(() => deleteMargin(margin))) === 'done') onDone()
   }
   return (
     <Stack>

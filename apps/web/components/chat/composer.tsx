@@ -1,10 +1,17 @@
 'use client'
 
-import { ActionIcon, Group, Select, Textarea } from '@mantine/core'
+import { ActionIcon, Group, Select, Text, Textarea } from '@mantine/core'
 import { IconArrowUp, IconPlayerStopFilled } from '@tabler/icons-react'
-import { type KeyboardEvent, useMemo, useState } from 'react'
-import type { ModelChoice } from '@/lib/models'
+import { type KeyboardEvent, type RefObject, useMemo, useRef, useState } from 'react'
+import type { ModelChoice } from '@/lib/chat/models'
+import { formatCount } from '@/lib/format'
 import classes from './chat.module.css'
+
+const MAX_LENGTH = 20_000
+/** From here on the length is shown. */
+const LONG_LENGTH = 18_000
+/** Stop replaces Send in the same place: the second click of a double click must not stop the question. */
+const DOUBLE_CLICK_MS = 500
 
 interface ComposerProps {
   models: ModelChoice[]
@@ -13,22 +20,32 @@ interface ComposerProps {
   onSend: (text: string) => void
   onStop: () => void
   isBusy: boolean
+  /** The text field, for the page to give it the focus. */
+  fieldRef: RefObject<HTMLTextAreaElement | null>
 }
 
-/** Where the question is written and the model chosen. Enter sends, Shift+Enter breaks the line. */
-export function Composer({ models, model, onModelChange, onSend, onStop, isBusy }: ComposerProps) {
+/** Where the question is written and the model chosen. Enter sends, Shift+Enter breaks the line, Escape stops. */
+export function Composer({ models, model, onModelChange, onSend, onStop, isBusy, fieldRef }: ComposerProps) {
   const [text, setText] = useState('')
+  const sentAt = useRef(0)
   const groups = useMemo(() => groupByProvider(models), [models])
+  const isTooLong = text.length > MAX_LENGTH
 
   const send = () => {
     const question = text.trim()
-    if (!question || isBusy) return
+    if (!question || isBusy || isTooLong) return
+    sentAt.current = Date.now()
     setText('')
     onSend(question)
   }
+  const stop = () => {
+    if (Date.now() - sentAt.current >= DOUBLE_CLICK_MS) onStop()
+  }
   const onKeyDown = (event: KeyboardEvent) => {
     // While an input method composes, Enter picks a character.
-    if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return
+    if (event.nativeEvent.isComposing) return
+    if (event.key === 'Escape' && isBusy) stop()
+    if (event.key !== 'Enter' || event.shiftKey) return
     event.preventDefault()
     send()
   }
@@ -36,6 +53,7 @@ export function Composer({ models, model, onModelChange, onSend, onStop, isBusy 
   return (
     <div className={classes.box}>
       <Textarea
+        ref={fieldRef}
         aria-label="Your question"
         placeholder="Ask anything"
         variant="unstyled"
@@ -43,11 +61,11 @@ export function Composer({ models, model, onModelChange, onSend, onStop, isBusy 
         autosize
         minRows={1}
         maxRows={8}
-        maxLength={20_000}
         autoFocus
         value={text}
         onChange={(event) => setText(event.currentTarget.value)}
         onKeyDown={onKeyDown}
+        error={isTooLong ? `The question may have ${formatCount(MAX_LENGTH)} characters` : undefined}
       />
       <Group justify="space-between" wrap="nowrap">
         <Select
@@ -57,7 +75,6 @@ export function Composer({ models, model, onModelChange, onSend, onStop, isBusy 
           onChange={(value) => value && onModelChange(value)}
           searchable
           allowDeselect={false}
-          limit={60}
           maxDropdownHeight={320}
           nothingFoundMessage="No model of this name has a price"
           size="xs"
@@ -65,15 +82,22 @@ export function Composer({ models, model, onModelChange, onSend, onStop, isBusy 
           variant="filled"
           comboboxProps={{ width: 300, position: 'top-start' }}
         />
-        {isBusy ? (
-          <ActionIcon size="lg" radius="xl" variant="default" onClick={onStop} aria-label="Stop">
-            <IconPlayerStopFilled size={16} aria-hidden />
-          </ActionIcon>
-        ) : (
-          <ActionIcon size="lg" radius="xl" onClick={send} disabled={!text.trim()} aria-label="Send">
-            <IconArrowUp size={18} aria-hidden />
-          </ActionIcon>
-        )}
+        <Group gap="xs" wrap="nowrap">
+          {text.length > LONG_LENGTH ? (
+            <Text size="xs" c="dimmed" className="digits" aria-live="polite">
+              {formatCount(text.length)} / {formatCount(MAX_LENGTH)}
+            </Text>
+          ) : null}
+          {isBusy ? (
+            <ActionIcon size="lg" radius="xl" variant="default" onClick={stop} aria-label="Stop">
+              <IconPlayerStopFilled size={16} aria-hidden />
+            </ActionIcon>
+          ) : (
+            <ActionIcon size="lg" radius="xl" onClick={send} disabled={!text.trim() || isTooLong} aria-label="Send">
+              <IconArrowUp size={18} aria-hidden />
+            </ActionIcon>
+          )}
+        </Group>
       </Group>
     </div>
   )

@@ -15,6 +15,10 @@ const COMPONENTS: Components = {
       {children}
     </a>
   ),
+  pre: ({ children }) => (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a block that scrolls sideways must be reachable by keyboard
+    <pre tabIndex={0}>{children}</pre>
+  ),
 }
 
 /** An answer's Markdown. HTML in it stays text. */

@@ -5,16 +5,11 @@ import { embed, generateImage, generateText, isLoopFinished, streamText, tool } 
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as z from 'zod'
-import {
-  type CreditsContext,
-  type EstimatedCharge,
-  reconcileEstimates,
-  settledCredits,
-  withCredits,
-} from '../../src/ai/index.ts'
+import { type CreditsContext, reconcileEstimates, withCredits } from '../../src/ai/index.ts'
 import { creditsOfUsd } from '../../src/core/money.ts'
 import { type Credits, createCredits } from '../../src/index.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
+import { settledReceipt } from './test-account.ts'
 
 /** The real gateway client against the development gateway, the real database behind PostgREST. */
 const MODEL = 'openai/gpt-5'
@@ -78,15 +73,13 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
     const userId = data.user.id
     await fetch(`${stack.gatewayUrl}/_dev/journal`, { method: 'DELETE' })
     trips.length = 0
-    const estimates: EstimatedCharge[] = []
     const context: CreditsContext = {
       credits,
       userId,
       feature: 'test',
-      onEstimated: (charge) => estimates.push(charge),
       ...extra,
     }
-    return { userId, context, estimates }
+    return { userId, context }
   }
 
   const journal = async () => {
@@ -116,7 +109,7 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
   }
   const readAll = async (result: { consumeStream(options?: object): PromiseLike<void> }) => {
     await result.consumeStream({ onError: () => undefined })
-    await settledCredits(result)
+    await settledReceipt(result)
   }
   const look = tool({ inputSchema: z.object({}), execute: async () => 'seen' })
 
@@ -185,7 +178,7 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
   })
 
   it('an aborted stream is charged by estimate and corrected from the gateway’s record, once', async () => {
-    const { context, userId, estimates } = await begin()
+    const { context, userId } = await begin({ abandoned: { policy: 'cancel' } })
     const controller = new AbortController()
     const result = await withCredits(
       streamText,
@@ -197,14 +190,16 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
     })
     let count = 0
     for await (const part of result.stream) if (part.type === 'text-delta' && ++count === 500) controller.abort()
-    await settledCredits(result)
-    expect(estimates).toHaveLength(1)
+    await settledReceipt(result)
     const [call] = await journal()
     expect(call?.outcome).toBe('aborted')
     const getGenerationInfo = (input: { id: string }) => gateway.getGenerationInfo(input)
-    const first = await reconcileEstimates({ credits, estimates, getGenerationInfo })
-    expect(first).toMatchObject([{ outcome: 'corrected' }])
-    await reconcileEstimates({ credits, estimates, getGenerationInfo })
+    const [estimate] = (await credits.getEstimates()).data.filter((row) => row.userId === userId)
+    const first = await reconcileEstimates({ credits, getGenerationInfo })
+    expect(first).toContainEqual(
+      expect.objectContaining({ transactionId: estimate?.transactionId, outcome: 'corrected' }),
+    )
+    await reconcileEstimates({ credits, getGenerationInfo })
     const { data } = await credits.getHistory({ userId })
     const total = data.filter(({ type }) => type !== 'grant').reduce((sum, { amount }) => sum + Number(amount), 0)
     expect(total).toBeCloseTo(-Number(worth(call?.cost ?? null)), 6)
@@ -212,7 +207,7 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
   })
 
   it('a record that arrives late leaves the estimate as it is', async () => {
-    const { context, estimates } = await begin()
+    const { context, userId } = await begin()
     const result = await withCredits(
       streamText,
       context,
@@ -222,7 +217,11 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
     })
     await readAll(result)
     const getGenerationInfo = (input: { id: string }) => gateway.getGenerationInfo(input)
-    expect(await reconcileEstimates({ credits, estimates, getGenerationInfo })).toMatchObject([{ outcome: 'pending' }])
+    const [estimate] = (await credits.getEstimates()).data.filter((row) => row.userId === userId)
+    expect(await reconcileEstimates({ credits, getGenerationInfo })).toContainEqual({
+      transactionId: estimate?.transactionId,
+      outcome: 'pending',
+    })
   })
 
   it.each([
@@ -261,7 +260,7 @@ describe('the journal of the gateway and the ledger tell the same story', () => 
       context,
     )({ model, prompt: 'Hi', providerOptions: { dev: { text: words, delay: 0 } } })
     await readAll(result)
-    expect(await settledCredits(result)).toMatchObject({ stopped: { reason: 'cut-off' } })
+    expect(await settledReceipt(result)).toMatchObject({ stopped: { reason: 'cut-off' } })
     expect(await result.finishReason).toBe('length')
     const [call] = await journal()
     expect(call?.outcome).toBe('aborted')

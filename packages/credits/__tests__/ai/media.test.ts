@@ -27,13 +27,14 @@ import {
 } from 'ai/test'
 import { describe, expect, it, vi } from 'vitest'
 import * as z from 'zod'
-import { settledCredits, withCredits } from '../../src/ai/index.ts'
-import { books } from './books.ts'
-import { fatal, finish, provider, type StreamPart, sleep, textParts } from './provider.ts'
+import { withCredits } from '../../src/ai/index.ts'
+import { fatal, finish, provider, type StreamPart, sleep, textParts } from './scripted-model.ts'
+import { settledReceipt, testAccount } from './test-account.ts'
 
 const gateway = { provider: 'gateway' }
 const rates = [
   { modelId: 'openai/embed', type: 'embedding', pricing: { input: '0.00000002' } },
+  { modelId: 'openai/embed-dear', type: 'embedding', pricing: { input: '0.0001' } },
   { modelId: 'google/image', type: 'image', pricing: { image: '0.04' } },
   { modelId: 'openai/speech', type: 'speech', pricing: { speech_input_character_cost: '0.000015' } },
   { modelId: 'openai/whisper', type: 'transcription', pricing: { transcription_duration_cost_per_second: '0.0001' } },
@@ -45,9 +46,9 @@ const rates = [
   },
 ]
 type VideoModel = Parameters<typeof experimental_generateVideo>[0]['model']
-const world = (available = '1000') => books({ rates, available })
+const account = (available = '1000') => testAccount({ rates, available })
 const response = { timestamp: new Date(0), modelId: 'served', headers: undefined }
-// The mocks declare their optional members without `undefined`, which the SDK's own types insist on.
+// The mocks declare their optional members without `undefined`, which the SDK's own types require.
 const asModel = <Model>(mock: object) => mock as Model
 const PNG = 'iVBORw0KGgo='
 
@@ -63,7 +64,7 @@ describe('embeddings', () => {
   const embeddings = (count: number) => Array.from({ length: count }, () => [1, 0])
 
   it('embed is charged by tokens, in two round trips', async () => {
-    const { context, charges, trips } = world()
+    const { context, charges, trips } = account()
     const call = model(async ({ values }) => ({
       embeddings: embeddings(values.length),
       usage: { tokens: 1000 },
@@ -75,14 +76,30 @@ describe('embeddings', () => {
   })
 
   it('a provider that counts nothing is charged by estimate', async () => {
-    const { context, charges } = world()
+    const { context, charges } = account()
     const call = model(async ({ values }) => ({ embeddings: embeddings(values.length), warnings: [] }))
     await withCredits(embed, context)({ model: call, value: 'hello world, how are you?' })
     expect(await charges()).toMatchObject([{ estimated: true, inputTokens: 7 }])
   })
 
+  it('embedMany reserves for each chunk what the chunk needs', async () => {
+    // Twice the list would need 7.4 credits.
+    const { context, charges, balance } = account('4')
+    const call = new MockEmbeddingModelV4({
+      ...gateway,
+      modelId: 'openai/embed-dear',
+      maxEmbeddingsPerCall: 1,
+      supportsParallelCalls: true,
+      doEmbed: async () => ({ embeddings: embeddings(1), usage: { tokens: 2 }, warnings: [] }),
+    })
+    const values = Array.from({ length: 10 }, (_, index) => `value ${index}`)
+    await withCredits(embedMany, context)({ model: call, values })
+    expect((await charges()).map(({ amount }) => amount)).toEqual(values.map(() => '-0.032'))
+    expect((await balance()).reserved).toBe('0')
+  })
+
   it('embedMany with one failing chunk: the others are charged, also those that finish after the rejection', async () => {
-    const { context, charges, balance } = world()
+    const { context, charges, balance } = account()
     let calls = 0
     const call = model(async ({ values }) => {
       const mine = ++calls
@@ -112,7 +129,7 @@ describe('images', () => {
   }
 
   it('three images in two parallel calls are two transactions', async () => {
-    const { context, charges } = world()
+    const { context, charges } = account()
     await withCredits(
       generateImage,
       context,
@@ -121,13 +138,13 @@ describe('images', () => {
   })
 
   it('are refused as a whole when not all can be paid', async () => {
-    const { context } = world('10')
+    const { context } = account('10')
     const call = withCredits(generateImage, context)({ model: model(() => [PNG, PNG]), prompt: 'x', n: 2 })
     await expect(call).rejects.toMatchObject({ code: 'INSUFFICIENT_CREDITS', details: { required: '12.8' } })
   })
 
   it('an empty answer that the SDK tries again costs what it delivered', async () => {
-    const { context, charges, balance } = world()
+    const { context, charges, balance } = account()
     const call = model((number) => (number === 1 ? [] : [PNG]))
     await withCredits(generateImage, context)({ model: call, prompt: 'x' })
     expect((await charges()).map(({ amount }) => amount)).toEqual(['0', '-6.4'])
@@ -137,7 +154,7 @@ describe('images', () => {
 
 describe('speech, transcription, reranking', () => {
   it('speech is charged by characters', async () => {
-    const { context, charges } = world()
+    const { context, charges } = account()
     const model = new MockSpeechModelV4({
       ...gateway,
       modelId: 'openai/speech',
@@ -152,7 +169,7 @@ describe('speech, transcription, reranking', () => {
   })
 
   it('transcription is charged by seconds', async () => {
-    const { context, charges } = world()
+    const { context, charges } = account()
     const model = new MockTranscriptionModelV4({
       ...gateway,
       modelId: 'openai/whisper',
@@ -173,7 +190,7 @@ describe('speech, transcription, reranking', () => {
   })
 
   it('reranking is charged by estimate, because no provider counts it', async () => {
-    const { context, charges } = world()
+    const { context, charges } = account()
     const model = new MockRerankingModelV4({
       ...gateway,
       modelId: 'cohere/rerank',
@@ -202,13 +219,13 @@ describe('video', () => {
   const options = { prompt: 'x', duration: 5, resolution: '1280x720' } as const
 
   it('generate is charged by seconds', async () => {
-    const { context, charges } = world()
+    const { context, charges } = account()
     await withCredits(experimental_generateVideo, context)({ model: model(), ...options })
     expect(await charges()).toMatchObject([{ amount: '-320' }])
   })
 
   it('start is charged, asking for the status is not', async () => {
-    const { context, charges, balance } = world()
+    const { context, charges, balance } = account()
     const started = await withCredits(experimental_startVideo, context)({ model: model(), ...options })
     expect(await charges()).toMatchObject([{ amount: '-320' }])
     await withCredits(experimental_getVideoStatus, context)(model(), { operation: started.operation })
@@ -222,7 +239,7 @@ describe('decisions and extractions', () => {
   const base = { ...gateway, specificationVersion: 'v4', modelId: 'openai/gpt-test' } as const
 
   it('decide', async () => {
-    const { context, charges } = world()
+    const { context, charges } = account()
     const model = {
       ...base,
       supportedQuestionTypes: ['boolean'] as const,
@@ -240,7 +257,7 @@ describe('decisions and extractions', () => {
   })
 
   it('extract', async () => {
-    const { context, charges } = world()
+    const { context, charges } = account()
     const model = {
       ...base,
       supportedFieldTypes: ['text'] as const,
@@ -269,7 +286,7 @@ describe('structured output', () => {
   ]
 
   it('generateObject and Output.object', async () => {
-    const { context, charges } = world()
+    const { context, charges } = account()
     const { model } = provider([{ parts }])
     expect((await withCredits(generateObject, context)({ model, schema, prompt: 'x' })).object).toEqual({ name: 'Ada' })
     const output = Output.object({ schema })
@@ -278,7 +295,7 @@ describe('structured output', () => {
   })
 
   it('streamObject, read and broken off', async () => {
-    const { context, charges, balance } = world()
+    const { context, charges, balance } = account()
     const whole = await withCredits(streamObject, context)({ model: provider([{ parts }]).model, schema, prompt: 'x' })
     for await (const _ of whole.partialObjectStream);
     const [start, ...rest] = textParts(500)
@@ -287,7 +304,7 @@ describe('structured output', () => {
     const broken = await withCredits(streamObject, context)({ model: long.model, schema, prompt: 'x' })
     for await (const part of broken.fullStream)
       if (part.type === 'object' && String(part.object.name).length > 90) break
-    expect(await settledCredits(broken)).toMatchObject({ closed: true, estimated: true })
+    expect(await settledReceipt(broken)).toMatchObject({ closed: true, estimated: true })
     expect(await charges()).toMatchObject([
       { outputTokens: 500 },
       { outputTokens: long.journal[0]?.deltas, estimated: true },
@@ -296,7 +313,7 @@ describe('structured output', () => {
   })
 
   it('an answer that cannot be parsed is paid all the same', async () => {
-    const { context, charges } = world()
+    const { context, charges } = account()
     const { model } = provider([{ parts: [...textParts(5), finish('stop', 100, 500)] }])
     const call = withCredits(generateText, context)({ model, output: Output.object({ schema }), prompt: 'x' })
     await expect(call.then((result) => result.output)).rejects.toMatchObject({ name: 'AI_NoObjectGeneratedError' })

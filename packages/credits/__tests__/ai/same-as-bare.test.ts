@@ -2,12 +2,21 @@ import { generateText, isLoopFinished, streamText, tool, toUIMessageStream } fro
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import { withCredits } from '../../src/ai/index.ts'
-import { books } from './books.ts'
-import { type Behaviour, fatal, finish, provider, retryable, type StreamPart, textParts, toolCall } from './provider.ts'
+import {
+  type Behaviour,
+  fatal,
+  finish,
+  provider,
+  retryable,
+  type StreamPart,
+  textParts,
+  toolCall,
+} from './scripted-model.ts'
+import { testAccount } from './test-account.ts'
 
 /**
  * With a store of endless credits, a wrapped function is the bare one: the same results, parts, callbacks and errors
- * in the same order, and the same options reach the provider.
+ * in the same order, and the same options reach the provider. The gateway alone gets one more: the reservation's tag.
  */
 const LENGTH = 500
 const tools = { look: tool({ inputSchema: z.object({}), execute: async () => 'seen' }) }
@@ -43,9 +52,11 @@ function observed(log: string[], oldNames: boolean) {
 
 // Differ from run to run, wrapped or not.
 const VARIABLE = new Set(['timestamp', 'performance', 'callId', 'toolExecutionMs', 'stack', 'messageId', 'abortSignal'])
+const TAG_ALONE = /^\{"gateway":\{"tags":\["credits:[0-9a-f-]{36}"\]\}\}$/
 const comparable = (value: unknown): string =>
   JSON.stringify(value, (key, entry) => {
     if (VARIABLE.has(key)) return undefined
+    if (key === 'providerOptions' && TAG_ALONE.test(JSON.stringify(entry))) return undefined
     if (entry instanceof Error) return `${entry.name}: ${entry.message}`
     return typeof entry === 'string' ? entry.replace(/aitxt-\w+|msg-\w+/g, 'id') : entry
   }) ?? 'undefined'
@@ -86,7 +97,7 @@ async function streamed(wrap: boolean, { script, options, stopAfter, oldNames = 
   const { model } = provider(script)
   const controller = new AbortController()
   const fn = (
-    wrap ? withCredits(streamText, books({ available: '99999999' }).context) : streamText
+    wrap ? withCredits(streamText, testAccount({ available: '99999999' }).context) : streamText
   ) as typeof streamText
   // Between the callbacks and the reader lie buffers: how the two interleave changes with any promise more.
   const parts: string[] = []
@@ -120,7 +131,7 @@ async function generated(wrap: boolean, { script, options, oldNames = false }: S
   const log: string[] = []
   const { model } = provider(script)
   const fn = (
-    wrap ? withCredits(generateText, books({ available: '99999999' }).context) : generateText
+    wrap ? withCredits(generateText, testAccount({ available: '99999999' }).context) : generateText
   ) as typeof generateText
   const { onError: _, onAbort: __, ...callbacks } = observed(log, oldNames)
   try {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { balanceSchema, historySchema } from '../../src/http/schemas.ts'
-import { makeApi, problemOf } from './setup.ts'
+import { makeApi, problemOf } from '../kit/http-api.ts'
 
 test('a signed-in user reads exactly their own balance, in decimal strings', async () => {
   const { send, credits, userId, otherId } = makeApi()
@@ -45,15 +45,22 @@ test('the history pages through every transaction once, newest first', async () 
   expect(pages).toBe(3)
 })
 
-test('a line of the history names no user, cost, margin, provider or metadata', async () => {
+test('a line of the history names no user, cost, margin, provider, metadata or operator’s reason', async () => {
   const { send, credits, userId } = makeApi()
-  await credits.grant({ userId, amount: '1', source: 'promo', idempotencyKey: 'g', metadata: { secret: 'internal' } })
+  await credits.grant({
+    userId,
+    amount: '1',
+    source: 'promo',
+    idempotencyKey: 'g',
+    reason: 'written by an operator',
+    metadata: { secret: 'internal' },
+  })
   const text = await (await send('/credits/history')).text()
-  expect(text).not.toMatch(/cost|margin|provider|metadata|internal|pricing/i)
+  expect(text).not.toMatch(/cost|margin|provider|metadata|internal|pricing|operator/i)
   expect(text).not.toContain(userId)
 })
 
-test('the history is that of the session, whoever the query names', async () => {
+test('the history is that of the session, even when the query names another user', async () => {
   const { send, credits, userId, otherId } = makeApi()
   await credits.grant({ userId: otherId, amount: '777', source: 'purchase', idempotencyKey: 'theirs' })
   const plain = await (await send('/credits/history')).json()
@@ -67,7 +74,7 @@ test('the history is that of the session, whoever the query names', async () => 
 test('the history filters by type and time', async () => {
   const { send, credits, store, userId } = makeApi()
   const { reservationId } = await credits.reserve({ userId, amount: '2' })
-  await credits.settle({ reservationId, amount: '2' })
+  await credits.settle({ userId, reservationId, amount: '2' })
   const usage = await (await send('/credits/history?type=usage')).json()
   expect(usage.data.map(({ amount }: { amount: string }) => amount)).toEqual(['-2'])
 
@@ -96,7 +103,7 @@ test.each([
   'cursor=eyJiZWZvcmUiOi0xfQ',
   "cursor=1'%20or%20'1'%3D'1",
   `cursor=${'A'.repeat(600)}`,
-])('a history query that makes no sense is refused with 422: %s', async (query) => {
+])('the history query %s is refused with 422', async (query) => {
   const { send } = makeApi()
   expect(await problemOf(await send(`/credits/history?${query}`))).toMatchObject({ status: 422, code: 'INVALID_INPUT' })
 })

@@ -1,18 +1,18 @@
 import { expect, test } from 'vitest'
-import { makeApi, problemOf } from './setup.ts'
+import { makeApi, problemOf } from '../kit/http-api.ts'
 
 const put = (api: ReturnType<typeof makeApi>, raw: string) =>
   api.send('/admin/credits/margins', { as: 'admin', method: 'PUT', raw })
 
 const REFUSED: [string, string][] = [
   ['no body', ''],
-  ['not JSON', '{'],
-  ['a string', '"60"'],
-  ['null', 'null'],
-  ['an array', '[{"marginPercent":"1"}]'],
-  ['nothing in it', '{}'],
+  ['text that is not JSON', '{'],
+  ['a mere string', '"60"'],
+  ['a mere null', 'null'],
+  ['an array around it', '[{"marginPercent":"1"}]'],
+  ['no member', '{}'],
   ['an extra key', '{"marginPercent":"1","id":"x"}'],
-  ['somebody else as the author', '{"marginPercent":"1","actorId":"00000000-0000-4000-8000-000000000000"}'],
+  ['another author', '{"marginPercent":"1","actorId":"00000000-0000-4000-8000-000000000000"}'],
   ['another scope', '{"marginPercent":"1","scope":"plan","target":"free"}'],
   ['a version of its own', '{"marginPercent":"1","version":9}'],
   ['an array as the margin', '{"marginPercent":["1"]}'],
@@ -35,7 +35,7 @@ const REFUSED: [string, string][] = [
   ['SQL', `{"marginPercent":"60'; drop table margin_config; --"}`],
   ['a version that is no integer', '{"marginPercent":"1","expectedVersion":"1"}'],
   ['a negative version', '{"marginPercent":"1","expectedVersion":-1}'],
-  ['a date that is none', '{"marginPercent":"1","effectiveFrom":"soon"}'],
+  ['a word as the date', '{"marginPercent":"1","effectiveFrom":"soon"}'],
   ['a date in the past', '{"marginPercent":"1","effectiveFrom":"2001-01-01T00:00:00Z"}'],
   ['a reason of 501 characters', `{"marginPercent":"1","reason":"${'a'.repeat(501)}"}`],
   ['a NUL in the reason', '{"marginPercent":"1","reason":"a\\u0000b"}'],
@@ -44,7 +44,7 @@ const REFUSED: [string, string][] = [
   ['10,000 levels', '['.repeat(8000) + ']'.repeat(8000)],
 ]
 
-test.each(REFUSED)('a margin body is refused with 422 and nothing changes: %s', async (_, raw) => {
+test.each(REFUSED)('a margin body with %s is refused with 422 and changes nothing', async (_, raw) => {
   const api = makeApi()
   const response = await put(api, raw)
   const { code, body } = await problemOf(response)
@@ -61,13 +61,13 @@ test.each([
   ['an integer', '0', '0'],
   ['a negative margin', '"-99.9999"', '-99.9999'],
   ['the largest margin', '10000', '10000'],
-])('a margin is accepted as %s', async (_, json, expected) => {
+])('a margin is accepted as %s and stored exactly', async (_, json, expected) => {
   const api = makeApi()
   const response = await put(api, `{"marginPercent":${json}}`)
   expect(await response.json()).toMatchObject({ marginPercent: expected })
 })
 
-test('a body that never ends is cut off at the limit', async () => {
+test('a body that never ends is read up to the limit and refused', async () => {
   const api = makeApi()
   let sent = 0
   const endless = new ReadableStream<Uint8Array>({
@@ -88,7 +88,7 @@ test('a body that never ends is cut off at the limit', async () => {
   expect(sent).toBeLessThan(32 * 1024)
 })
 
-test('bytes that are not UTF-8 are refused', async () => {
+test('a body whose bytes are not UTF-8 is refused', async () => {
   const api = makeApi()
   const response = await api.handlers.PUT(
     new Request('https://app.example/api/admin/credits/margins', {

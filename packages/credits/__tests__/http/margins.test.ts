@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { auditSchema, marginSchema, marginsSchema, ratesSchema } from '../../src/http/schemas.ts'
-import { type Api, makeApi, problemOf, SONNET } from './setup.ts'
+import { type Api, makeApi, problemOf, SONNET } from '../kit/http-api.ts'
 
 const put = (api: Api, path: string, body: unknown) => api.send(path, { as: 'admin', method: 'PUT', body })
 
@@ -58,22 +58,25 @@ test('a margin may also be set for a provider, a feature or a plan', async () =>
   expect((await put(api, '/admin/credits/margins/x?scope=default', { marginPercent: '1' })).status).toBe(422)
 })
 
-test('of two admins who decided on the same version, the second is told', async () => {
+test('of two admins who decided on the same version, the second gets a conflict that names both versions', async () => {
   const api = makeApi()
   const { default: current } = await (await api.send('/admin/credits/margins', { as: 'admin' })).json()
   const body = { marginPercent: '70', expectedVersion: current.version }
   expect((await put(api, '/admin/credits/margins', body)).status).toBe(200)
   const second = await put(api, '/admin/credits/margins', { ...body, marginPercent: '80' })
-  expect(await problemOf(second)).toMatchObject({ status: 409, code: 'VERSION_CONFLICT' })
+  const { status, code, body: conflict } = await problemOf(second)
+  expect([status, code]).toEqual([409, 'VERSION_CONFLICT'])
+  expect(conflict).toMatchObject({ expected: current.version, actual: current.version + 1 })
   const { default: now } = await (await api.send('/admin/credits/margins', { as: 'admin' })).json()
   expect(now.marginPercent).toBe('70')
 })
 
-test('an override for a model that does not exist is refused, because it would never apply', async () => {
+test('an override for a model that does not exist is refused, and the answer names the model', async () => {
   const api = makeApi()
   for (const target of ['anthropic/claude-sonnet-4.6', 'constructor', '__proto__', '..%2f..', 'a%00b']) {
     const response = await put(api, `/admin/credits/margins/${target}`, { marginPercent: '5' })
-    expect(await problemOf(response), target).toMatchObject({ status: 422 })
+    const { status, body } = await problemOf(response)
+    expect([status, String(body.detail).includes(decodeURIComponent(target))], target).toEqual([422, true])
   }
   expect((await put(api, '/admin/credits/margins/acme/unpriced', { marginPercent: '5' })).status).toBe(200)
   expect(await problemOf(await put(api, '/admin/credits/margins/%ff', { marginPercent: '5' }))).toMatchObject({
@@ -82,7 +85,7 @@ test('an override for a model that does not exist is refused, because it would n
   })
 })
 
-test('the rates can be searched and say which models have no price', async () => {
+test('the rates can be searched, and they say which models have no price', async () => {
   const { send } = makeApi()
   const all = ratesSchema.parse(await (await send('/admin/credits/rates', { as: 'admin' })).json())
   expect(all.data.map(({ modelId, known }) => [modelId, known])).toEqual([

@@ -5,17 +5,21 @@ type Answer = { data: { user: { id: string; email?: string } | null }; error: { 
 
 function client(
   answer: Answer,
-  role: { data: unknown; error: { message: string } | null } = { data: null, error: null },
+  row: { data: unknown; error: { message: string } | null } = { data: null, error: null },
 ) {
   return {
     auth: { getUser: async () => answer },
-    from: () => ({ select: () => ({ eq: () => ({ maybeSingle: async () => role }) }) }),
+    from: (table: string) => ({
+      select: () => ({
+        maybeSingle: async () => (table === 'credit_session' ? row : { data: null, error: null }),
+      }),
+    }),
   }
 }
 const ada: Answer = { data: { user: { id: 'u1', email: 'ada@example.com' } }, error: null }
 const request = (headers: Record<string, string> = {}) => new Request('https://app.example/', { headers })
 
-test('a cookie session and a bearer token are told apart by the Authorization header alone', async () => {
+test('the Authorization header alone decides between a bearer token and the session cookies', async () => {
   const tokens: (string | null)[] = []
   const getUser = supabaseUser({
     createClient: (token) => {
@@ -29,14 +33,14 @@ test('a cookie session and a bearer token are told apart by the Authorization he
 })
 
 test.each(['Basic dXNlcjpwYXNz', 'Bearer', 'Bearer a b', 'abc'])(
-  '%s signs nobody in, whatever the cookies say',
+  'the Authorization header "%s" is no session, even beside good cookies',
   async (authorization) => {
     const getUser = supabaseUser({ createClient: () => client(ada) })
     expect(await getUser(request({ authorization, cookie: 'sb-x-auth-token=1' }))).toBeNull()
   },
 )
 
-test('a refused session is nobody; an auth server that is away is a 503, not a sign-out', async () => {
+test('a refused session has no user; an auth server that is away is a 503, not a sign-out', async () => {
   const answer = (error: Answer['error']) =>
     supabaseUser({ createClient: () => client({ data: { user: null }, error }) })(request())
   expect(await answer({ name: 'AuthSessionMissingError', status: 400 })).toBeNull()
@@ -50,13 +54,31 @@ test('a refused session is nobody; an auth server that is away is a 503, not a s
   }
 })
 
-test('only the role in the database makes an admin, and a database that is away makes nobody one', async () => {
-  const isAdmin = async (role: { data: unknown; error: { message: string } | null }) => {
-    const user = await supabaseUser({ createClient: () => client(ada, role) })(request())
+type Row = { data: unknown; error: { message: string } | null }
+
+test('by default the view credit_session makes an admin, and a database that is away makes none', async () => {
+  const isAdmin = async (row: Row) => {
+    const user = await supabaseUser({ createClient: () => client(ada, row) })(request())
     return typeof user?.isAdmin === 'function' ? user.isAdmin() : user?.isAdmin
   }
-  expect(await isAdmin({ data: { role: 'admin' }, error: null })).toBe(true)
-  expect(await isAdmin({ data: { role: 'user' }, error: null })).toBe(false)
+  expect(await isAdmin({ data: { user_id: 'u1', is_admin: true }, error: null })).toBe(true)
+  expect(await isAdmin({ data: { user_id: 'u1', is_admin: false }, error: null })).toBe(false)
+  expect(await isAdmin({ data: { user_id: 'u2', is_admin: true }, error: null })).toBe(false)
   expect(await isAdmin({ data: null, error: null })).toBe(false)
   await expect(isAdmin({ data: null, error: { message: 'down' } })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+})
+
+test('an isAdmin of the app replaces the default and gets the client and the id of the user', async () => {
+  const asked: string[] = []
+  const getUser = supabaseUser({
+    createClient: () => ({ ...client(ada), name: 'session client' }),
+    isAdmin: ({ client: { name }, userId }) => {
+      asked.push(`${name} ${userId}`)
+      return true
+    },
+  })
+  const user = await getUser(request())
+  expect(asked).toEqual([])
+  expect(typeof user?.isAdmin === 'function' && (await user.isAdmin())).toBe(true)
+  expect(asked).toEqual(['session client u1'])
 })

@@ -35,18 +35,19 @@ const nameOf = (subpath: string): string => join('@layers/credits', subpath)
 /** Builds unless the build is newer than everything it is made from. */
 async function buildIfStale(): Promise<void> {
   const changed = Math.max(
-    ...globSync('{src/**/*.ts,*.json,*.ts}', { cwd: source }).map((file) => statSync(join(source, file)).mtimeMs),
+    ...globSync('{src/**/*.ts,package.json,tsup.config.ts}', { cwd: source }).map(
+      (file) => statSync(join(source, file)).mtimeMs,
+    ),
   )
   const outputs = modules.flatMap((subpath) => Object.values(manifest.exports[subpath] ?? {}) as string[])
   const fresh = outputs.every(
     (file) => existsSync(join(source, file)) && statSync(join(source, file)).mtimeMs >= changed,
   )
   if (fresh) return
-  await run('pnpm', ['exec', 'tsup', '--silent'], { cwd: source })
-  await run('pnpm', ['exec', 'tsc', '-p', 'tsconfig.build.json'], { cwd: source })
+  await run('pnpm', ['run', 'build'], { cwd: source })
 }
 
-/** Unpacks the tarball where an install would; what it depends on comes from this workspace, so no network is needed. */
+/** Unpacks the tarball where an install would. Its dependencies come from this workspace: no network is needed. */
 async function install(): Promise<void> {
   const tarball = join(app, 'package.tgz')
   await run('pnpm', ['pack', '--out', tarball], { cwd: source })
@@ -67,18 +68,54 @@ beforeAll(async () => {
 afterAll(() => rmSync(app, { recursive: true, force: true }))
 
 describe('the tarball', () => {
-  it('holds the build, the migrations, the map for agents, the error docs, the command, and nothing else', () => {
+  it('has the build, migrations, prices, docs, README, change log and command, and nothing else', () => {
     const files = globSync('**/*', { cwd: installed }).filter((file) => statSync(join(installed, file)).isFile())
     const tops = new Set(files.map((file) => file.split('/')[0]))
-    expect([...tops].sort()).toEqual(['AGENTS.md', 'LICENSE', 'bin', 'dist', 'docs', 'migrations', 'package.json'])
-    const ours = globSync('*.sql', { cwd: join(source, '../../supabase/migrations') })
-    expect(globSync('*.sql', { cwd: join(installed, 'migrations') }).sort()).toEqual(ours.sort())
-    expect(files.filter((file) => /\.test\.|__fixtures__/.test(file))).toEqual([])
+    tops.delete('examples')
+    const expected = ['AGENTS.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'bin', 'dist', 'docs', 'migrations']
+    expect([...tops].sort()).toEqual([...expected, 'package.json', 'rates'].sort())
+    expect(files.filter((file) => /\.test\.|__fixtures__|\.inputs$|\.map\.map$/.test(file))).toEqual([])
   })
 
-  it('says real version ranges, not those of the workspace', () => {
-    const packed = readFileSync(join(installed, 'package.json'), 'utf8')
-    expect(packed).not.toMatch(/"(catalog|workspace):/)
+  it('has every migration and example of the library, and no migration of the app', () => {
+    const ours = globSync('*_credits_*.sql', { cwd: join(source, '../../supabase/migrations') })
+    expect(globSync('*', { cwd: join(installed, 'migrations') }).sort()).toEqual(ours.sort())
+    const examples = globSync('*.{sql,out}', { cwd: join(source, '../../supabase/examples') })
+    expect(globSync('*', { cwd: join(installed, 'examples') }).sort()).toEqual(examples.sort())
+  })
+
+  it('has every page of the docs, with links that lead to a page of the package or to the web', () => {
+    const pages = globSync('*.md', { cwd: join(installed, 'docs') })
+    expect(pages.sort()).toEqual(globSync('*.md', { cwd: join(source, '../../docs') }).sort())
+    for (const page of [...pages.map((file) => join('docs', file)), 'README.md']) {
+      const text = readFileSync(join(installed, page), 'utf8')
+      const links = [...text.matchAll(/\]\(((?!https?:|#)[^)#]+)/g)].map(([, path = '']) => path)
+      const dead = links.filter((path) => !existsSync(join(installed, dirname(page), path)))
+      expect(dead, page).toEqual([])
+    }
+  })
+
+  it('has a source map for every script of its build', () => {
+    const scripts = globSync('dist/**/*.js', { cwd: installed })
+    expect(scripts.length).toBeGreaterThan(8)
+    expect(scripts.filter((file) => !existsSync(join(installed, `${file}.map`)))).toEqual([])
+  })
+
+  it('has version ranges that every package manager understands, not those of the workspace', () => {
+    const packed = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as typeof manifest
+    for (const ranges of [packed.dependencies, packed.peerDependencies])
+      for (const range of Object.values(ranges)) expect(range).toMatch(/^[\^~]?\d+\.\d+\.\d+( \|\| \^\d+\.\d+\.\d+)*$/)
+  })
+
+  it('is not made by npm, which would leave the ranges of the workspace in it', async () => {
+    const packing = run('npm', ['pack', '--dry-run'], { cwd: source })
+    await expect(packing).rejects.toThrow(/Pack and publish with pnpm/)
+  })
+
+  it('has the price list that rates sync --bundled reads', () => {
+    const list = JSON.parse(readFileSync(join(installed, 'rates/models.json'), 'utf8')) as { data: { id: string }[] }
+    expect(list.data.length).toBeGreaterThan(400)
+    expect(list.data.map(({ id }) => id)).toContain('anthropic/claude-sonnet-4.5')
   })
 
   it.each(subpaths)('%s can be imported', async (subpath) => {
@@ -138,7 +175,7 @@ describe('the edge runtime', () => {
          const credits = createCredits({ store })
          const { reservationId } = await credits.reserve({ userId, amount: '10', model: 'a/b', idempotencyKey: 'k' })
          const usage = { inputTokens: 2000, outputTokens: 1000 }
-         return (await credits.settle({ reservationId, usage })).captured
+         return (await credits.settle({ userId, reservationId, usage })).captured
        }`,
     )
     const [code] = await bundle(entry)

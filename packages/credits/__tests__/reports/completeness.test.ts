@@ -4,20 +4,21 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { selectRate } from '../../src/core/pricing/rates.ts'
 import type { PricingSnapshot } from '../../src/store/port.ts'
-import { closeStack, type Ground, openGround } from './ground.ts'
+import { createTestCredits, type TestCredits } from '../kit/credits.ts'
+import { stopDatabases } from '../kit/database.ts'
 
 const gateway = join(dirname(fileURLToPath(import.meta.resolve('@ai-sdk/gateway'))), '../src')
 
-let ground: Ground
+let database: TestCredits
 let snapshot: PricingSnapshot
 
 beforeAll(async () => {
-  ground = await openGround()
-  snapshot = await ground.store.getPricing()
+  database = await createTestCredits()
+  snapshot = await database.store.getPricing()
 }, 120_000)
 afterAll(async () => {
-  await ground?.close()
-  await closeStack()
+  await database?.close()
+  await stopDatabases()
 })
 
 /** The ids that the installed package knows, by file. */
@@ -39,14 +40,14 @@ describe('the rates know every model of the installed @ai-sdk/gateway', () => {
 
 describe('the seeded rates', () => {
   it('arrive in one query, however many there are', async () => {
-    ground.queries.length = 0
-    const credits = ground.make()
+    database.queries.length = 0
+    const credits = database.make()
     const { snapshot: cached } = await credits.pricing()
     expect(cached.rates.length).toBeGreaterThan(500)
-    expect(ground.queries).toEqual(['credits_get_pricing'])
+    expect(database.queries).toEqual(['credits_get_pricing'])
     for (const { modelId, known } of cached.rates) {
       if (known) await credits.price({ model: modelId, usage: {} }).catch(() => undefined)
     }
-    expect(ground.queries).toEqual(['credits_get_pricing'])
+    expect(database.queries).toEqual(['credits_get_pricing'])
   })
 })

@@ -8,7 +8,8 @@ import type { Credits } from '../../src/credits/types.ts'
 import { createCredits } from '../../src/credits.ts'
 import { syncRates } from '../../src/index.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
-import { openPool, serviceClient, signUp } from '../store/sql-harness.ts'
+import { openPool, signUp } from '../kit/database.ts'
+import { serviceClient } from '../kit/stack.ts'
 
 let stack: Stack
 let admin: pg.Pool
@@ -40,7 +41,7 @@ describe('through the gateway and its own client', () => {
     })
   })
 
-  it('getAvailableModels confirms those prices: nothing is held, nothing is written', async () => {
+  it('getAvailableModels confirms those prices: nothing waits, nothing is written', async () => {
     const result = await syncRates({ store: store(), source: { gateway: gateway() } })
     expect(result.listed).toBeGreaterThan(300)
     expect(result).toMatchObject({ changed: [], held: [] })

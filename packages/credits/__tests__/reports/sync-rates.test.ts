@@ -3,20 +3,21 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { CreditError } from '../../src/core/errors.ts'
 import { type SyncRatesInput, syncRates } from '../../src/credits/sync-rates.ts'
-import { closeStack, type Ground, openGround, SONNET } from './ground.ts'
+import { createTestCredits, SONNET, type TestCredits } from '../kit/credits.ts'
+import { stopDatabases } from '../kit/database.ts'
 
-let ground: Ground
+let database: TestCredits
 const servers: Server[] = []
 
 beforeAll(async () => {
-  ground = await openGround()
+  database = await createTestCredits()
 }, 120_000)
 afterEach(() => {
   for (const server of servers.splice(0)) server.close().closeAllConnections()
 })
 afterAll(async () => {
-  await ground?.close()
-  await closeStack()
+  await database?.close()
+  await stopDatabases()
 })
 
 async function serve(listener: RequestListener): Promise<string> {
@@ -36,7 +37,7 @@ interface Model {
 
 /** The list that says what our rates say already. */
 async function sameList(): Promise<Model[]> {
-  const { rates, asOf } = await ground.store.getPricing()
+  const { rates, asOf } = await database.store.getPricing()
   const inForce = rates.filter((row) => row.effectiveFrom <= asOf)
   return inForce.map(({ modelId: id, type, pricing, contextWindow, maxOutputTokens }) => ({
     id,
@@ -48,10 +49,10 @@ async function sameList(): Promise<Model[]> {
 }
 
 const sync = (data: unknown, more: Partial<SyncRatesInput> = {}) =>
-  syncRates({ store: ground.store, source: { text: JSON.stringify({ data }), name: 'test list' }, ...more })
+  syncRates({ store: database.store, source: { text: JSON.stringify({ data }), name: 'test list' }, ...more })
 
 const count = async () =>
-  Number((await ground.admin.query<{ count: string }>('select count(*) from public.credit_rates')).rows[0]?.count)
+  Number((await database.admin.query<{ count: string }>('select count(*) from public.credit_rates')).rows[0]?.count)
 
 async function failure(promise: Promise<unknown>): Promise<{ code: string; path: unknown }> {
   const error: unknown = await promise.then(
@@ -59,42 +60,42 @@ async function failure(promise: Promise<unknown>): Promise<{ code: string; path:
     (thrown: unknown) => thrown,
   )
   if (!CreditError.isInstance(error)) throw error
-  return { code: error.code, path: error.details.path }
+  return { code: error.code, path: error.code === 'INVALID_INPUT' && error.details.issues?.[0]?.path }
 }
 
 describe('syncRates', () => {
   it('writes nothing when the list says what the rates say, and reads them in one query', async () => {
     const list = await sameList()
     const before = await count()
-    ground.queries.length = 0
+    database.queries.length = 0
     const result = await sync(list)
-    expect(ground.queries).toEqual(['credits_get_pricing'])
+    expect(database.queries).toEqual(['credits_get_pricing'])
     expect(result).toMatchObject({ inserted: [], changed: [], held: [], gone: [], written: 0, unchanged: list.length })
     expect(await count()).toBe(before)
   })
 
   it('adds new models and small changes as new rows in force from now; old rows stay as they were', async () => {
     const list = await sameList()
-    const [old] = await ground.store.getRateHistory({ modelId: SONNET })
+    const [old] = await database.store.getRateHistory({ modelId: SONNET })
     const price = { ...old?.pricing, input: '0.0000031' }
     const next = list.map((row) => (row.id === SONNET ? { ...row, pricing: price } : row))
     next.push({ id: 'acme/new', type: 'language', pricing: { input: '0.000001', output: '0.000002' } })
     expect(await sync(next, { dryRun: true })).toMatchObject({ inserted: ['acme/new'], written: null })
-    expect((await ground.store.getRateHistory({ modelId: SONNET })).length).toBe(1)
+    expect((await database.store.getRateHistory({ modelId: SONNET })).length).toBe(1)
 
     const result = await sync(next)
     expect(result).toMatchObject({ inserted: ['acme/new'], changed: [{ modelId: SONNET }], held: [], written: 2 })
-    const history = await ground.store.getRateHistory({ modelId: SONNET })
+    const history = await database.store.getRateHistory({ modelId: SONNET })
     expect(history).toMatchObject([{ pricing: { input: '0.0000031' }, source: 'test list' }, { id: old?.id }])
     expect(history[1]).toEqual(old)
-    const { rows } = await ground.admin.query('select source_hash from public.credit_rates where id = $1', [
+    const { rows } = await database.admin.query('select source_hash from public.credit_rates where id = $1', [
       history[0]?.id,
     ])
     expect(rows[0].source_hash).toBe(result.sourceHash)
     expect((await sync(next)).written).toBe(0)
   })
 
-  it('holds what looks like a mistake until somebody accepts it by name, and applies the rest', async () => {
+  it('keeps back what looks like a mistake until it is accepted by name, and applies the rest', async () => {
     const list = await sameList()
     const change = (id: string, pricing: Record<string, unknown>) => {
       const row = list.find((model) => model.id === id)
@@ -114,7 +115,7 @@ describe('syncRates', () => {
       accepted: [{ modelId: SONNET }],
       written: 1,
     })
-    expect((await ground.store.getRateHistory({ modelId: SONNET }))[0]?.pricing?.input).toBe('0.0031')
+    expect((await database.store.getRateHistory({ modelId: SONNET }))[0]?.pricing?.input).toBe('0.0031')
   })
 
   it('lets nothing pass when more than a tenth of the priced models are missing', async () => {
@@ -132,9 +133,9 @@ describe('syncRates', () => {
 
   it('waits where another change of the model is scheduled: neither may win in silence', async () => {
     const effectiveFrom = new Date(Date.now() + 3_600_000).toISOString()
-    const rate = (await ground.store.getRateHistory({ modelId: 'acme/new' }))[0]
+    const rate = (await database.store.getRateHistory({ modelId: 'acme/new' }))[0]
     const pricing = { input: '0.000001', output: '0.0000022' }
-    await ground.store.addRates({
+    await database.store.addRates({
       rates: [{ modelId: 'acme/new', type: 'language', pricing, source: 'contract', effectiveFrom }],
     })
     const list = (await sameList()).filter((row) => row.id !== 'acme/new')
@@ -156,11 +157,11 @@ describe('syncRates', () => {
     const other = models.find((row) => row.id === tiered?.id)
     if (other?.pricing) other.pricing.output = '0.9'
     const gateway = { getAvailableModels: async () => ({ models }) }
-    const result = await syncRates({ store: ground.store, source: { gateway } })
+    const result = await syncRates({ store: database.store, source: { gateway } })
     expect(result).toMatchObject({ inserted: ['acme/newer'], held: [{ modelId: tiered?.id }] })
     // Accepted, it replaces the prices that it names and keeps the others.
-    await syncRates({ store: ground.store, source: { gateway }, accept: [tiered?.id ?? ''] })
-    const [now] = await ground.store.getRateHistory({ modelId: tiered?.id ?? '' })
+    await syncRates({ store: database.store, source: { gateway }, accept: [tiered?.id ?? ''] })
+    const [now] = await database.store.getRateHistory({ modelId: tiered?.id ?? '' })
     expect(now?.pricing).toEqual({ ...tiered?.pricing, output: '0.9' })
   })
 
@@ -180,7 +181,7 @@ describe('syncRates', () => {
     for (const [data, path] of bad) expect(await failure(sync(data)), path).toEqual({ code: 'INVALID_INPUT', path })
     // Not even JSON.stringify can write this one.
     const huge = '{"data":[{"id":"a/b","type":"language","pricing":{"input":1e309}}]}'
-    const text = (source: string) => failure(syncRates({ store: ground.store, source: { text: source, name: 'x' } }))
+    const text = (source: string) => failure(syncRates({ store: database.store, source: { text: source, name: 'x' } }))
     expect(await text(huge)).toEqual({ code: 'INVALID_INPUT', path: 'data[0].pricing.input' })
     for (const source of ['<html>', '', '[', 'null']) expect((await text(source)).code, source).toBe('INVALID_INPUT')
     expect(await count()).toBe(before)
@@ -195,13 +196,13 @@ describe('syncRates over HTTP', () => {
 
   it('reads the list where the operator said', async () => {
     const url = await serve((_, response) => response.end(list))
-    expect(await syncRates({ store: ground.store, source: { url } })).toMatchObject({ source: url, held: [] })
+    expect(await syncRates({ store: database.store, source: { url } })).toMatchObject({ source: url, held: [] })
   })
 
   it('follows no redirect', async () => {
     const elsewhere = await serve((_, response) => response.end(list))
     const url = await serve((_, response) => response.writeHead(302, { location: elsewhere }).end())
-    expect(await failure(syncRates({ store: ground.store, source: { url } }))).toMatchObject({
+    expect(await failure(syncRates({ store: database.store, source: { url } }))).toMatchObject({
       code: 'PROVIDER_UNAVAILABLE',
     })
   })
@@ -215,22 +216,22 @@ describe('syncRates over HTTP', () => {
       }
       more()
     })
-    const tooLong = syncRates({ store: ground.store, source: { url: endless, maxBytes: 1_000_000 } })
+    const tooLong = syncRates({ store: database.store, source: { url: endless, maxBytes: 1_000_000 } })
     expect((await failure(tooLong)).code).toBe('INVALID_INPUT')
     const slow = await serve((_, response) => void response.write('{"data":['))
     const started = performance.now()
-    const tooSlow = syncRates({ store: ground.store, source: { url: slow, timeoutMs: 200 } })
+    const tooSlow = syncRates({ store: database.store, source: { url: slow, timeoutMs: 200 } })
     expect((await failure(tooSlow)).code).toBe('PROVIDER_UNAVAILABLE')
     expect(performance.now() - started).toBeLessThan(5_000)
   })
 
-  it('says when nobody is there, and refuses an address that others can listen in on', async () => {
+  it('says when there is no answer, and refuses an address that others can listen in on', async () => {
     for (const status of [404, 500, 204]) {
       const url = await serve((_, response) => response.writeHead(status).end())
-      expect((await failure(syncRates({ store: ground.store, source: { url } }))).code).toBe('PROVIDER_UNAVAILABLE')
+      expect((await failure(syncRates({ store: database.store, source: { url } }))).code).toBe('PROVIDER_UNAVAILABLE')
     }
     for (const url of ['http://example.test/v1/models', 'file:///etc/passwd', 'models.json']) {
-      expect(await failure(syncRates({ store: ground.store, source: { url } }))).toEqual({
+      expect(await failure(syncRates({ store: database.store, source: { url } }))).toEqual({
         code: 'INVALID_INPUT',
         path: 'url',
       })

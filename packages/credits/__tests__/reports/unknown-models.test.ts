@@ -9,7 +9,7 @@ import { verifyCharge } from '../../src/core/pricing/verify-charge.ts'
 import type { Credits } from '../../src/credits/types.ts'
 import { createCredits } from '../../src/credits.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
-import { openPool, signUp } from '../store/sql-harness.ts'
+import { openPool, signUp } from '../kit/database.ts'
 
 // Served by the gateway, but its list has no price for it.
 const UNPRICED = 'thinkingmachines/inkling-2-small'
@@ -23,7 +23,7 @@ let lenient: Credits
 beforeAll(async () => {
   stack = await startStack({ ephemeral: true })
   admin = openPool(stack.adminDbUrl)
-  direct = openPool(stack.dbUrl, 4)
+  direct = openPool(stack.dbUrl, { max: 4 })
   const store = postgresStore(direct)
   strict = createCredits({ store })
   lenient = createCredits({ store, unknownModels: { ceilingCredits: '5' } })
@@ -48,7 +48,7 @@ const charges = async (credits: Credits, userId: string) => {
 }
 
 describe('a model without a known price', () => {
-  it('is refused before anything is held or called', async () => {
+  it('is refused before anything is reserved or called', async () => {
     const userId = await signUp(admin)
     expect(await codeOf(strict.reserve({ userId, model: UNPRICED, amount: '5' }))).toBe('UNKNOWN_MODEL')
     expect(await codeOf(strict.estimate({ model: UNPRICED, inputTokens: 10 }))).toBe('UNKNOWN_MODEL')
@@ -65,7 +65,7 @@ describe('a model without a known price', () => {
     expect(charge.marginId).not.toBeNull()
   })
 
-  it('holds the ceiling, and is charged it as an estimate when nobody says what it cost: never free', async () => {
+  it('reserves the ceiling, and is charged it as an estimate when no one says what it cost: never free', async () => {
     const userId = await signUp(admin)
     const { reservationId, amount, rateId, marginId } = await lenient.reserve({
       userId,
@@ -74,7 +74,7 @@ describe('a model without a known price', () => {
     })
     expect({ amount, rateId }).toEqual({ amount: '5', rateId: null })
     expect(marginId).not.toBeNull()
-    await lenient.settle({ reservationId, usage })
+    await lenient.settle({ userId, reservationId, usage })
     const [row] = await charges(lenient, userId)
     expect(row).toMatchObject({ amount: '5', costUsd: '0.03125', costSource: 'estimate', estimated: true })
     if (row) expect(verifyCharge(row)).toEqual({ verdict: 'ok' })

@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { call, closeStack, openDatabase, refusal, signUp, spend, type TestDatabase } from './database.ts'
+import { createTestDatabase, signUp, stopDatabases, type TestDatabase } from '../kit/database.ts'
+import { call, refusal, spend } from '../kit/functions.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 type Role = 'anon' | 'authenticated' | 'service_role'
@@ -65,7 +66,7 @@ describe('rows', () => {
   let admin: string
 
   beforeAll(async () => {
-    ;[ann, bob, admin] = [await signUp(database), await signUp(database), await signUp(database)]
+    ;[ann, bob, admin] = [await signUp(database.admin), await signUp(database.admin), await signUp(database.admin)]
     for (const user of [ann, bob]) await spend(database, user, 1.5)
     await setAdmin(admin, true)
     await call(database.service, 'credits_set_rates', {
@@ -139,7 +140,7 @@ describe('rows', () => {
 
 describe('an admin', () => {
   it('of the credits loses the rights at once, while the token still lives; both changes are audited', async () => {
-    const [actor, user] = [await signUp(database), await signUp(database)]
+    const [actor, user] = [await signUp(database.admin), await signUp(database.admin)]
     for (const isAdmin of [true, false]) {
       expect(await setAdmin(user, isAdmin, actor)).toEqual({ userId: user, isAdmin, actorId: actor })
       expect(await seesMargins(user)).toBe(isAdmin)
@@ -160,7 +161,7 @@ describe('an admin', () => {
   })
 
   it('of the app is one of the credits, and the audit of the role has no name', async () => {
-    const user = await signUp(database)
+    const user = await signUp(database.admin)
     await database.admin.query(
       `update public.profiles set display_name = 'Anna Berger', avatar_url = 'https://example.test/anna' where user_id = $1`,
       [user],
@@ -191,7 +192,7 @@ describe('an admin', () => {
       `create function public.all_admins() returns boolean language sql stable as 'select true'`,
     )
     await set('public.all_admins')
-    const user = await signUp(database)
+    const user = await signUp(database.admin)
     expect(await seesMargins(user)).toBe(true)
     await database.admin.query('drop function public.all_admins()')
     expect(await seesMargins(user)).toBe(false)
@@ -199,7 +200,7 @@ describe('an admin', () => {
   })
 
   it('is no longer one once the user is deleted', async () => {
-    const user = await signUp(database)
+    const user = await signUp(database.admin)
     await setAdmin(user, true)
     await database.admin.query('delete from auth.users where id = $1', [user])
     const { rows } = await database.admin.query('select from public.credit_admins where user_id = $1', [user])
@@ -236,7 +237,7 @@ describe('append-only tables', () => {
 
   it('have no personal data of a deleted user', async () => {
     const email = 'personal.data@example.test'
-    const user = await signUp(database, { email })
+    const user = await signUp(database.admin, { email })
     await database.admin.query(`update public.profiles set display_name = 'Personal Name' where user_id = $1`, [user])
     await setAdmin(user, true)
     await database.service.query(`update public.profiles set role = 'admin' where user_id = $1`, [user])

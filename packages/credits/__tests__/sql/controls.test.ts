@@ -1,30 +1,18 @@
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import {
-  advance,
-  balanceOf,
-  call,
-  closeStack,
-  invalidPaths,
-  type Json,
-  openDatabase,
-  refusal,
-  reserve,
-  type TestDatabase,
-  userWith,
-  whileLocked,
-} from './database.ts'
-import { assertInvariants } from './invariants.ts'
+import { advance, createTestDatabase, stopDatabases, type TestDatabase, whileLocked } from '../kit/database.ts'
+import { balanceOf, call, invalidPaths, type Json, refusal, reserve, userWith } from '../kit/functions.ts'
+import { assertInvariants } from '../kit/invariants.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterEach(() => assertInvariants(database.admin))
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const uuid = () => crypto.randomUUID()
@@ -79,7 +67,7 @@ describe('limits', () => {
     const userId = await userWith(database, 50)
     for (let count = 0; count < 3; count += 1) await reserve(database, userId, 1)
     expect(await refusal(reserve(database, userId, 1), 'LIMIT_EXCEEDED')).toMatchObject({ limit: 'open_reservations' })
-    await advance(database, userId, '6 minutes')
+    await advance(database.admin, userId, '6 minutes')
     await reserve(database, userId, 15)
     expect(await refusal(reserve(database, userId, 6), 'LIMIT_EXCEEDED')).toMatchObject({ limit: 'reserved_credits' })
     await database.admin.query(

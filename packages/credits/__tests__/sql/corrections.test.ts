@@ -1,30 +1,17 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import {
-  advance,
-  balanceOf,
-  call,
-  closeStack,
-  invalidPaths,
-  type Json,
-  openDatabase,
-  refusal,
-  reserve,
-  signUp,
-  spend,
-  type TestDatabase,
-  userWith,
-} from './database.ts'
-import { assertInvariants } from './invariants.ts'
+import { advance, createTestDatabase, signUp, stopDatabases, type TestDatabase } from '../kit/database.ts'
+import { balanceOf, call, invalidPaths, type Json, refusal, reserve, spend, userWith } from '../kit/functions.ts'
+import { assertInvariants } from '../kit/invariants.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterEach(() => assertInvariants(database.admin))
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const uuid = () => crypto.randomUUID()
@@ -173,7 +160,7 @@ describe('a reversal of a grant', () => {
     const userId = await userWith(database, 0.5)
     const grantId = await purchase(userId, 100, { p_expires_in_seconds: 600 })
     await spend(database, userId, 70.5)
-    await advance(database, userId, '1 hour')
+    await advance(database.admin, userId, '1 hour')
     expect(await balanceOf(database, userId)).toMatchObject({ addOnCredits: '0' })
     expect(await reverse(userId, grantId)).toMatchObject({
       transaction: { amount: '-70', uncollected: '30' },
@@ -196,7 +183,7 @@ describe('a reversal of a grant', () => {
     const userId = await userWith(database, 50)
     const usage = await spend(database, userId, 1)
     expect(await invalidPaths(reverse(userId, usage))).toEqual(['transactionId'])
-    const other = await signUp(database)
+    const other = await signUp(database.admin)
     await refusal(reverse(other, await purchase(userId, 1)), 'TRANSACTION_NOT_FOUND')
     expect(await invalidPaths(reverse(userId, usage, { p_reason: null }))).toEqual(['reason'])
   })

@@ -1,26 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  advance,
-  balanceOf,
-  call,
-  closeStack,
-  type Json,
-  openDatabase,
-  reserve,
-  type TestDatabase,
-  userWith,
-} from './database.ts'
-import { assertInvariants } from './invariants.ts'
-import { operations } from './operations.ts'
+import { advance, createTestDatabase, stopDatabases, type TestDatabase } from '../kit/database.ts'
+import { balanceOf, call, type Json, operations, reserve, userWith } from '../kit/functions.ts'
+import { assertInvariants } from '../kit/invariants.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const { release, reservation } = operations(() => database)
@@ -31,9 +21,9 @@ describe('due work without a scheduler', () => {
     for (let count = 0; count < 300; count += 1) {
       await release(userId, await reserve(database, userId, 1))
     }
-    await advance(database, userId, '10 minutes')
+    await advance(database.admin, userId, '10 minutes')
     const id = await reserve(database, userId, 50)
-    await advance(database, userId, '10 minutes')
+    await advance(database.admin, userId, '10 minutes')
     expect(await balanceOf(database, userId)).toMatchObject({ reserved: '0', available: '50' })
     expect(await reservation(userId, id)).toMatchObject({
       state: 'expired',
@@ -43,7 +33,7 @@ describe('due work without a scheduler', () => {
       await release(userId, await reserve(database, userId, 1))
     }
     await reserve(database, userId, 1, { p_ttl_seconds: 2 })
-    await advance(database, userId, '1 minute')
+    await advance(database.admin, userId, '1 minute')
     expect(await balanceOf(database, userId)).toMatchObject({ reserved: '0', available: '50' })
     await assertInvariants(database.admin)
   })
@@ -52,7 +42,7 @@ describe('due work without a scheduler', () => {
     const [one, two] = [await userWith(database, 50), await userWith(database, 50)]
     for (const userId of [one, two]) {
       await reserve(database, userId, 10)
-      await advance(database, userId, '10 minutes')
+      await advance(database.admin, userId, '10 minutes')
     }
     const blocker = await database.admin.connect()
     await blocker.query('begin')
@@ -76,7 +66,7 @@ describe('due work without a scheduler', () => {
   it('leaves a locked reservation to the caller that closes it, and frees it afterwards if that caller gives up', async () => {
     const userId = await userWith(database, 50)
     const [locked, free] = [await reserve(database, userId, 20), await reserve(database, userId, 5)]
-    await advance(database, userId, '10 minutes')
+    await advance(database.admin, userId, '10 minutes')
     const closing = await database.admin.connect()
     await closing.query('begin')
     await closing.query('select from public.credit_reservations where id = $1 for update', [locked])
@@ -101,7 +91,7 @@ describe('due work without a scheduler', () => {
       [userId],
     )
     await reserve(database, userId, 10)
-    await advance(database, userId, '10 minutes')
+    await advance(database.admin, userId, '10 minutes')
     expect(await balanceOf(database, userId)).toMatchObject({ reserved: '0', available: '50' })
   })
 })

@@ -2,15 +2,15 @@ import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import pg from 'pg'
 import { afterAll, describe, expect, it } from 'vitest'
-import { closeStack, openDatabase } from './database.ts'
+import { createTestDatabase, stopDatabases } from '../kit/database.ts'
 
 const EXAMPLES = globSync(join(import.meta.dirname, '../../../../supabase/examples/*.sql')).sort()
 
-afterAll(closeStack)
+afterAll(stopDatabases)
 
 describe('the example', () => {
   it.each(EXAMPLES.map((path) => [basename(path), path]))('%s prints its recorded output', async (_, path) => {
-    const database = await openDatabase()
+    const database = await createTestDatabase()
     const client = new pg.Client({ connectionString: database.dbUrl })
     await client.connect()
     try {

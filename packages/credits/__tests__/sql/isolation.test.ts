@@ -4,8 +4,9 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
 import { chargeOf } from '../../src/testing/case.ts'
-import { openPool, serviceClient, signUp } from '../store/sql-harness.ts'
-import { assertInvariants } from './invariants.ts'
+import { openPool, signUp } from '../kit/database.ts'
+import { assertInvariants } from '../kit/invariants.ts'
+import { serviceClient } from '../kit/stack.ts'
 
 /**
  * PostgREST before 16 repeats a transaction that ends in 40001 until it does not. Our functions never raise it by

@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { call, closeStack, openDatabase, reserve, spend, type TestDatabase, userWith } from './database.ts'
+import { createTestDatabase, stopDatabases, type TestDatabase } from '../kit/database.ts'
+import { call, reserve, spend, userWith } from '../kit/functions.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 interface Fault {
@@ -231,7 +232,7 @@ describe('history', () => {
 
 describe('a session that planned its statements while the tables were empty', () => {
   it('finds every row by its key once they have grown and been looked through', async () => {
-    const copy = await openDatabase()
+    const copy = await createTestDatabase()
     const client = await copy.service.connect()
     const run = async (userId: string) => {
       const [id, other] = [crypto.randomUUID(), crypto.randomUUID()]

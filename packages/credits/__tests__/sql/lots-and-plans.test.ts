@@ -1,29 +1,17 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import {
-  advance,
-  balanceOf,
-  closeStack,
-  type Json,
-  ledgerOf,
-  openDatabase,
-  refusal,
-  reserve,
-  spend,
-  type TestDatabase,
-  userWith,
-} from './database.ts'
-import { assertInvariants } from './invariants.ts'
-import { operations } from './operations.ts'
+import { advance, createTestDatabase, stopDatabases, type TestDatabase } from '../kit/database.ts'
+import { balanceOf, type Json, ledgerOf, operations, refusal, reserve, spend, userWith } from '../kit/functions.ts'
+import { assertInvariants } from '../kit/invariants.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterEach(() => assertInvariants(database.admin))
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const uuid = () => crypto.randomUUID()
@@ -95,7 +83,7 @@ describe('a lot past its expiry', () => {
     const userId = await userWith(database, 0.5)
     await grant(userId, 100, { p_source: 'promo', p_expires_in_seconds: 60 })
     const id = await reserve(database, userId, 30.5, { p_ttl_seconds: 3600 })
-    await advance(database, userId, '2 minutes')
+    await advance(database.admin, userId, '2 minutes')
     expect(await availableInView(userId)).toBe('0')
     expect(await balanceOf(database, userId)).toMatchObject({ addOnCredits: '30', available: '0' })
     await refusal(reserve(database, userId, 1), 'INSUFFICIENT_CREDITS')
@@ -116,7 +104,7 @@ describe('a lot past its expiry', () => {
     await grant(userId, 100)
     await grant(userId, 100, { p_source: 'promo', p_expires_in_seconds: 60 })
     const before = await reserve(database, userId, 100.5, { p_ttl_seconds: 3600 })
-    await advance(database, userId, '2 minutes')
+    await advance(database.admin, userId, '2 minutes')
     const after = await reserve(database, userId, 100, { p_ttl_seconds: 3600 })
     expect(await balanceOf(database, userId)).toMatchObject({ addOnCredits: '200', available: '0' })
     await release(userId, before)
@@ -130,7 +118,7 @@ describe('a lot past its expiry', () => {
     const userId = await userWith(database, 0.5)
     await grant(userId, 100, { p_source: 'promo', p_expires_in_seconds: 60 })
     const before = await reserve(database, userId, 100.5, { p_ttl_seconds: 3600 })
-    await advance(database, userId, '2 minutes')
+    await advance(database.admin, userId, '2 minutes')
     await grant(userId, 100)
     await spend(database, userId, 60)
     expect((await lotsOf(userId)).slice(1)).toEqual([
@@ -150,9 +138,9 @@ describe('a plan', () => {
     const userId = await userWith(database, 50)
     await spend(database, userId, 20)
     await grant(userId, 7)
-    await advance(database, userId, '32 days')
+    await advance(database.admin, userId, '32 days')
     expect(await balanceOf(database, userId)).toMatchObject({ planCredits: '50', addOnCredits: '7', version: 5 })
-    await advance(database, userId, '100 days')
+    await advance(database.admin, userId, '100 days')
     expect(await balanceOf(database, userId)).toMatchObject({ planCredits: '50', addOnCredits: '7' })
   })
 
@@ -163,7 +151,7 @@ describe('a plan', () => {
     const userId = await userWith(database, 50)
     await run('set_plan', { p_account_id: userId, p_plan_id: 'rolling' })
     await spend(database, userId, 60)
-    await advance(database, userId, '32 days')
+    await advance(database.admin, userId, '32 days')
     expect(await balanceOf(database, userId)).toMatchObject({ planCredits: '130' })
     expect((await ledgerOf(database, userId)).slice(0, 4).map((row) => [row.type, row.source, row.amount])).toEqual([
       ['grant', 'plan', '100'],
@@ -172,7 +160,7 @@ describe('a plan', () => {
       ['usage', null, '-60'],
     ])
     await spend(database, userId, 110)
-    await advance(database, userId, '32 days')
+    await advance(database.admin, userId, '32 days')
     expect(await balanceOf(database, userId)).toMatchObject({ planCredits: '120' })
   })
 
@@ -185,7 +173,7 @@ describe('a plan', () => {
         `update public.credit_reservations set expires_at = expires_at + interval '32 days' where id = $1`,
         [id],
       )
-      await advance(database, userId, '32 days')
+      await advance(database.admin, userId, '32 days')
       expect(await balanceOf(database, userId)).toMatchObject({ planCredits: '100', reserved: '50' })
     }
   })
@@ -198,7 +186,7 @@ describe('a plan', () => {
         p_plan_id,
       })
     expect(await set('starter')).toMatchObject({ planId: 'starter', balance: { planCredits: '550' } })
-    await advance(database, userId, '15 days')
+    await advance(database.admin, userId, '15 days')
     const upgraded = await set('pro')
     // 2,500 more a month for the half of the month that is left.
     expect(Number(upgraded.balance.planCredits)).toBeGreaterThan(550 + 2500 * 0.45)
@@ -206,7 +194,7 @@ describe('a plan', () => {
     expect(await set('free')).toMatchObject({ planId: 'pro', nextPlanId: 'free' })
     expect(await set('pro')).toMatchObject({ planId: 'pro', nextPlanId: null })
     await set('free')
-    await advance(database, userId, '20 days')
+    await advance(database.admin, userId, '20 days')
     expect(await balanceOf(database, userId)).toMatchObject({ planId: 'free', planCredits: '50' })
     await refusal(set('none'), 'INVALID_INPUT')
   })
@@ -247,7 +235,7 @@ describe('a refund', () => {
   it('of credits whose lot has expired makes an add-on lot', async () => {
     const userId = await userWith(database, 50)
     const id = await spend(database, userId, 20)
-    await advance(database, userId, '40 days')
+    await advance(database.admin, userId, '40 days')
     expect(await refund(userId, id)).toMatchObject({ balance: { planCredits: '50', addOnCredits: '20' } })
   })
 })

@@ -1,32 +1,27 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { advance, createTestDatabase, signUp, stopDatabases, type TestDatabase, whileLocked } from '../kit/database.ts'
 import {
-  advance,
   balanceOf,
   call,
-  closeStack,
   invalidPaths,
   type Json,
   ledgerOf,
-  openDatabase,
   refusal,
   reserve,
-  signUp,
   spend,
-  type TestDatabase,
   userWith,
-  whileLocked,
-} from './database.ts'
-import { assertInvariants } from './invariants.ts'
+} from '../kit/functions.ts'
+import { assertInvariants } from '../kit/invariants.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterEach(() => assertInvariants(database.admin))
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const uuid = () => crypto.randomUUID()
@@ -55,7 +50,7 @@ describe('reservations that expired without a settle', () => {
     const userId = await userWith(database, 50)
     const id = await reserve(database, userId, 12.5)
     expect(await expired()).not.toContainEqual(expect.objectContaining({ reservationId: id }))
-    await advance(database, userId, '6 minutes')
+    await advance(database.admin, userId, '6 minutes')
     const row = { reservationId: id, accountId: userId, state: 'expired', amount: '0', reserved: '12.5' }
     expect(await expired()).toContainEqual(expect.objectContaining(row))
     // The same before and after due work has marked it.
@@ -68,7 +63,7 @@ describe('reservations that expired without a settle', () => {
   it('are paged in the order in which they were made, within a period', async () => {
     const userId = await userWith(database, 50)
     const ids = [await reserve(database, userId, 1), await reserve(database, userId, 2)]
-    await advance(database, userId, '1 hour')
+    await advance(database.admin, userId, '1 hour')
     const seen: unknown[] = []
     let after: unknown = null
     do {
@@ -91,7 +86,7 @@ describe('due work', () => {
     const healthy = await userWith(database, 50)
     for (const userId of [poisoned, healthy]) {
       await reserve(database, userId, 10)
-      await advance(database, userId, '1 hour')
+      await advance(database.admin, userId, '1 hour')
     }
     await database.admin.query(
       `create function public.refuse_poisoned() returns trigger language plpgsql as $$
@@ -116,7 +111,7 @@ describe('due work', () => {
   it('is left to the scheduler that runs already', async () => {
     const userId = await userWith(database, 50)
     await reserve(database, userId, 10)
-    await advance(database, userId, '1 hour')
+    await advance(database.admin, userId, '1 hour')
     await whileLocked(database, `select pg_advisory_xact_lock(hashtextextended('credits.expire_due', 0))`, async () => {
       const nothing = { reservationsExpired: 0, accountsTouched: 0, accountsFailed: 0 }
       expect(await run('expire_due')).toEqual(nothing)
@@ -138,7 +133,7 @@ describe('due work', () => {
 
   it('of an account whose opening fails does not stop a reconcile', async () => {
     await database.admin.query('alter table public.credit_balances rename to elsewhere')
-    const [broken, missed] = [await signUp(database), await signUp(database)]
+    const [broken, missed] = [await signUp(database.admin), await signUp(database.admin)]
     await database.admin.query('alter table public.elsewhere rename to credit_balances')
     await database.admin.query(
       `create function public.refuse_broken() returns trigger language plpgsql as $$

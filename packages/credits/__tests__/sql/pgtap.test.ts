@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import pg from 'pg'
 import { afterAll, describe, expect, it } from 'vitest'
-import { closeStack, openDatabase, type TestDatabase } from './database.ts'
+import { createTestDatabase, stopDatabases, type TestDatabase } from '../kit/database.ts'
 
 const FILES = globSync(join(import.meta.dirname, '../../../../supabase/tests/*.test.sql')).sort()
 /** pgTAP is SQL alone: Debian's `postgresql-<major>-pgtap` serves every server, also one it was not installed for. */
@@ -10,11 +10,11 @@ const [PGTAP] = globSync('/usr/share/postgresql/*/extension/pgtap--*.sql').filte
   /pgtap--[\d.]+\.sql$/.test(file),
 )
 
-afterAll(closeStack)
+afterAll(stopDatabases)
 
 /** A database with pgTAP in it, as `create extension` would put it there. */
 async function withPgtap(): Promise<TestDatabase> {
-  const database = await openDatabase()
+  const database = await createTestDatabase()
   const commands = /^\\.*$/gm
   const client = await database.admin.connect()
   await client.query('set search_path = extensions')

@@ -3,18 +3,18 @@ import { basename, join } from 'node:path'
 import { startStack } from '@layers/local-stack'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { closeStack, openDatabase, type TestDatabase } from './database.ts'
+import { createTestDatabase, stopDatabases, type TestDatabase } from '../kit/database.ts'
 
 const MIGRATIONS = globSync(join(import.meta.dirname, '../../../../supabase/migrations/*.sql')).sort()
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 type Role = 'anon' | 'authenticated' | 'service_role'

@@ -1,29 +1,17 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import {
-  advance,
-  balanceOf,
-  call,
-  closeStack,
-  type Json,
-  ledgerOf,
-  openDatabase,
-  refusal,
-  reserve,
-  type TestDatabase,
-  userWith,
-} from './database.ts'
-import { assertInvariants } from './invariants.ts'
-import { operations } from './operations.ts'
+import { advance, createTestDatabase, stopDatabases, type TestDatabase } from '../kit/database.ts'
+import { balanceOf, call, type Json, ledgerOf, operations, refusal, reserve, userWith } from '../kit/functions.ts'
+import { assertInvariants } from '../kit/invariants.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterEach(() => assertInvariants(database.admin))
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const uuid = () => crypto.randomUUID()
@@ -142,7 +130,7 @@ describe('reserve', () => {
     const closings: [string, (id: string) => Promise<unknown>][] = [
       ['settled', (id) => settle(userId, id, '1')],
       ['released', (id) => release(userId, id)],
-      ['expired', () => advance(database, userId, '10 minutes')],
+      ['expired', () => advance(database.admin, userId, '10 minutes')],
     ]
     for (const [state, close] of closings) {
       const args = { p_account_id: userId, p_reservation_id: uuid(), p_amount: 10 }
@@ -260,14 +248,25 @@ describe('settle', () => {
     expect(await refusal(extend(userId, id, 1), 'RESERVATION_CLOSED')).toEqual(closed)
   })
 
-  it('refuses a second charge of another amount, and says which amount was not recorded', async () => {
+  it('gives the first result to a second charge of another amount, and audits that charge', async () => {
+    const other = { p_charge: { amount: '9', costUsd: '0.050000' } }
     const userId = await userWith(database, 50)
     const charged = await reserve(database, userId, 10)
-    await settle(userId, charged, '7')
-    expect(await refusal(settle(userId, charged, '9'), 'IDEMPOTENCY_MISMATCH')).toEqual({ id: charged, amount: '9' })
+    const first = await settle(userId, charged, '7')
+    expect(await settle(userId, charged, '9', other)).toEqual({ ...first, replayed: true })
+    expect(await settle(userId, charged, '7.000000')).toEqual({ ...first, replayed: true })
     const empty = await reserve(database, userId, 10)
-    await settle(userId, empty)
-    expect(await refusal(settle(userId, empty, '9'), 'IDEMPOTENCY_MISMATCH')).toEqual({ id: empty, amount: '9' })
+    const nothing = await settle(userId, empty)
+    expect(await settle(userId, empty, '9', other)).toEqual({ ...nothing, replayed: true })
+    const { rows } = await database.admin.query(
+      `select subject, old, new from public.credit_audit_log
+       where action = 'charge_not_recorded' and subject in ($1, $2) order by id`,
+      [charged, empty],
+    )
+    expect(rows).toEqual([
+      { subject: charged, old: { amount: '7' }, new: { amount: '9', costUsd: '0.05' } },
+      { subject: empty, old: { amount: '0' }, new: { amount: '9', costUsd: '0.05' } },
+    ])
     expect(await balanceOf(database, userId)).toMatchObject({ available: '43', reserved: '0' })
   })
 
@@ -319,7 +318,7 @@ describe('settle', () => {
     const userId = await userWith(database, 50)
     const id = await reserve(database, userId, 50)
     await refusal(reserve(database, userId, 1), 'INSUFFICIENT_CREDITS')
-    await advance(database, userId, '6 minutes')
+    await advance(database.admin, userId, '6 minutes')
     const seen = await database.admin.query(
       'select reserved, available from public.credit_balances_text where account_id = $1',
       [userId],

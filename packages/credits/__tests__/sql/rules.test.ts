@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { closeStack, openDatabase, type TestDatabase } from './database.ts'
+import { createTestDatabase, stopDatabases, type TestDatabase } from '../kit/database.ts'
 
 const FILES = globSync(join(import.meta.dirname, '../../../../supabase/migrations/*.sql'))
   .sort()
@@ -28,11 +28,11 @@ const FUNCTIONS: SqlFunction[] = FILES.flatMap(({ name: file, text }) =>
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 describe('each migration', () => {

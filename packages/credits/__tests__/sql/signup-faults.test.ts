@@ -1,18 +1,19 @@
 import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { balanceOf, call, closeStack, openDatabase, reserve, signUp, type TestDatabase } from './database.ts'
-import { assertInvariants } from './invariants.ts'
+import { createTestDatabase, signUp, stopDatabases, type TestDatabase } from '../kit/database.ts'
+import { balanceOf, call, reserve } from '../kit/functions.ts'
+import { assertInvariants } from '../kit/invariants.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterEach(() => assertInvariants(database.admin))
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const accounts = async (userId: string) =>
@@ -44,7 +45,7 @@ describe('a fault in the credits schema', () => {
     'never fails a signup, and is healed exactly once: %s',
     async (_, [fault, repair]) => {
       await database.admin.query(fault)
-      const userId = await signUp(database)
+      const userId = await signUp(database.admin)
       await database.admin.query(repair)
       const healed = await call(database.service, 'credits_reconcile', { p_apply: true })
       expect(healed).toMatchObject({ applied: true, signupGrants: 1, accountsFailed: 0 })
@@ -56,7 +57,7 @@ describe('a fault in the credits schema', () => {
 
   it('is healed by the first use of the account as well', async () => {
     await database.admin.query('alter table public.credit_balances rename to elsewhere')
-    const userId = await signUp(database)
+    const userId = await signUp(database.admin)
     await database.admin.query('alter table public.elsewhere rename to credit_balances')
     expect(await accounts(userId)).toEqual([])
     await reserve(database, userId, 50)
@@ -64,7 +65,7 @@ describe('a fault in the credits schema', () => {
 
   it('is not made by a profile of the app that cannot be written', async () => {
     await database.admin.query('alter table public.profiles rename to elsewhere')
-    const userId = await signUp(database)
+    const userId = await signUp(database.admin)
     expect(await accounts(userId)).toHaveLength(1)
     await database.admin.query('alter table public.elsewhere rename to profiles')
   })
@@ -86,7 +87,7 @@ describe('locks', () => {
     const blocker = await database.admin.connect()
     await blocker.query(`begin; lock table ${table} in access exclusive mode`)
     const started = performance.now()
-    const userId = await signUp(database)
+    const userId = await signUp(database.admin)
     expect(performance.now() - started).toBeLessThan(400)
     await blocker.query('rollback')
     blocker.release()
@@ -160,7 +161,7 @@ describe('locks', () => {
       first,
     ])
     const started = performance.now()
-    const second = await signUp(database, { email: 'race+2@example.org' })
+    const second = await signUp(database.admin, { email: 'race+2@example.org' })
     expect(performance.now() - started).toBeLessThan(300)
     await other.query('commit')
     other.release()

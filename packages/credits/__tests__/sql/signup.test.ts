@@ -1,29 +1,17 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import {
-  advance,
-  balanceOf,
-  call,
-  closeStack,
-  ledgerOf,
-  openDatabase,
-  refusal,
-  reserve,
-  signUp,
-  spend,
-  type TestDatabase,
-  whileLocked,
-} from './database.ts'
-import { assertInvariants } from './invariants.ts'
+import { advance, createTestDatabase, signUp, stopDatabases, type TestDatabase, whileLocked } from '../kit/database.ts'
+import { balanceOf, call, ledgerOf, refusal, reserve, spend } from '../kit/functions.ts'
+import { assertInvariants } from '../kit/invariants.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await openDatabase()
+  database = await createTestDatabase()
 })
 afterEach(() => assertInvariants(database.admin))
 afterAll(async () => {
   await database.close()
-  await closeStack()
+  await stopDatabases()
 })
 
 const accounts = async (userId: string) =>
@@ -41,7 +29,7 @@ const setting = (column: string, value: unknown) =>
 
 describe('a signup', () => {
   it('opens an account on the free plan with 50 credits and a grant in the ledger', async () => {
-    const userId = await signUp(database)
+    const userId = await signUp(database.admin)
     expect(await balanceOf(database, userId)).toMatchObject({
       planId: 'free',
       available: '50',
@@ -54,16 +42,16 @@ describe('a signup', () => {
   })
 
   it('makes the profile of the app with the role user', async () => {
-    const userId = await signUp(database)
+    const userId = await signUp(database.admin)
     const { rows } = await database.admin.query('select role from public.profiles where user_id = $1', [userId])
     expect(rows).toEqual([{ role: 'user' }])
   })
 
   it('grants what the settings say', async () => {
     await setting('signup_credits', 12.5)
-    expect(await available(await signUp(database))).toBe('12.5')
+    expect(await available(await signUp(database.admin))).toBe('12.5')
     await setting('signup_credits', 0)
-    expect(await balanceOf(database, await signUp(database))).toMatchObject({ available: '0', version: 0 })
+    expect(await balanceOf(database, await signUp(database.admin))).toMatchObject({ available: '0', version: 0 })
     await setting('signup_credits', 50)
   })
 
@@ -82,7 +70,7 @@ describe('a signup', () => {
   })
 
   it('with an unconfirmed address opens the account and grants when the address is confirmed', async () => {
-    const userId = await signUp(database, { confirmed: false })
+    const userId = await signUp(database.admin, { confirmed: false })
     expect(await accounts(userId)).toMatchObject([{ signup_decided_at: null, version: '0' }])
     expect(await available(userId)).toBe('0')
     await confirm(userId)
@@ -96,7 +84,7 @@ describe('a signup', () => {
       [userId],
     )
     expect(await available(userId)).toBe('50')
-    expect(await available(await signUp(database, { email: 'claimed+2@phone.test' }))).toBe('50')
+    expect(await available(await signUp(database.admin, { email: 'claimed+2@phone.test' }))).toBe('50')
   })
 })
 
@@ -108,24 +96,24 @@ describe('one person', () => {
 
   it('gets one grant under all spellings of an address', async () => {
     for (const [first, ...others] of SPELLINGS as [string, ...string[]][]) {
-      expect(await available(await signUp(database, { email: first }))).toBe('50')
+      expect(await available(await signUp(database.admin, { email: first }))).toBe('50')
       for (const email of others) {
-        const twin = await signUp(database, { email })
+        const twin = await signUp(database.admin, { email })
         expect(await available(twin), email).toBe('0')
-        await advance(database, twin, '2 months')
+        await advance(database.admin, twin, '2 months')
         expect(await available(twin), `${email}, later`).toBe('0')
       }
     }
   })
 
   it('differs from another one by a dot outside Gmail', async () => {
-    expect(await available(await signUp(database, { email: 'a.b@example.org' }))).toBe('50')
-    expect(await available(await signUp(database, { email: 'ab@example.org' }))).toBe('50')
+    expect(await available(await signUp(database.admin, { email: 'a.b@example.org' }))).toBe('50')
+    expect(await available(await signUp(database.admin, { email: 'ab@example.org' }))).toBe('50')
   })
 
   it('who confirms an address gets the grant, whichever unconfirmed account came first', async () => {
-    const unconfirmed = await signUp(database, { email: 'victim+x1@corp.example', confirmed: false })
-    const owner = await signUp(database, { email: 'victim@corp.example' })
+    const unconfirmed = await signUp(database.admin, { email: 'victim+x1@corp.example', confirmed: false })
+    const owner = await signUp(database.admin, { email: 'victim@corp.example' })
     expect([await available(unconfirmed), await available(owner)]).toEqual(['0', '50'])
     await confirm(unconfirmed)
     expect(await available(unconfirmed)).toBe('0')
@@ -133,17 +121,17 @@ describe('one person', () => {
   })
 
   it('who deletes the account and comes back gets no second grant, but the next month on time', async () => {
-    const first = await signUp(database, { email: 'comes.back@example.org' })
+    const first = await signUp(database.admin, { email: 'comes.back@example.org' })
     await spend(database, first, 50)
     await deleteUser(first)
-    const second = await signUp(database, { email: 'comes.back+again@example.org' })
+    const second = await signUp(database.admin, { email: 'comes.back+again@example.org' })
     expect(await available(second)).toBe('0')
-    await advance(database, second, '32 days')
+    await advance(database.admin, second, '32 days')
     expect(await available(second)).toBe('50')
   })
 
   it('is kept as a keyed hash, never as an address', async () => {
-    await signUp(database, { email: 'find.me@example.org' })
+    await signUp(database.admin, { email: 'find.me@example.org' })
     const { rows } = await database.admin.query(
       `select (select count(*) from credits_private.signup_claims
                  where person_hash = sha256('email:find.me@example.org')
@@ -163,7 +151,7 @@ describe('a debt', () => {
       `insert into public.credit_plans (id, name, price_usd, monthly_credits, overage_limit)
        values ('overage', 'Overage', 5, 50, 20) on conflict do nothing`,
     )
-    const userId = await signUp(database, { email })
+    const userId = await signUp(database.admin, { email })
     await call(database.service, 'credits_set_plan', { p_account_id: userId, p_plan_id: 'overage' })
     await spend(database, userId, 120)
     expect(await balanceOf(database, userId)).toMatchObject({ debt: '20' })
@@ -173,7 +161,7 @@ describe('a debt', () => {
 
   it('goes on in the next account of the person, with a transaction in both ledgers', async () => {
     const first = await closedWithDebt('debtor@example.org')
-    const second = await signUp(database, { email: 'Debtor+new@example.org' })
+    const second = await signUp(database.admin, { email: 'Debtor+new@example.org' })
     expect(await balanceOf(database, second)).toMatchObject({ debt: '20', available: '-20' })
     expect(await ledgerOf(database, second)).toMatchObject([{ type: 'adjustment', source: 'debt', amount: '-20' }])
     expect((await ledgerOf(database, first))[0]).toMatchObject({ type: 'adjustment', source: 'debt', amount: '20' })
@@ -187,14 +175,14 @@ describe('a debt', () => {
       database,
       `select from public.credit_balances where account_id = '${first}' for update`,
       async () => {
-        const userId = await signUp(database, { email: 'locked.debtor+2@example.org' })
+        const userId = await signUp(database.admin, { email: 'locked.debtor+2@example.org' })
         expect(await accounts(userId)).toMatchObject([{ debt: '0.000000', signup_decided_at: null }])
         return userId
       },
     )
     expect(await balanceOf(database, second)).toMatchObject({ debt: '20' })
     await deleteUser(second)
-    const third = await signUp(database, { email: 'locked.debtor+3@example.org' })
+    const third = await signUp(database.admin, { email: 'locked.debtor+3@example.org' })
     expect(await balanceOf(database, third)).toMatchObject({ debt: '20' })
   })
 })
@@ -203,7 +191,7 @@ describe('the daily ceiling of signup grants', () => {
   it('keeps new persons waiting, exactly, also when they sign up at once', async () => {
     const { rows } = await database.admin.query('select count(*)::int as claims from credits_private.signup_claims')
     await setting('max_signup_grants_per_day', rows[0].claims + 2)
-    const users = await Promise.all(Array.from({ length: 12 }, () => signUp(database)))
+    const users = await Promise.all(Array.from({ length: 12 }, () => signUp(database.admin)))
     const balances = await Promise.all(users.map((userId) => available(userId)))
     expect(balances.filter((credits) => credits === '50')).toHaveLength(2)
     expect(await call(database.service, 'credits_reconcile')).toMatchObject({ accountsToOpen: [] })
@@ -215,10 +203,10 @@ describe('the daily ceiling of signup grants', () => {
   })
 
   it('does not keep a returning person waiting', async () => {
-    const first = await signUp(database, { email: 'returning@example.org' })
+    const first = await signUp(database.admin, { email: 'returning@example.org' })
     await deleteUser(first)
     await setting('max_signup_grants_per_day', 0)
-    const second = await signUp(database, { email: 'returning+2@example.org' })
+    const second = await signUp(database.admin, { email: 'returning+2@example.org' })
     expect(await accounts(second)).not.toMatchObject([{ signup_decided_at: null }])
     await setting('max_signup_grants_per_day', null)
   })
@@ -226,7 +214,7 @@ describe('the daily ceiling of signup grants', () => {
 
 describe('deleting a user', () => {
   it('closes the account, keeps the history and still lets an open reservation settle', async () => {
-    const userId = await signUp(database)
+    const userId = await signUp(database.admin)
     const open = await reserve(database, userId, 5)
     await spend(database, userId, 7)
     const before = await ledgerOf(database, userId)
@@ -243,10 +231,10 @@ describe('deleting a user', () => {
   })
 
   it('and making one with the same id again opens the account as it stood', async () => {
-    const userId = await signUp(database, { email: 'same.id@example.org' })
+    const userId = await signUp(database.admin, { email: 'same.id@example.org' })
     await spend(database, userId, 20)
     await deleteUser(userId)
-    await signUp(database, { email: 'same.id@example.org', id: userId })
+    await signUp(database.admin, { email: 'same.id@example.org', id: userId })
     expect(await balanceOf(database, userId)).toMatchObject({ available: '30', status: 'active', version: 2 })
   })
 })

@@ -1,6 +1,7 @@
-/** Compiled, never run: the drivers that people bring fit the structural types of both adapters. */
+/** Compiled, never run: the drivers that apps use fit the structural types of both adapters, without a cast. */
 import type { SupabaseClient } from '@supabase/supabase-js'
 import type pg from 'pg'
+import type postgres from 'postgres'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
 
@@ -8,11 +9,8 @@ interface Database {
   public: {
     Tables: Record<string, never>
     Views: Record<string, never>
-    Functions: { credits_get_balance: { Args: { p_user_id: string }; Returns: unknown } }
+    Functions: { credits_get_balance: { Args: { p_account_id: string }; Returns: unknown } }
   }
-}
-interface PostgresJs {
-  unsafe(text: string, values: unknown[], options: { prepare: boolean }): PromiseLike<readonly unknown[]>
 }
 
 export function accepts(drivers: {
@@ -20,12 +18,13 @@ export function accepts(drivers: {
   typed: SupabaseClient<Database>
   pool: pg.Pool
   client: pg.Client
-  sql: PostgresJs
+  sql: postgres.Sql
 }): void {
   supabaseStore(drivers.untyped)
   supabaseStore(drivers.typed, { timeoutMs: 1000 })
   postgresStore(drivers.pool)
   postgresStore(drivers.pool, { prepare: true, retries: 0 })
   postgresStore(drivers.client)
+  postgresStore({ query: (text, values) => drivers.sql.unsafe(text, values) })
   postgresStore({ query: (text, values) => drivers.sql.unsafe(text, values, { prepare: true }) })
 }

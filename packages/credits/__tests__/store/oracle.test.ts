@@ -7,11 +7,12 @@ import type { Balance } from '../../src/store/port.ts'
 import { postgresStore } from '../../src/store/postgres.ts'
 import { chargeOf } from '../../src/testing/case.ts'
 import { memoryHarness, type StoreHarness } from '../../src/testing/index.ts'
-import { openPool, sqlHarness } from './sql-harness.ts'
+import { openPool } from '../kit/database.ts'
+import { sqlHarness } from '../kit/store-harness.ts'
 
 /**
- * Two implementations of the same promises, written apart from each other, are given the same random life of an
- * account. They must agree on every answer and every balance; where they do not, one of them is wrong.
+ * The memory store and SQL implement the same contract apart from each other. Both are given the same random life of an
+ * account, and must agree on every answer and every balance.
  */
 const RUNS = Number(process.env.ORACLE_RUNS ?? 40)
 
@@ -69,7 +70,10 @@ const life = fc.array(
       weight: 2,
       arbitrary: fc.record({ op: fc.constant('advance' as const), seconds: fc.constantFrom(60, 200, 32 * 86_400) }),
     },
-    { weight: 1, arbitrary: fc.record({ op: fc.constant('overage' as const) }) },
+    { weight: 1, arbitrary: fc.record({ op: fc.constant('reverse' as const), which, amount: fc.option(amount) }) },
+    { weight: 1, arbitrary: fc.record({ op: fc.constant('reserve-zero' as const) }) },
+    { weight: 1, arbitrary: fc.record({ op: fc.constant('settle-missing' as const), which, amount }) },
+    { weight: 1, arbitrary: fc.record({ op: fc.constant('plan' as const), debt: fc.boolean() }) },
   ),
   { minLength: 5, maxLength: 40 },
 )
@@ -82,6 +86,7 @@ class Life {
   readonly #ids: readonly string[]
   #reservations: string[] = []
   #usage: string[] = []
+  #grants: string[] = []
 
   constructor(harness: StoreHarness, userId: string, ids: readonly string[]) {
     this.#harness = harness
@@ -89,7 +94,7 @@ class Life {
     this.#ids = ids
   }
 
-  /** What the store answers, without times and ids. */
+  /** The store's answer, without times and ids. */
   async take(step: Step, index: number): Promise<unknown> {
     const answer = await this.#run(step, this.#ids[index] ?? '').catch((error: unknown) => {
       if (!CreditError.isInstance(error)) throw error
@@ -117,31 +122,56 @@ class Life {
       }
       case 'settle': {
         const charge = step.amount === null ? {} : { charge: chargeOf(step.amount) }
-        const result = await store.settle({ reservationId, ...charge })
+        const result = await store.settle({ userId, reservationId, ...charge })
         if (result.transaction && !result.replayed) this.#usage.push(result.transaction.id)
         return { ...figures(result), amount: result.transaction?.amount, after: result.transaction?.balanceAfter }
+      }
+      case 'reserve-zero':
+        return figures(await store.reserve({ reservationId: id, userId, amount: '0', ttlSeconds: 50 }))
+      case 'settle-missing': {
+        const charge = chargeOf(step.amount)
+        const result = await store.settle({ userId, reservationId, charge, createMissing: true })
+        if (result.transaction && !result.replayed) this.#usage.push(result.transaction.id)
+        return figures(result)
       }
       case 'capture': {
         const extend =
           step.extend === null ? {} : { extend: { amount: step.extend, minimumAmount: '0.000001', ttlSeconds: 500 } }
-        const result = await store.capture({ reservationId, captureId: id, charge: chargeOf(step.amount), ...extend })
+        const result = await store.capture({
+          userId,
+          reservationId,
+          captureId: id,
+          charge: chargeOf(step.amount),
+          ...extend,
+        })
         this.#usage.push(result.transaction.id)
         return { ...figures(result), amount: result.transaction.amount, extension: result.extension }
       }
       case 'extend':
-        return figures(await store.extend({ reservationId, extensionId: id, amount: step.amount, ttlSeconds: 500 }))
+        return figures(
+          await store.extend({ userId, reservationId, extensionId: id, amount: step.amount, ttlSeconds: 500 }),
+        )
       case 'release':
-        return figures(await store.release({ reservationId }))
+        return figures(await store.release({ userId, reservationId }))
       case 'grant': {
         const { amount, bucket, priority, expires } = step
         const expiry = expires === null ? {} : { expiresInSeconds: expires }
         await store.grant({ transactionId: id, userId, amount, source: 'promo', bucket, priority, ...expiry })
+        this.#grants.push(id)
         return 'granted'
       }
       case 'refund': {
         const originalId = this.#usage.at(-1 - step.which) ?? id
         const part = step.amount === null ? {} : { amount: step.amount }
-        return (await store.refund({ transactionId: id, originalId, reason: 'test', ...part })).transaction.amount
+        return (await store.refund({ userId, transactionId: id, originalId, reason: 'test', ...part })).transaction
+          .amount
+      }
+      case 'reverse': {
+        const originalId = this.#grants.at(-1 - step.which) ?? id
+        const part = step.amount === null ? {} : { amount: step.amount }
+        const input = { userId, transactionId: id, originalId, reason: 'test', ...part }
+        const { amount, uncollected, balanceAfter } = (await store.reverse(input)).transaction
+        return { amount, uncollected, balanceAfter }
       }
       case 'adjust': {
         const signed = step.down ? `-${step.amount}` : step.amount
@@ -149,8 +179,8 @@ class Life {
       }
       case 'advance':
         return this.#harness.advance(userId, step.seconds)
-      case 'overage':
-        return this.#harness.allowOverage(userId, '20')
+      case 'plan':
+        return this.#harness.changePlan(userId, { overageLimit: '20', reversalDebt: step.debt })
     }
   }
 }
@@ -171,7 +201,7 @@ function plain({ userId: _, periodEndsAt: __, ...rest }: Balance) {
   return rest
 }
 
-it(`memory and SQL agree on ${RUNS} random lives of an account`, { timeout: 120_000 }, async () => {
+it(`the memory store and SQL agree on ${RUNS} random lives of an account`, { timeout: 120_000 }, async () => {
   const sql = sqlHarness(postgresStore(admin, { prepare: true }), admin)
   await fc.assert(
     fc.asyncProperty(life, async (steps) => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Session } from '../../../../scripts/demo/session.ts'
-import type { Person } from './setup.ts'
-import { newWebWorld, send, type WebWorld } from './web.ts'
+import type { TestUser } from '../kit/stack.ts'
+import { createTestApp, send, type TestApp } from '../kit/web.ts'
 
 const PATH = '/api/admin/credits/margins'
 const MODEL = 'anthropic/claude-sonnet-4.5'
@@ -12,15 +12,15 @@ interface Margins {
 }
 
 describe('admin-margin-api', () => {
-  let world: WebWorld
-  let person: Person
+  let test: TestApp
+  let person: TestUser
   let admin: Session
   beforeAll(async () => {
-    world = await newWebWorld()
-    person = await world.admin()
-    admin = await world.signedIn(person)
+    test = await createTestApp()
+    person = await test.createAdmin()
+    admin = await test.signedIn(person)
   })
-  afterAll(() => world?.end())
+  afterAll(() => test?.stop())
 
   const margins = async () => (await (await send(admin, 'GET', PATH)).json()) as Margins
 
@@ -45,7 +45,7 @@ describe('admin-margin-api', () => {
 
   it('every change is in margin_audit_log, whichever way it was made', async () => {
     const log = () =>
-      world.sql<{
+      test.sql<{
         target: string
         old: string | null
         new: string | null
@@ -57,8 +57,8 @@ describe('admin-margin-api', () => {
       )
     const before = (await log()).length
     await send(admin, 'PUT', `${PATH}/openai/gpt-5`, { marginPercent: '1', reason: 'over HTTP' })
-    await world.service.rpc('credits_set_margin', { p_scope: 'model', p_target: 'a/rpc', p_margin_percent: '2' })
-    await world.sql(
+    await test.service.rpc('credits_set_margin', { p_scope: 'model', p_target: 'a/rpc', p_margin_percent: '2' })
+    await test.sql(
       `insert into public.margin_config (scope, target, margin_percent, version) values ('model', 'a/sql', 3, 1)`,
     )
     const rows = (await log()).slice(before)
@@ -67,12 +67,12 @@ describe('admin-margin-api', () => {
       { target: 'a/rpc', old: null, new: '2' },
       { target: 'a/sql', old: null, new: '3' },
     ])
-    await expect(world.sql('delete from public.margin_audit_log')).rejects.toThrow()
+    await expect(test.sql('delete from public.margin_audit_log')).rejects.toThrow()
   })
 
   it('anyone else is refused and nothing changes', async () => {
     const before = await margins()
-    const user = await world.signedIn(await world.signUp())
+    const user = await test.signedIn(await test.createUser())
     const calls: [string, string][] = [
       ['GET', PATH],
       ['PUT', PATH],
@@ -82,7 +82,7 @@ describe('admin-margin-api', () => {
     for (const [method, path] of calls) {
       const body = method === 'PUT' ? { marginPercent: '0' } : undefined
       expect((await send(user, method, path, body)).status).toBe(403)
-      expect((await send(world.browser(), method, path, body)).status).toBe(401)
+      expect((await send(test.browser(), method, path, body)).status).toBe(401)
     }
     expect(await margins()).toMatchObject({ default: before.default, overrides: before.overrides })
   })

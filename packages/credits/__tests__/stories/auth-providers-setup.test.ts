@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { parse } from 'smol-toml'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startWeb } from '../../../../scripts/demo/web.ts'
-import { newWebWorld, type WebWorld } from './web.ts'
+import { createTestApp, type TestApp } from '../kit/web.ts'
 
 interface Config {
   auth: {
@@ -18,11 +18,11 @@ const at = (path: string) => new URL(`../../../../${path}`, import.meta.url)
 const { auth } = parse(readFileSync(at('supabase/config.toml'), 'utf8')) as unknown as Config
 
 describe('auth-providers-setup', () => {
-  let world: WebWorld
+  let test: TestApp
   beforeAll(async () => {
-    world = await newWebWorld()
+    test = await createTestApp()
   })
-  afterAll(() => world?.end())
+  afterAll(() => test?.stop())
 
   it('config.toml turns on e-mail sign-in, takes Google and GitHub from env() and lists the redirect addresses', () => {
     expect([auth.enable_signup, auth.email.enabled]).toEqual([true, true])
@@ -52,11 +52,11 @@ describe('auth-providers-setup', () => {
     const password = 'a-long-password'
     const cookies = new Map<string, string>()
     const post = async (path: string, body: unknown) => {
-      const response = await fetch(new URL(path, world.web.url), {
+      const response = await fetch(new URL(path, test.web.url), {
         method: 'POST',
         redirect: 'manual',
         headers: {
-          origin: new URL(world.web.url).origin,
+          origin: new URL(test.web.url).origin,
           'content-type': 'application/json',
           cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; '),
         },
@@ -71,7 +71,7 @@ describe('auth-providers-setup', () => {
     }
     const balance = async () => {
       const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-      return (await fetch(new URL('/api/credits/balance', world.web.url), { headers: { cookie } })).status
+      return (await fetch(new URL('/api/credits/balance', test.web.url), { headers: { cookie } })).status
     }
     expect(await post('/api/auth/sign-up', { email, password })).toBeLessThan(400)
     expect(await balance()).toBe(200)
@@ -85,7 +85,7 @@ describe('auth-providers-setup', () => {
     expect(await post('/api/auth/sign-in', { email, password })).toBeLessThan(400)
     expect(await balance()).toBe(200)
 
-    const person = await world.signedIn({ id: '', email, password, client: world.service })
+    const person = await test.signedIn({ email, password })
     const before = (await person.supabase.auth.getSession()).data.session?.refresh_token
     const { data, error } = await person.supabase.auth.refreshSession()
     expect(error).toBeNull()
@@ -95,10 +95,10 @@ describe('auth-providers-setup', () => {
 
   it('Google and GitHub stay off in the web app until their variables are set', async () => {
     const page = async (url: string) => (await fetch(new URL('/sign-in', url))).text()
-    expect(await page(world.web.url)).not.toMatch(/Google|GitHub/)
+    expect(await page(test.web.url)).not.toMatch(/Google|GitHub/)
     const names = ['SUPABASE_AUTH_EXTERNAL_GOOGLE_CLIENT_ID', 'SUPABASE_AUTH_EXTERNAL_GITHUB_CLIENT_ID']
     for (const name of names) process.env[name] = 'client-id'
-    const withProviders = await startWeb({ stack: world.stack, port: 0 })
+    const withProviders = await startWeb({ stack: test.stack, port: 0 })
     try {
       expect(await page(withProviders.url)).toMatch(/Google[\s\S]*GitHub|GitHub[\s\S]*Google/)
     } finally {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { newWebWorld, send, type WebWorld } from './web.ts'
+import { createTestApp, send, type TestApp } from '../kit/web.ts'
 
 interface Page {
   data: { version: number; amount: string }[]
@@ -7,21 +7,21 @@ interface Page {
 }
 
 describe('balance-api', () => {
-  let world: WebWorld
+  let test: TestApp
   beforeAll(async () => {
-    world = await newWebWorld()
+    test = await createTestApp()
   })
-  afterAll(() => world?.end())
+  afterAll(() => test?.stop())
 
   it("GET /api/credits/balance answers with the signed-in user's balance", async () => {
-    const [ann, bob] = [await world.signUp(), await world.signUp()]
-    await world.service.rpc('credits_adjust', {
+    const [ann, bob] = [await test.createUser(), await test.createUser()]
+    await test.service.rpc('credits_adjust', {
       p_transaction_id: crypto.randomUUID(),
-      p_user_id: bob.id,
+      p_account_id: bob.id,
       p_amount: '-20.5',
       p_reason: 'story',
     })
-    const [forAnn, forBob] = [await world.signedIn(ann), await world.signedIn(bob)]
+    const [forAnn, forBob] = [await test.signedIn(ann), await test.signedIn(bob)]
     expect(await (await send(forAnn, 'GET', '/api/credits/balance')).json()).toMatchObject({
       available: '50',
       plan: 'free',
@@ -32,17 +32,17 @@ describe('balance-api', () => {
   })
 
   it('GET /api/credits/history pages through every transaction once', async () => {
-    const person = await world.signUp()
+    const person = await test.createUser()
     for (let n = 1; n <= 11; n++) {
-      const { error } = await world.service.rpc('credits_adjust', {
+      const { error } = await test.service.rpc('credits_adjust', {
         p_transaction_id: crypto.randomUUID(),
-        p_user_id: person.id,
+        p_account_id: person.id,
         p_amount: String(n),
         p_reason: `number ${n}`,
       })
       expect(error).toBeNull()
     }
-    const session = await world.signedIn(person)
+    const session = await test.signedIn(person)
     const versions: number[] = []
     let pages = 0
     for (let cursor: string | null = ''; cursor !== null; pages++) {
@@ -58,10 +58,10 @@ describe('balance-api', () => {
     for (const path of ['/api/credits/balance', '/api/credits/history']) {
       for (const headers of [
         {},
-        { authorization: `Bearer ${world.stack.anonKey}` },
+        { authorization: `Bearer ${test.stack.anonKey}` },
         { authorization: 'Bearer nonsense' },
       ]) {
-        const response = await fetch(new URL(path, world.web.url), { headers })
+        const response = await fetch(new URL(path, test.web.url), { headers })
         expect([response.status, response.headers.get('content-type')]).toEqual([401, 'application/problem+json'])
         expect(await response.json()).toMatchObject({ code: 'UNAUTHENTICATED' })
       }

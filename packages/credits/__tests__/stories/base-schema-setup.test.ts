@@ -1,25 +1,25 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { newWorld, type World } from './setup.ts'
+import { createTestStack, type TestStack } from '../kit/stack.ts'
 
 describe('base-schema-setup', () => {
-  let world: World
+  let test: TestStack
   beforeAll(async () => {
-    world = await newWorld()
+    test = await createTestStack()
   })
-  afterAll(() => world?.end())
+  afterAll(() => test?.stop())
 
   it('a profile that references auth.users appears on signup', async () => {
-    const { id } = await world.signUp()
-    const rows = await world.sql('select user_id, role from public.profiles where user_id = $1', [id])
+    const { id } = await test.createUser()
+    const rows = await test.sql('select user_id, role from public.profiles where user_id = $1', [id])
     expect(rows).toEqual([{ user_id: id, role: 'user' }])
-    const keys = await world.sql<{ confrelid: string }>(
+    const keys = await test.sql<{ confrelid: string }>(
       `select confrelid::regclass::text from pg_constraint where conrelid = 'public.profiles'::regclass and contype = 'f'`,
     )
     expect(keys).toEqual([{ confrelid: 'auth.users' }])
   })
 
   it('a user reads and updates only their own profile', async () => {
-    const [ann, bob] = [await world.signUp(), await world.signUp()]
+    const [ann, bob] = [await test.createUser(), await test.createUser()]
     const seen = await ann.client.from('profiles').select('user_id')
     expect(seen.data).toEqual([{ user_id: ann.id }])
     const own = await ann.client
@@ -34,12 +34,12 @@ describe('base-schema-setup', () => {
       .eq('user_id', bob.id)
       .select('user_id')
     expect(foreign.data).toEqual([])
-    const rows = await world.sql('select display_name from public.profiles where user_id = $1', [bob.id])
+    const rows = await test.sql('select display_name from public.profiles where user_id = $1', [bob.id])
     expect(rows).toEqual([{ display_name: null }])
   })
 
   it('a user can never change their own role', async () => {
-    const { id, client } = await world.signUp()
+    const { id, client } = await test.createUser()
     const attempts = [
       await client.from('profiles').update({ role: 'admin' }).eq('user_id', id),
       await client.from('profiles').upsert({ user_id: id, role: 'admin' }),
@@ -48,14 +48,14 @@ describe('base-schema-setup', () => {
       await client.auth.updateUser({ data: { role: 'admin' } }),
     ]
     expect(attempts.slice(0, 4).map(({ error }) => error?.code)).toEqual(['42501', '42501', '42501', '42501'])
-    const rows = await world.sql('select role from public.profiles where user_id = $1', [id])
+    const rows = await test.sql('select role from public.profiles where user_id = $1', [id])
     expect(rows).toEqual([{ role: 'user' }])
     const { data } = await client.from('margin_config').select('id')
     expect(data).toEqual([])
   })
 
   it('every policy that needs it asks the one admin check function', async () => {
-    const policies = await world.sql<{ tablename: string; policyname: string; qual: string }>(
+    const policies = await test.sql<{ tablename: string; policyname: string; qual: string }>(
       `select tablename, policyname, qual from pg_policies where schemaname = 'public' order by 1, 2`,
     )
     const others = policies.filter(({ qual }) => /role|admin/i.test(qual) && !qual.includes('is_admin()'))
@@ -64,7 +64,7 @@ describe('base-schema-setup', () => {
     expect(asking).toEqual(
       expect.arrayContaining(['profiles', 'credit_balances', 'credit_transactions', 'margin_config']),
     )
-    const admin = await world.admin()
+    const admin = await test.createAdmin()
     const { data } = await admin.client.from('profiles').select('user_id')
     expect(data?.length).toBeGreaterThan(1)
   })

@@ -4,30 +4,30 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { withCredits } from '../../src/ai/index.ts'
 import { type Credits, createCredits } from '../../src/index.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
-import { newWorld, type World } from './setup.ts'
+import { createTestStack, type TestStack } from '../kit/stack.ts'
 
 const MODEL = 'openai/gpt-5'
 
 describe('gateway-integration', () => {
-  let world: World
+  let test: TestStack
   let credits: Credits
   let gateway: GatewayProvider
   beforeAll(async () => {
-    world = await newWorld()
-    credits = createCredits({ store: supabaseStore(world.service) })
-    gateway = createGateway({ baseURL: world.stack.gatewayUrl, apiKey: world.stack.gatewayApiKey })
+    test = await createTestStack()
+    credits = createCredits({ store: supabaseStore(test.service) })
+    gateway = createGateway({ baseURL: test.stack.gatewayUrl, apiKey: test.stack.gatewayApiKey })
   })
-  afterAll(() => world?.end())
+  afterAll(() => test?.stop())
 
   const providerCalls = async () => {
-    const response = await fetch(`${world.stack.gatewayUrl}/_dev/journal`)
+    const response = await fetch(`${test.stack.gatewayUrl}/_dev/journal`)
     const body = (await response.json()) as { entries: unknown[] }
     return body.entries.length
   }
   const lastTransaction = async (userId: string) => (await credits.getHistory({ userId, limit: 1 })).data[0]
 
   it('generateText is reserved before and settled after the provider call with one transaction of model, feature and token counts', async () => {
-    const { id: userId } = await world.signUp()
+    const { id: userId } = await test.createUser()
     const before = await providerCalls()
     await withCredits(generateText, { credits, userId, feature: 'summary' })({
       model: gateway(MODEL),
@@ -45,12 +45,12 @@ describe('gateway-integration', () => {
       outputTokens: 2000,
       estimated: false,
     })
-    const reservations = await world.sql('select state from public.credit_reservations where account_id = $1', [userId])
+    const reservations = await test.sql('select state from public.credit_reservations where account_id = $1', [userId])
     expect(reservations).toEqual([{ state: 'settled' }])
   })
 
   it('streamText is reserved before and settled after the provider call with one transaction of model, feature and token counts', async () => {
-    const { id: userId } = await world.signUp()
+    const { id: userId } = await test.createUser()
     const result = await withCredits(streamText, { credits, userId, feature: 'chat' })({
       model: gateway(MODEL),
       prompt: 'Hello [dev: input=10000 tokens=600 cached=6000 delay=0]',
@@ -73,7 +73,7 @@ describe('gateway-integration', () => {
   })
 
   it('with too few credits the provider is never called', async () => {
-    const { id: userId } = await world.signUp()
+    const { id: userId } = await test.createUser()
     await credits.adjust({ userId, amount: '-50', reason: 'story' })
     const before = await providerCalls()
     for (const fn of [generateText, streamText]) {
@@ -90,9 +90,9 @@ describe('gateway-integration', () => {
     const seen: unknown[] = []
     const integration: Telemetry = { onStart: (event) => void seen.push(event) }
     registerTelemetry(integration)
-    const { id: userId } = await world.signUp()
+    const { id: userId } = await test.createUser()
     await withCredits(generateText, { credits, userId })({ model: gateway(MODEL), prompt: 'Hello' })
-    const [reservation] = await world.sql<{ id: string }>(
+    const [reservation] = await test.sql<{ id: string }>(
       'select id from public.credit_reservations where account_id = $1',
       [userId],
     )

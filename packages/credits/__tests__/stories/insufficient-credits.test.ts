@@ -1,18 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CreditError, createCredits } from '../../src/index.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
-import { newWebWorld, send, type WebWorld } from './web.ts'
+import { createTestApp, send, type TestApp } from '../kit/web.ts'
 
 describe('insufficient-credits', () => {
-  let world: WebWorld
+  let test: TestApp
   beforeAll(async () => {
-    world = await newWebWorld()
+    test = await createTestApp()
   })
-  afterAll(() => world?.end())
+  afterAll(() => test?.stop())
 
   it('CreditError INSUFFICIENT_CREDITS carries the current balance and the required credits', async () => {
-    const credits = createCredits({ store: supabaseStore(world.service), upgradeUrl: 'https://example.test/upgrade' })
-    const { id: userId } = await world.signUp()
+    const credits = createCredits({ store: supabaseStore(test.service), upgradeUrl: 'https://example.test/upgrade' })
+    const { id: userId } = await test.createUser()
     const error = await credits.reserve({ userId, amount: '50.000001' }).catch((reason: unknown) => reason)
     expect(CreditError.isInstance(error)).toBe(true)
     expect(error).toMatchObject({
@@ -24,14 +24,14 @@ describe('insufficient-credits', () => {
   })
 
   it('HTTP answers 402 with balance, required and an upgrade URL', async () => {
-    const person = await world.signUp()
-    await world.service.rpc('credits_adjust', {
+    const person = await test.createUser()
+    await test.service.rpc('credits_adjust', {
       p_transaction_id: crypto.randomUUID(),
-      p_user_id: person.id,
+      p_account_id: person.id,
       p_amount: '-49.999',
       p_reason: 'story',
     })
-    const session = await world.signedIn(person)
+    const session = await test.signedIn(person)
     const body = { model: 'anthropic/claude-sonnet-4.5', prompt: 'Write a long story. '.repeat(100) }
     const response = await send(session, 'POST', '/api/generate', body)
     expect([response.status, response.headers.get('content-type')]).toEqual([402, 'application/problem+json'])

@@ -4,23 +4,23 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { withCredits } from '../../src/ai/index.ts'
 import { type Credits, createCredits } from '../../src/index.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
-import { newWebWorld, send, type WebWorld } from './web.ts'
+import { createTestApp, send, type TestApp } from '../kit/web.ts'
 
 const MODEL = 'anthropic/claude-sonnet-4.5'
 
 describe('integration-tests', () => {
-  let world: WebWorld
+  let test: TestApp
   let credits: Credits
   let model: ReturnType<ReturnType<typeof createGateway>>
   beforeAll(async () => {
-    world = await newWebWorld()
-    credits = createCredits({ store: supabaseStore(world.service) })
-    model = createGateway({ baseURL: world.stack.gatewayUrl, apiKey: world.stack.gatewayApiKey })(MODEL)
+    test = await createTestApp()
+    credits = createCredits({ store: supabaseStore(test.service) })
+    model = createGateway({ baseURL: test.stack.gatewayUrl, apiKey: test.stack.gatewayApiKey })(MODEL)
   })
-  afterAll(() => world?.end())
+  afterAll(() => test?.stop())
 
   it('signup grants, then reserve, model call and settle leave exactly the charge', async () => {
-    const { id: userId } = await world.signUp()
+    const { id: userId } = await test.createUser()
     const { usage } = await withCredits(generateText, { credits, userId, feature: 'story' })({
       model,
       prompt: 'Hello [dev: input=2000 tokens=1000]',
@@ -36,9 +36,9 @@ describe('integration-tests', () => {
   })
 
   it('too few credits answer 402 over HTTP', async () => {
-    const person = await world.signUp()
+    const person = await test.createUser()
     await credits.adjust({ userId: person.id, amount: '-50', reason: 'story' })
-    const session = await world.signedIn(person)
+    const session = await test.signedIn(person)
     const response = await send(session, 'POST', '/api/chat', {
       id: 'c1',
       messages: [{ id: 'm1', role: 'user', parts: [{ type: 'text', text: 'Hi' }] }],
@@ -47,14 +47,14 @@ describe('integration-tests', () => {
   })
 
   it('an error of the provider frees the reservation', async () => {
-    const { id: userId } = await world.signUp()
+    const { id: userId } = await test.createUser()
     const call = withCredits(generateText, { credits, userId })({ model, prompt: 'Hi [dev: error=400]', maxRetries: 0 })
     await expect(call).rejects.toThrow()
     expect(await credits.getBalance({ userId })).toMatchObject({ available: '50', reserved: '0', version: 1 })
   })
 
   it('fifty concurrent reserves of 1 on a balance of 5 grant exactly 5', async () => {
-    const { id: userId } = await world.signUp()
+    const { id: userId } = await test.createUser()
     await credits.adjust({ userId, amount: '-45', reason: 'story' })
     const calls = Array.from({ length: 50 }, () => credits.reserve({ userId, amount: '1' }))
     const results = await Promise.allSettled(calls)
@@ -65,9 +65,9 @@ describe('integration-tests', () => {
   })
 
   it('concurrent settles of one reservation deduct once', async () => {
-    const { id: userId } = await world.signUp()
+    const { id: userId } = await test.createUser()
     const { reservationId } = await credits.reserve({ userId, amount: '10' })
-    const settles = Array.from({ length: 20 }, (_, n) => credits.settle({ reservationId, amount: String(n % 5) }))
+    const settles = Array.from({ length: 20 }, () => credits.settle({ userId, reservationId, amount: '4' }))
     const results = await Promise.all(settles)
     expect(new Set(results.map(({ captured }) => captured)).size).toBe(1)
     expect(results.filter(({ replayed }) => !replayed)).toHaveLength(1)

@@ -1,23 +1,23 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { calculateCredits, createCredits } from '../../src/index.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
-import { newWorld, type World } from './setup.ts'
+import { createTestStack, type TestStack } from '../kit/stack.ts'
 
 const MODEL = 'anthropic/claude-sonnet-4.5'
 const USAGE = { inputTokens: 2000, outputTokens: 1000 }
 const SONNET = { input: '0.000003', output: '0.000015' }
 
 describe('rate-calculation', () => {
-  let world: World
+  let test: TestStack
   beforeAll(async () => {
-    world = await newWorld()
+    test = await createTestStack()
   })
-  afterAll(() => world?.end())
+  afterAll(() => test?.stop())
 
   // A new instance each time: prices are cached for a short life.
-  const price = () => createCredits({ store: supabaseStore(world.service) }).price({ model: MODEL, usage: USAGE })
+  const price = () => createCredits({ store: supabaseStore(test.service) }).price({ model: MODEL, usage: USAGE })
   const setMargin = async (scope: string, target: string, percent: string) => {
-    const { error } = await world.service.rpc('credits_set_margin', {
+    const { error } = await test.service.rpc('credits_set_margin', {
       p_scope: scope,
       p_target: target,
       p_margin_percent: percent,
@@ -54,15 +54,15 @@ describe('rate-calculation', () => {
       { rate: { input: '0.001', output: '0' }, marginPercent: '0' },
     )
     expect(credits).toBe('0.1')
-    const { id } = await world.signUp()
-    await world.sql(
+    const { id } = await test.createUser()
+    await test.sql(
       `do $$ begin
          for n in 1..1000 loop
            perform public.credits_adjust(gen_random_uuid(), '${id}', 0.000001, 'story');
          end loop;
        end $$`,
     )
-    const { data } = await world.service.rpc('credits_get_balance', { p_user_id: id })
+    const { data } = await test.service.rpc('credits_get_balance', { p_account_id: id })
     expect(data).toMatchObject({ available: '50.001' })
     const million = calculateCredits(
       { inputTokens: 1_000_000 },

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { calculateCredits, createCredits } from '../../src/index.ts'
 import type { PricingSnapshot } from '../../src/store/port.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
-import { newWorld, type World } from './setup.ts'
+import { createTestStack, type TestStack } from '../kit/stack.ts'
 
 interface Example {
   id: string
@@ -18,13 +18,13 @@ const read = <T>(path: string) =>
   JSON.parse(readFileSync(new URL(`../../../../supabase/rates/${path}`, import.meta.url), 'utf8')) as T
 
 describe('seed-rates', () => {
-  let world: World
+  let test: TestStack
   let pricing: PricingSnapshot
   beforeAll(async () => {
-    world = await newWorld()
-    pricing = await supabaseStore(world.service).getPricing()
+    test = await createTestStack()
+    pricing = await supabaseStore(test.service).getPricing()
   })
-  afterAll(() => world?.end())
+  afterAll(() => test?.stop())
 
   it('every model of the seed data with a known price has a rate that prices its usage', () => {
     const known = pricing.rates.filter((rate) => rate.known)
@@ -65,8 +65,8 @@ describe('seed-rates', () => {
   })
 
   it('a model without a known price is refused with UNKNOWN_MODEL, never free', async () => {
-    const credits = createCredits({ store: supabaseStore(world.service) })
-    const { id: userId } = await world.signUp()
+    const credits = createCredits({ store: supabaseStore(test.service) })
+    const { id: userId } = await test.createUser()
     const unknown = pricing.rates.find((rate) => !rate.known)
     expect(unknown).toBeDefined()
     for (const model of [unknown?.modelId ?? '', 'nobody/never-heard-of-it']) {

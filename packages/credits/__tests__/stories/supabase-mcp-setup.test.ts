@@ -1,21 +1,21 @@
 import { readFileSync } from 'node:fs'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { newWorld, type World } from './setup.ts'
+import { createTestStack, type TestStack } from '../kit/stack.ts'
 
 const read = (path: string) => readFileSync(new URL(`../../../../${path}`, import.meta.url), 'utf8')
 
 describe('supabase-mcp-setup', () => {
-  let world: World
+  let test: TestStack
   let client: Client
   beforeAll(async () => {
-    world = await newWorld()
+    test = await createTestStack()
     client = new Client({ name: 'story', version: '1.0.0' })
-    await client.connect(new StreamableHTTPClientTransport(new URL(world.stack.mcpUrl)))
+    await client.connect(new StreamableHTTPClientTransport(new URL(test.stack.mcpUrl)))
   })
   afterAll(async () => {
     await client?.close()
-    await world?.end()
+    await test?.stop()
   })
 
   const call = async (name: string, args: Record<string, unknown> = {}) => {

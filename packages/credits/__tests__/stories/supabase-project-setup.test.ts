@@ -11,7 +11,7 @@ import { root } from '../../../../scripts/lib/paths.ts'
 import { readVariables } from '../../../../scripts/supabase-setup/env-file.ts'
 import { createCredits } from '../../src/index.ts'
 import { supabaseStore } from '../../src/store/supabase.ts'
-import { newWorld, type World } from './setup.ts'
+import { createTestStack, type TestStack } from '../kit/stack.ts'
 
 const TOKEN = `sbp_${'0123456789'.repeat(4)}`
 const REF = 'abcdefghijklmnopqrst'
@@ -21,15 +21,15 @@ const MIGRATIONS = join(root, 'supabase/migrations')
 vi.setConfig({ testTimeout: 240_000 })
 
 describe('supabase-project-setup', () => {
-  let world: World
+  let test: TestStack
   let workdir: string
   beforeAll(async () => {
-    world = await newWorld()
+    test = await createTestStack()
     workdir = newWorkdir()
   })
   afterAll(async () => {
     rmSync(workdir, { recursive: true, force: true })
-    await world?.end()
+    await test?.stop()
   })
 
   it('supabase:setup connects the local stack and writes URL, publishable key and secret key to .env.local with mode 0600', async () => {
@@ -43,8 +43,8 @@ describe('supabase-project-setup', () => {
       expect(statSync(file).mode & 0o777).toBe(0o600)
       expect(readVariables({ path: file })).toMatchObject({
         NEXT_PUBLIC_SUPABASE_URL: `http://127.0.0.1:${port}`,
-        NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY: world.stack.publishableKey,
-        SUPABASE_SECRET_KEY: world.stack.secretKey,
+        NEXT_PUBLIC_SUPABASE_PUBLISHABLE_KEY: test.stack.publishableKey,
+        SUPABASE_SECRET_KEY: test.stack.secretKey,
       })
     } finally {
       stop()
@@ -99,7 +99,7 @@ describe('supabase-project-setup', () => {
 
   it('MCP create_project and apply_migration bring up the whole schema', async () => {
     const client = new Client({ name: 'story', version: '1.0.0' })
-    await client.connect(new StreamableHTTPClientTransport(new URL(world.stack.mcpUrl)))
+    await client.connect(new StreamableHTTPClientTransport(new URL(test.stack.mcpUrl)))
     const call = async (name: string, args: Record<string, unknown> = {}) => {
       const result = await client.callTool({ name, arguments: args })
       const text = (result.content as { text?: string }[]).map((part) => part.text ?? '').join('')
@@ -123,7 +123,7 @@ describe('supabase-project-setup', () => {
       const advisors = JSON.stringify(await call('get_advisors', { project_id, type: 'security' }))
       expect(advisors).not.toMatch(/public|credits_private/)
       const { url } = (await call('get_project_url', { project_id })) as { url: string }
-      const service = createClient(url, world.stack.secretKey)
+      const service = createClient(url, test.stack.secretKey)
       const { data, error } = await service.auth.admin.createUser({
         email: 'mcp@example.test',
         password: 'a-long-password',

@@ -1,21 +1,11 @@
-export type { AbandonedPolicy, CreditsContext, CreditsProblem, OnCreditsError } from './context.ts'
-export { type LeakAlarmOptions, type UnmeteredCall, watchUnmeteredCalls } from './leak-alarm.ts'
-export type { CreditsEnding } from './parts.ts'
-export { type CreditsReceipt, creditsReceipt, type StopReason, settledCredits } from './receipt.ts'
-export { type EstimatedCharge, type ReconcileOptions, type Reconciliation, reconcileEstimates } from './reconcile.ts'
-export { type CreditsScope, creditsScope } from './scope.ts'
-export type { CreditsTelemetry } from './telemetry.ts'
-export type { CountTokens } from './tokens.ts'
-export {
-  type CreditProblem,
-  type CreditsDataPart,
-  type CreditsErrorPart,
-  creditErrorPart,
-  creditErrorResponse,
-  creditErrorText,
-  creditProblem,
-  creditsMessageMetadata,
-  type MessageCredits,
-  withCreditsPart,
-} from './ui.ts'
+export { type ProblemBody, parseProblem, problemOf, problemResponse } from '../core/problem.ts'
+export { type ReconcileOptions, type Reconciliation, reconcileEstimates } from './charge/correct-estimates.ts'
+export type { AbandonedPolicy, CreditsContext, CreditsScope } from './context.ts'
+export type { CutOffMetadata } from './meter/stream-parts.ts'
+export type { CreditsTelemetry } from './observability.ts'
+export { type CreditsReceipt, type CreditsReceiptSnapshot, creditsReceipt, type StopReason } from './receipt.ts'
+export { creditsScope } from './scope.ts'
+export type { CountTokens } from './types.ts'
+export { type CreditsDataPart, type CreditsPartOptions, type MessageCredits, withCreditsPart } from './ui.ts'
+export { type UnmeteredCall, type UnmeteredCallsOptions, watchUnmeteredCalls } from './unmetered-calls.ts'
 export { withCredits } from './with-credits.ts'

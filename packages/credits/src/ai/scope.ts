@@ -1,4 +1,5 @@
-import type { Operation } from './operation.ts'
+import type { CallSession } from './call-session.ts'
+import { type CreditsContext, type CreditsScope, isSamePayer } from './context.ts'
 
 interface Storage<Value> {
   getStore(): Value | undefined
@@ -19,24 +20,18 @@ function storageClass(): StorageClass | undefined {
 }
 
 const Local = storageClass()
-const storage = localStorageOf<Operation>()
 
-/** Storage that follows a call through everything it awaits; undefined where the runtime has none. */
+/** Storage that follows a call through everything it awaits. Undefined where the runtime has none. */
 export function localStorageOf<Value>(): Storage<Value> | undefined {
   return Local && new Local<Value>()
 }
 
-/** Ties calls together where the runtime cannot: see {@link creditsScope}. */
-export interface CreditsScope {
-  /** The outermost call that is under way in this scope. */
-  readonly current: unknown
-}
-
-const scopes = new WeakMap<CreditsScope, Operation>()
+const sessions = localStorageOf<CallSession>()
+const scopes = new WeakMap<CreditsScope, CallSession>()
 
 /**
- * A scope for runtimes without `AsyncLocalStorage`: calls given the same scope share the reservation of the
- * outermost one. Make one per request. Not needed on Node, Bun, Deno or Vercel's edge.
+ * A scope for runtimes without `AsyncLocalStorage`: calls given the same scope share the reservation of the outermost
+ * one. Make one per request. Not needed on Node, Bun, Deno or Vercel's edge.
  *
  * @example
  * ```ts
@@ -55,21 +50,38 @@ export function creditsScope(): CreditsScope {
   return scope
 }
 
-/** The call that this one is nested in, if it is under way, and if the same user pays from the same books. */
-export function enclosing(context: Operation['context']): Operation | undefined {
-  const operation = storage?.getStore() ?? (context.scope && scopes.get(context.scope))
-  if (operation === undefined || operation.over) return undefined
-  return operation.context.credits === context.credits && operation.context.userId === context.userId
-    ? operation
-    : undefined
+/** The session of the call around this one, if it is still under way and the same user pays. */
+export function sessionInScope(context: CreditsContext): CallSession | undefined {
+  const session = sessions?.getStore() ?? (context.scope && scopes.get(context.scope))
+  if (session === undefined || session.over) return undefined
+  return isSamePayer(session.context, context) ? session : undefined
 }
 
-/** Runs the call so that whatever it calls finds it with {@link enclosing}. */
-export function inside<Result>(operation: Operation, fn: () => Result): Result {
-  const { scope } = operation.context
+/** Runs a call so that the calls it makes find its session with {@link sessionInScope}. */
+export function runInScope<Result>(session: CallSession, fn: () => Result): Result {
+  const { scope } = session.context
   if (scope !== undefined && !scopes.has(scope)) {
-    scopes.set(scope, operation)
-    operation.onOver(() => scopes.delete(scope))
+    scopes.set(scope, session)
+    session.totals.onOver(() => scopes.delete(scope))
   }
-  return storage === undefined ? fn() : storage.run(operation, fn)
+  return sessions === undefined ? fn() : sessions.run(session, fn)
+}
+
+/** A provider call that a meter has made and that has not answered yet. */
+export interface ProviderCallInScope {
+  readonly context: CreditsContext
+  /** A meter of another user was found inside: that one charges, this one does not. */
+  chargedInside: boolean
+}
+
+const providerCalls = localStorageOf<ProviderCallInScope>()
+
+/** The provider call, metered further outside, that this code runs in. */
+export function providerCallInScope(): ProviderCallInScope | undefined {
+  return providerCalls?.getStore()
+}
+
+/** Runs a method of a model so that meters inside it find the provider call with {@link providerCallInScope}. */
+export function runProviderCall<Result>(call: ProviderCallInScope, fn: () => Result): Result {
+  return providerCalls === undefined ? fn() : providerCalls.run(call, fn)
 }

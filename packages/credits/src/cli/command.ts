@@ -1,16 +1,16 @@
 import { stripVTControlCharacters } from 'node:util'
-import { type ArgsDef, type CommandDef, defineCommand, type ParsedArgs } from 'citty'
-import { CreditError } from '../core/errors.ts'
-import { invalidInput } from '../core/money.ts'
+import { type ArgDef, type ArgsDef, type CommandDef, defineCommand, type ParsedArgs } from 'citty'
+import { CreditError, invalidInput } from '../core/errors.ts'
+import { flagOf } from './flags.ts'
 
-/** 0: fine. 1: a finding, somebody has to look. 2: could not run. */
+/** 0: fine. 1: a finding that a person has to look at. 2: could not run. */
 export type ExitCode = 0 | 1 | 2
 
-/** Where a command's words go. */
+/** Where the output of a command goes. */
 export interface Output {
   /** For people: nothing with `--json`. */
   say(line: string): void
-  /** Shows that something takes a while, to whoever watches. */
+  /** Shows on a terminal that something takes a while. */
   during<Result>(what: string, work: () => Promise<Result>): Promise<Result>
   /** For programs: one JSON document with `--json`, nothing without. */
   answer(value: unknown): void
@@ -25,23 +25,60 @@ export const databaseArgs = {
   'database-url': { type: 'string', description: 'Default: DATABASE_URL, from the environment, .env.local or .env' },
 } as const satisfies ArgsDef
 
-/** A command with the habits that all of them share: `--json`, exit codes, no unknown flags. */
+/** The account that a command is about. */
+export const userArg = {
+  user: { type: 'string', description: 'UUID or e-mail address', required: true },
+} as const satisfies ArgsDef
+
+/** Examples of a command by its path, for the help. */
+export const EXAMPLES = new Map<CommandDef, readonly string[]>()
+
+/**
+ * A command with what all of them share: `--json`, exit codes, no unknown flags, errors that name flags.
+ *
+ * @param definition `examples` are shown by `--help`, without the leading `credits`
+ */
 export function command<const Args extends ArgsDef>(definition: {
   name: string
   description: string
   args: Args
+  examples: readonly string[]
   run(args: ParsedArgs<Args & typeof common>, output: Output): Promise<ExitCode>
 }): CommandDef<Args & typeof common> {
   const args = { ...common, ...definition.args }
-  return defineCommand({
+  const defined = defineCommand({
     meta: { name: definition.name, description: definition.description },
-    args,
+    args: optional(args) as ArgsDef,
     async run(context) {
       const parsed = context.args as ParsedArgs<Args & typeof common>
       refuseUnknown(parsed, args)
-      process.exitCode = await definition.run(parsed, output(context.args.json === true))
+      refuseMissing(parsed, args)
+      try {
+        process.exitCode = await definition.run(parsed, output(context.args.json === true))
+      } catch (error) {
+        throw namingFlags(error, args)
+      }
     },
-  }) as CommandDef<Args & typeof common>
+  })
+  EXAMPLES.set(defined, definition.examples)
+  return defined as unknown as CommandDef<Args & typeof common>
+}
+
+/** citty stops at the first missing argument. Here all of them are named, so it sees none as required. */
+function optional(args: ArgsDef): ArgsDef {
+  return Object.fromEntries(
+    Object.entries(args).map(([name, arg]): [string, ArgDef] => {
+      const { required, ...rest } = arg
+      return [name, required ? { ...rest, required: false, description: `${arg.description} (required)` } : arg]
+    }),
+  )
+}
+
+function refuseMissing(parsed: Record<string, unknown>, args: ArgsDef): void {
+  const missing = Object.entries(args)
+    .filter(([name, { required }]) => required && (parsed[name] === undefined || parsed[name] === ''))
+    .map(([name, { type }]) => (type === 'positional' ? `<${name}>` : `--${name}`))
+  if (missing.length > 0) throw invalidInput(missing.join(', '), 'required; see --help')
 }
 
 /** A misspelt flag must not be passed over: `--aply` is not `--apply`. */
@@ -56,6 +93,14 @@ function refuseUnknown(parsed: Record<string, unknown>, known: ArgsDef): void {
 
 function camelCase(name: string): string {
   return name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
+}
+
+/** An error about a value names the flag that the value was given with. */
+function namingFlags(error: unknown, args: ArgsDef): unknown {
+  if (!CreditError.isInstance(error) || error.code !== 'INVALID_INPUT') return error
+  const [issue] = error.details.issues ?? []
+  const flag = issue && flagOf(issue.path, Object.keys(args))
+  return flag === undefined ? error : invalidInput(flag, issue?.message ?? error.message)
 }
 
 function output(json: boolean): Output {
@@ -78,16 +123,22 @@ async function spinning<Result>(what: string, work: () => Promise<Result>): Prom
   }
 }
 
-/** Tells what went wrong on stderr, with its code, and what to do about it. */
+/** Writes what went wrong to stderr: its code, what to do, and the cause where it says more. */
 export function report(error: unknown, json: boolean): void {
   const known = CreditError.isInstance(error)
-  // citty's own complaints: a missing argument, an unknown command.
+  // citty's own complaints: an unknown command, a value that is not in the list of an option.
   const misused = error instanceof Error && error.name === 'CLIError'
   const code = known ? error.code : misused ? 'INVALID_INPUT' : 'INTERNAL'
   const message = stripVTControlCharacters(error instanceof Error ? error.message : String(error))
-  const cause = known && error.cause instanceof Error ? error.cause.message : undefined
+  const cause = known ? causeOf(error, message) : undefined
   const text = json
     ? JSON.stringify({ error: { code, message, ...(cause !== undefined && { cause }) } })
-    : `${code}: ${message}${cause === undefined || message.includes(cause) ? '' : `\n  ${cause}`}`
+    : `${code}: ${message}${cause === undefined ? '' : `\n  ${cause}`}`
   process.stderr.write(`${text}\n`)
+}
+
+/** The words of the cause, unless the message has them already or the cause is only the code again. */
+function causeOf({ code, cause }: CreditError, message: string): string | undefined {
+  const text = cause instanceof Error ? cause.message : undefined
+  return text === undefined || text === code || text === '' || message.includes(text) ? undefined : text
 }

@@ -74,7 +74,7 @@ function asRow(text: string, line: number): Row {
     row = undefined
   }
   if (typeof row !== 'object' || row === null || Array.isArray(row))
-    throw invalidInput(`--file line ${line}`, 'is no JSON object')
+    throw invalidInput(`--file line ${line}`, 'is not a JSON object')
   return row as Row
 }
 

@@ -1,10 +1,7 @@
-import type pg from 'pg'
-import { CreditError } from '../core/errors.ts'
-import { createCredits } from '../credits.ts'
-import type { GrantSource } from '../store/port.ts'
-import { postgresStore } from '../store/postgres.ts'
-import { command, databaseArgs, type ExitCode } from './command.ts'
-import { withDatabase } from './database.ts'
+import { invalidInput } from '../core/errors.ts'
+import type { GrantSource } from '../store/types.ts'
+import { command, databaseArgs, type ExitCode, userArg } from './command.ts'
+import { userIdOf, withCreditsOf } from './database.ts'
 
 /** `credits grant` */
 export const grant = command({
@@ -12,19 +9,22 @@ export const grant = command({
   description: 'Give credits to a user; the same --key gives them once',
   args: {
     ...databaseArgs,
-    user: { type: 'string', description: 'UUID or e-mail address', required: true },
+    ...userArg,
     amount: { type: 'string', description: 'Credits, for example 100 or 12.5', required: true },
     key: { type: 'string', description: 'What makes this grant unique: an order number, a campaign', required: true },
     source: { type: 'enum', options: ['purchase', 'promo', 'refund', 'adjustment'], default: 'promo' },
     bucket: { type: 'enum', options: ['add-on', 'plan'], default: 'add-on' },
     'expires-in-days': { type: 'string', description: 'Default: never' },
-    reason: { type: 'string', description: 'For the books' },
+    reason: { type: 'string', description: 'Kept with the transaction, for admins only' },
   },
+  examples: [
+    'grant --user ann@example.com --amount 500 --key order-1042 --source purchase',
+    'grant --user ann@example.com --amount 50 --key autumn-2026 --expires-in-days 30',
+  ],
   async run(args, output) {
-    return withDatabase<ExitCode>(args['database-url'], async (client) => {
+    const days = daysOf(args['expires-in-days'])
+    return withCreditsOf<ExitCode>(args['database-url'], async (credits, client) => {
       const userId = await userIdOf(client, args.user)
-      const credits = createCredits({ store: postgresStore(client) })
-      const days = args['expires-in-days']
       const { transaction, balance, replayed } = await credits.grant({
         userId,
         amount: args.amount,
@@ -32,23 +32,21 @@ export const grant = command({
         bucket: args.bucket as 'plan' | 'add-on',
         idempotencyKey: args.key,
         ...(args.reason !== undefined && { reason: args.reason }),
-        ...(days !== undefined && { expiresInSeconds: Math.round(Number(days) * 86_400) }),
+        ...(days !== undefined && { expiresInSeconds: days * 86_400 }),
       })
-      output.say(replayed ? 'This key has been used: nothing was given now.' : `Gave ${transaction.amount} credits.`)
-      output.say(`Available: ${balance.available}`)
+      if (replayed) output.say('This key was used before: nothing was given now. The first grant:')
+      output.say(`transaction ${transaction.id} (number ${transaction.version} of account ${userId})`)
+      output.say(`  amount        +${transaction.amount} credits, ${transaction.source}`)
+      output.say(`  balance then  ${transaction.balanceAfter}`)
+      output.say(`  available now ${balance.available}`)
       output.answer({ transaction, balance, replayed })
       return 0
     })
   },
 })
 
-/** @throws CreditError `ACCOUNT_NOT_FOUND` */
-export async function userIdOf(client: pg.Client, user: string): Promise<string> {
-  if (!user.includes('@')) return user
-  const { rows } = await client.query<{ id: string }>('select id from auth.users where lower(email) = lower($1)', [
-    user,
-  ])
-  if (rows[0] === undefined)
-    throw new CreditError({ code: 'ACCOUNT_NOT_FOUND', message: `Nobody has the address ${user}` })
-  return rows[0].id
+function daysOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw invalidInput('--expires-in-days', 'expected a whole number of days')
+  return Number(text)
 }

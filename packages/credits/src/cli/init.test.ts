@@ -49,20 +49,30 @@ describe('credits init', () => {
     expect(init()[0]).toBe('write 20300101000001_credits_0001_first.sql')
   })
 
-  it('a copy that nobody edited follows the package', () => {
+  it('a new file of the package is added, and the files that exist are left alone', () => {
     init()
-    writeFileSync(join(source, '20261101000100_credits_0001_first.sql'), 'select 10;\n')
-    expect(init()[0]).toBe('update 20270102030405_credits_0001_first.sql')
-    expect(readFileSync(join(target, '20270102030405_credits_0001_first.sql'), 'utf8')).toContain('select 10;')
+    writeFileSync(join(source, '20261101000300_credits_0003_third.sql'), 'select 3;\n')
+    expect(init(new Date('2027-02-02T00:00:00Z'))).toEqual([
+      'keep 20270102030405_credits_0001_first.sql',
+      'keep 20270102030406_credits_0002_second.sql',
+      'write 20270202000000_credits_0003_third.sql',
+    ])
   })
 
-  it('a copy that somebody edited stays as it is', () => {
+  it('a file that differs from the package is reported and never rewritten', () => {
     init()
     const file = join(target, '20270102030405_credits_0001_first.sql')
-    appendFileSync(file, 'select 99;\n')
     writeFileSync(join(source, '20261101000100_credits_0001_first.sql'), 'select 10;\n')
-    expect(init()[0]).toBe('edited 20270102030405_credits_0001_first.sql')
+    expect(init()[0]).toBe('differs 20270102030405_credits_0001_first.sql')
+    expect(readFileSync(file, 'utf8')).toContain('select 1;')
+    appendFileSync(file, 'select 99;\n')
+    expect(init()[0]).toBe('differs 20270102030405_credits_0001_first.sql')
     expect(readFileSync(file, 'utf8')).toContain('select 99;')
+  })
+
+  it("an app's own migrations next to those of the package are not copied", () => {
+    writeFileSync(join(source, '20261101000000_profiles.sql'), 'select 0;\n')
+    expect(init().some((step) => step.includes('profiles'))).toBe(false)
   })
 
   it('planning writes nothing', () => {

@@ -1,42 +1,82 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { CreditError } from '../core/errors.ts'
-import { command } from './command.ts'
+import { command, databaseArgs, type Output } from './command.ts'
+import { databaseUrl, withDatabase } from './database.ts'
+import { MIGRATION_NAME, migrationFiles } from './migrations.ts'
 import { migrationsFolder, version } from './package-root.ts'
+import { findCollisions } from './preflight.ts'
 
-/** `20261101000100_credits_0001_profiles.sql` -> `credits_0001_profiles.sql`: what stays when the app gives it a time. */
-const NAME = /^\d{14}_(credits_\d{4}_[a-z0-9_]+\.sql)$/
-const HEADER = /^-- @layers\/credits \S+ sha256:([0-9a-f]{64})\n/
+const HEADER = /^-- @layers\/credits \S+ sha256:[0-9a-f]{64}\n/
 
-/** What becomes of one migration. `edited`: the app changed its copy, so it is left alone. */
+/** What becomes of one migration. `differs`: the app's file is not the one of the package. */
 interface Step {
-  action: 'write' | 'update' | 'keep' | 'edited'
+  action: 'write' | 'keep' | 'differs'
   file: string
 }
 
 /** `credits init` */
 export const init = command({
   name: 'init',
-  description: 'Copy the migrations into supabase/migrations of your app; again after an upgrade, for the new ones',
+  description: 'Copy the migrations into supabase/migrations of your app; after an upgrade, the new ones',
   args: {
+    ...databaseArgs,
     dir: { type: 'string', description: 'Folder of the migrations', default: 'supabase/migrations' },
-    'dry-run': { type: 'boolean', description: 'Only tell what would be written', default: false },
+    'dry-run': { type: 'boolean', description: 'Say what would be written, write nothing', default: false },
+    preflight: {
+      type: 'boolean',
+      description: 'Only look at the database for names that the migrations need',
+      default: false,
+    },
   },
+  examples: ['init --preflight', 'init --dry-run', 'init'],
   async run(args, output) {
+    const looked = await preflight(args['database-url'], args.preflight, output)
+    const collisions = looked ?? []
+    if (collisions.length > 0) output.say(`${collisions.length} names are taken: rename yours. Nothing was written.`)
+    if (args.preflight || collisions.length > 0) {
+      output.answer({ preflight: looked !== undefined, collisions, steps: [] })
+      return collisions.length === 0 ? 0 : 1
+    }
     const target = resolve(args.dir)
     const steps = plan(migrationsFolder(), target, new Date())
+    const differing = steps.filter((step) => step.action === 'differs')
     for (const { action, file } of steps) output.say(`${WORDS[action].padEnd(12)} ${file}`)
-    if (!args['dry-run']) for (const step of steps) write(step, target)
-    const edited = steps.filter((step) => step.action === 'edited')
-    if (edited.length > 0) output.say(`${edited.length} files were edited by hand and stay as they are.`)
-    else if (!args['dry-run']) output.say('Next: npx supabase db push (or: supabase migration up, on a local stack)')
-    output.answer({ dryRun: args['dry-run'], steps: steps.map(({ action, file }) => ({ action, file })) })
-    return edited.length === 0 ? 0 : 1
+    const writes = differing.length === 0 && !args['dry-run']
+    if (writes) for (const step of steps) write(step, target)
+    output.say(nextStep(differing.length, args['dry-run'], steps))
+    const listed = steps.map(({ action, file }) => ({ action, file }))
+    output.answer({ dryRun: args['dry-run'], preflight: looked !== undefined, collisions, steps: listed })
+    return differing.length === 0 ? 0 : 1
   },
 })
 
-const WORDS: Record<Step['action'], string> = { write: 'new', update: 'updated', keep: 'up to date', edited: 'EDITED' }
+const WORDS: Record<Step['action'], string> = { write: 'new', keep: 'up to date', differs: 'DIFFERS' }
+
+/** The collisions; undefined when there is no database to look at. */
+async function preflight(flag: string | undefined, only: boolean, output: Output): Promise<string[] | undefined> {
+  if (databaseUrl(flag) === undefined && !only) {
+    output.say('The database was not looked at: DATABASE_URL is not set. `credits init --preflight` does so later.')
+    return undefined
+  }
+  const { installed, collisions } = await withDatabase(flag, (client) => findCollisions(client, migrationsFolder()))
+  for (const collision of collisions) output.say(`taken        ${collision}`)
+  if (collisions.length === 0) output.say(installed ? 'The library is installed here.' : 'No name is taken.')
+  return collisions
+}
+
+function nextStep(differing: number, dryRun: boolean, steps: readonly Step[]): string {
+  if (differing > 0) {
+    return (
+      `${differing} files differ from the package, and nothing was written. A migration that was applied is never ` +
+      'applied again: restore the file, and put your change into a migration of your own.'
+    )
+  }
+  if (dryRun) return 'Dry run: nothing was written.'
+  if (steps.every(({ action }) => action === 'keep'))
+    return 'Nothing to do. Check the database: npx @layers/credits doctor'
+  return 'Next: npx supabase db push (or: supabase migration up, on a local stack), then npx @layers/credits doctor'
+}
 
 interface Planned extends Step {
   text: string
@@ -44,43 +84,32 @@ interface Planned extends Step {
 
 /**
  * Pairs the package's migrations with the app's files by name. New ones are timed from now on, a second apart, so that
- * they come after everything the app has applied already, in their own order.
+ * they come after everything that the app has applied, in their own order.
  */
 export function plan(source: string, target: string, now: Date): Planned[] {
-  const ours = readdirSync(source)
-    .filter((file) => NAME.test(file))
-    .sort()
-  if (ours.length === 0)
-    throw new CreditError({ code: 'CONFIG_INVALID', message: `There are no migrations in ${source}` })
-  const theirs = existsSync(target) ? readdirSync(target) : []
-  let next = Math.max(now.getTime(), ...theirs.map(timeOf).map((time) => time + 1000))
-  return ours.map((file) => {
-    const name = NAME.exec(file)?.[1] ?? file
+  const existing = existsSync(target) ? readdirSync(target) : []
+  let next = Math.max(now.getTime(), ...existing.map(timeOf).map((time) => time + 1000))
+  return migrationFiles(source).map((file) => {
+    const name = MIGRATION_NAME.exec(file)?.[1] ?? file
     const body = readFileSync(join(source, file), 'utf8')
     const text = `-- @layers/credits ${version} sha256:${sha256(body)}\n${body}`
-    const existing = theirs.find((other) => NAME.exec(other)?.[1] === name)
-    if (existing !== undefined)
-      return { file: existing, text, action: compare(readFileSync(join(target, existing), 'utf8'), body) }
+    const own = existing.find((other) => MIGRATION_NAME.exec(other)?.[1] === name)
+    if (own !== undefined) {
+      const same = readFileSync(join(target, own), 'utf8').replace(HEADER, '') === body
+      return { file: own, text, action: same ? 'keep' : 'differs' }
+    }
     const written = `${stamp(next)}_${name}`
     next += 1000
     return { file: written, text, action: 'write' }
   })
 }
 
-/** A copy is only replaced when its own header proves that nobody changed it. */
-function compare(existing: string, body: string): Step['action'] {
-  const hash = HEADER.exec(existing)?.[1]
-  const theirs = existing.replace(HEADER, '')
-  if (theirs === body) return 'keep'
-  return hash === sha256(theirs) ? 'update' : 'edited'
-}
-
-/** Writes what {@link plan} said. */
+/** Writes a new file; files that exist are never touched. */
 export function write({ action, file, text }: Planned, target: string): void {
-  if (action === 'keep' || action === 'edited') return
+  if (action !== 'write') return
   mkdirSync(target, { recursive: true })
   // `wx`: a file that appeared in between is not ours to replace.
-  writeFileSync(join(target, file), text, { flag: action === 'write' ? 'wx' : 'w' })
+  writeFileSync(join(target, file), text, { flag: 'wx' })
 }
 
 function sha256(text: string): string {

@@ -15,8 +15,18 @@ export const version: string = (
   JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }
 ).version
 
-/** In the published package; in this repository they stand at its top. */
+/** A file or folder of the published package; in this repository it is at the top, below `supabase`. */
+function packed(name: string, inRepository: string): string {
+  const path = join(packageRoot, name)
+  return existsSync(path) ? path : join(packageRoot, '../..', inRepository)
+}
+
+/** The migrations that `credits init` copies. */
 export function migrationsFolder(): string {
-  const packed = join(packageRoot, 'migrations')
-  return existsSync(packed) ? packed : join(packageRoot, '../../supabase/migrations')
+  return packed('migrations', 'supabase/migrations')
+}
+
+/** The price list that `credits rates sync --bundled` reads. */
+export function bundledRates(): string {
+  return join(packageRoot, 'rates/models.json')
 }

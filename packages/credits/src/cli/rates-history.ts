@@ -1,21 +1,23 @@
-import { CreditError } from '../core/errors.ts'
-import type { RateRow } from '../store/port.ts'
+import type { RateRow } from '../store/types.ts'
 import { command, databaseArgs } from './command.ts'
 import { withCreditsOf } from './database.ts'
+import { unknownModel } from './unknown-model.ts'
 
 /** `credits rates history` */
 export const history = command({
   name: 'history',
   description: 'The rates a model has had and will have, newest first',
   args: { ...databaseArgs, model: { type: 'positional', description: 'provider/model', required: true } },
+  examples: ['rates history anthropic/claude-sonnet-4.5'],
   async run(args, output) {
     const rows = await withCreditsOf(args['database-url'], async (credits) => {
       const { snapshot } = await credits.pricing()
       const own = await credits.getRateHistory({ model: args.model })
       const renamed = snapshot.aliases[args.model]
-      return own.length > 0 || renamed === undefined ? own : credits.getRateHistory({ model: renamed })
+      if (own.length > 0) return own
+      if (renamed !== undefined) return credits.getRateHistory({ model: renamed })
+      throw unknownModel(args.model, snapshot)
     })
-    if (rows.length === 0) throw new CreditError({ code: 'UNKNOWN_MODEL', details: { model: args.model } })
     for (const row of rows) output.say(`${row.effectiveFrom}  ${summary(row)}  ${row.source}`)
     output.answer(rows)
     return 0

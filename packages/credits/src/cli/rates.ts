@@ -5,7 +5,9 @@ import { parsePricing } from '../core/pricing/schema.ts'
 import { command, databaseArgs } from './command.ts'
 import { withCreditsOf } from './database.ts'
 import { history, summary } from './rates-history.ts'
+import { set } from './rates-set.ts'
 import { sync } from './rates-sync.ts'
+import { suggesting } from './unknown-model.ts'
 
 const listArgs = {
   ...databaseArgs,
@@ -17,6 +19,7 @@ const list = command({
   name: 'list',
   description: 'Rates in force',
   args: listArgs,
+  examples: ['rates', 'rates --match claude', 'rates --unknown'],
   async run(args, output) {
     const { snapshot } = await withCreditsOf(args['database-url'], (credits) => credits.pricing())
     const rates = snapshot.rates.filter(
@@ -34,10 +37,12 @@ const show = command({
   name: 'show',
   description: 'One model: its prices, its margin, what it has been renamed to',
   args: { ...databaseArgs, model: { type: 'positional', description: 'provider/model', required: true } },
+  examples: ['rates show anthropic/claude-sonnet-4.5'],
   async run(args, output) {
-    const pricing = await withCreditsOf(args['database-url'], (credits) => credits.pricing())
-    const rate = requireRate(pricing.snapshot, { modelId: args.model })
-    const { margin, marginPercent } = pricing.find({ model: args.model })
+    const [{ snapshot }, { margin, marginPercent }] = await withCreditsOf(args['database-url'], (credits) =>
+      suggesting(credits, args.model, Promise.all([credits.pricing(), credits.findPricing({ model: args.model })])),
+    )
+    const rate = requireRate(snapshot, { modelId: args.model })
     const { unknownKeys } = parsePricing(rate.pricing)
     output.say(`${rate.modelId} (${rate.type}), in force since ${rate.effectiveFrom}, from ${rate.source}`)
     for (const [key, price] of Object.entries(rate.pricing ?? {})) output.say(`  ${key}: ${JSON.stringify(price)}`)
@@ -60,14 +65,18 @@ const price = command({
     feature: { type: 'string', description: 'For a margin of that feature' },
     plan: { type: 'string', description: 'For a margin of that plan' },
   },
+  examples: [
+    'rates price anthropic/claude-sonnet-4.5 --input 2000 --output 1000',
+    `rates price openai/gpt-image-2 --usage '{"images":2}'`,
+  ],
   async run(args, output) {
     const tokens = { inputTokens: count('--input', args.input), outputTokens: count('--output', args.output) }
-    // Tokens that nobody spoke of are not part of a usage in images or seconds.
+    // Tokens that are not named are not part of a usage in images or seconds.
     const given = Object.entries(tokens).filter(([, amount]) => args.usage === undefined || amount > 0)
     const usage = { ...Object.fromEntries(given), ...usageOf(args.usage) }
     const { model, feature, plan: planId } = args
     const charge = await withCreditsOf(args['database-url'], (credits) =>
-      credits.price({ model, usage, feature, planId }),
+      suggesting(credits, model, credits.price({ model, usage, feature, planId })),
     )
     output.say(`${charge.amount} credits (USD ${charge.costUsd}, margin ${charge.marginPercent} %)`)
     output.answer(charge)
@@ -81,7 +90,7 @@ function usageOf(text: string | undefined): object {
     const usage: unknown = JSON.parse(text)
     if (typeof usage === 'object' && usage !== null) return usage
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw invalidInput('--usage', 'expected a JSON object')
 }
@@ -93,9 +102,9 @@ function count(flag: string, text: string): number {
 
 /** `credits rates` */
 export const rates = defineCommand({
-  meta: { name: 'rates', description: 'The rates that charges are made from: look, compute, bring up to date' },
-  // So that the value of a flag is not taken for the name of a command.
+  meta: { name: 'rates', description: 'The rates that charges are made from: look, compute, set, bring up to date' },
+  // Otherwise the value of a flag would be taken for the name of a command.
   args: listArgs,
   default: 'list',
-  subCommands: { list, show, history, price, sync },
+  subCommands: { list, show, history, price, set, sync },
 })

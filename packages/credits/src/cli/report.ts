@@ -17,8 +17,9 @@ const profitArgs = { ...databaseArgs, ...periodArgs, ...groupArg }
 
 const profit = command({
   name: 'profit',
-  description: 'Revenue, cost and profit of a period. A credit is USD 0.01',
+  description: 'Revenue, cost and profit of a period. A credit counts as USD 0.01, not what it was sold for',
   args: profitArgs,
+  examples: ['report --from 2026-11-01 --by feature'],
   async run(args, output) {
     const report = await output.during('Reading the ledger', () =>
       withCreditsOf(args['database-url'], (credits) => credits.report(periodOf(args))),
@@ -31,7 +32,8 @@ const profit = command({
     ))
       output.say(line)
     const { refunded, uncollected } = report.total
-    output.say(`Not in it: ${refunded} credits refunded, ${uncollected} never collected.`)
+    output.say(`Not included: ${refunded} credits refunded, ${uncollected} never collected.`)
+    output.say('Revenue counts a credit as USD 0.01; what customers paid for one is not known here.')
     output.answer(report)
     return 0
   },
@@ -49,6 +51,7 @@ const drift = command({
     ...periodArgs,
     threshold: { type: 'string', description: 'Share of the computed cost, up or down', default: '0.05' },
   },
+  examples: ['report drift --threshold 0.05'],
   async run(args, output) {
     const thresholdPercent = percent('--threshold', args.threshold)
     const report = await output.during('Reading the ledger', () =>
@@ -80,7 +83,7 @@ function percent(flag: string, share: string): string {
 /** `credits report` */
 export const report = defineCommand({
   meta: { name: 'report', description: 'What the calls of a period brought in and cost; how far the rates are off' },
-  // So that the value of a flag is not taken for the name of a command.
+  // Otherwise the value of a flag would be taken for the name of a command.
   args: profitArgs,
   default: 'profit',
   subCommands: { profit, drift },

@@ -1,24 +1,23 @@
 import type pg from 'pg'
 import { CreditError } from '../core/errors.ts'
-import { parseOrThrow } from '../core/money.ts'
-import { inputs } from '../credits/inputs.ts'
-import { command, databaseArgs } from './command.ts'
-import { inSnapshot, withDatabase } from './database.ts'
+import { command, databaseArgs, type Output } from './command.ts'
+import { callFunction, inSnapshot, userIdOf, withDatabase } from './database.ts'
+import { chainHeads, compareHeads, readHeads, writeHeads } from './heads.ts'
 import { type PriceFindings, verifyPrices } from './verify-prices.ts'
 
 const TRANSACTIONS_PER_PAGE = 5_000
 const ACCOUNTS_PER_PAGE = 1_000
-/** Books that are broken everywhere must not fill the memory: all faults are counted, these many are named. */
+/** All faults are counted, these many are named: a ledger that is broken everywhere must not fill the memory. */
 const MOST_FAULTS_LISTED = 1_000
 const BEFORE_ALL = '00000000-0000-0000-0000-000000000000'
 
-/** One thing that is not as it must be. */
+/** A row or an account that breaks a rule. */
 interface Fault {
   accountId: string
   fault: string
   version?: number
-  expected?: string
-  actual?: string
+  expected?: string | null
+  actual?: string | null
 }
 
 interface TransactionPage {
@@ -41,38 +40,59 @@ interface Findings {
   listed: Fault[]
   /** With `--prices`. */
   prices?: PriceFindings
+  /** With `--against`: heads that were compared. With `--heads`: heads that were written. */
+  headsCompared?: number
+  headsWritten?: number
 }
 
 /** `credits verify` */
 export const verify = command({
   name: 'verify',
-  description: 'Prove the books: every balance is the sum of its transactions, and nobody changed one',
+  description: 'Verify the ledger: every balance is the sum of its transactions, and none was changed',
   args: {
     ...databaseArgs,
-    user: { type: 'string', description: 'Only this account (UUID)' },
-    prices: { type: 'boolean', description: 'Recompute every charge from its own row as well', default: false },
+    user: { type: 'string', description: 'Only this account: UUID or e-mail address' },
+    prices: { type: 'boolean', description: 'Also recompute every charge from its own row', default: false },
+    against: { type: 'string', description: 'File with chain heads of an earlier day, which must still be true' },
+    heads: { type: 'string', description: 'Write the chain heads of now to this file, unless a fault was found' },
   },
+  examples: ['verify', 'verify --user ann@example.com', 'verify --against heads.json --heads heads.json'],
   async run(args, output) {
-    const userId = args.user === undefined ? undefined : parseOrThrow(inputs.user.shape.userId, args.user, '--user')
+    const earlier = args.against === undefined ? undefined : readHeads(args.against)
     const started = performance.now()
-    const findings = await output.during('Reading the books', () =>
-      withDatabase(args['database-url'], (client) =>
-        inSnapshot(client, async () => {
+    const findings = await output.during('Reading the ledger', () =>
+      withDatabase(args['database-url'], async (client) => {
+        const userId = args.user === undefined ? undefined : await userIdOf(client, args.user)
+        return inSnapshot(client, async () => {
           const found = userId === undefined ? await verifyAll(client) : await verifyOne(client, userId)
           if (args.prices) found.prices = await verifyPrices(client, userId, (fault) => note(found, [fault]))
+          if (earlier !== undefined) {
+            const heads = userId === undefined ? earlier : earlier.filter((head) => head.accountId === userId)
+            note(found, await compareHeads(client, heads))
+            found.headsCompared = heads.length
+          }
+          if (args.heads !== undefined && found.faults === 0)
+            found.headsWritten = await writeHeads(args.heads, chainHeads(client, userId))
           return found
-        }),
-      ),
+        })
+      }),
     )
-    for (const fault of findings.listed) output.say(sentence(fault))
     const seconds = Math.round(performance.now() - started) / 1000
-    const { transactions, accounts, faults, listed, prices } = findings
-    if (prices) output.say(`${prices.recomputed} charges recomputed, ${prices.unverifiable} set by the app itself`)
-    output.say(`${accounts} accounts, ${transactions} transactions, ${faults} faults, ${seconds} s`)
-    output.answer({ ok: faults === 0, accounts, transactions, ...(prices && { prices }), faults, listed, seconds })
-    return faults === 0 ? 0 : 1
+    printFindings(findings, seconds, args.heads, output)
+    return findings.faults === 0 ? 0 : 1
   },
 })
+
+function printFindings(findings: Findings, seconds: number, file: string | undefined, output: Output): void {
+  const { transactions, accounts, faults, listed, prices, headsCompared, headsWritten } = findings
+  for (const fault of listed) output.say(sentence(fault))
+  if (prices) output.say(`${prices.recomputed} charges recomputed, ${prices.unverifiable} set by the app itself`)
+  if (headsCompared !== undefined) output.say(`${headsCompared} chain heads compared`)
+  if (headsWritten !== undefined) output.say(`${headsWritten} chain heads written to ${file}`)
+  else if (file !== undefined) output.say(`No chain heads were written: ${file} is unchanged.`)
+  output.say(`${accounts} accounts, ${transactions} transactions, ${faults} faults, ${seconds} s`)
+  output.answer({ ok: faults === 0, ...findings, seconds })
+}
 
 async function verifyAll(client: pg.Client): Promise<Findings> {
   const findings: Findings = { transactions: 0, accounts: 0, faults: 0, listed: [] }
@@ -126,28 +146,16 @@ function note(findings: Findings, faults: readonly Fault[]): void {
 
 function sentence({ accountId, fault, version, expected, actual }: Fault): string {
   const row = version === undefined ? '' : ` transaction ${version}`
-  const figures = expected === undefined ? '' : `: expected ${expected}, found ${actual}`
+  const figures = expected == null ? '' : `: expected ${expected}, found ${actual ?? 'none'}`
   return `account ${accountId}${row}: ${fault}${figures}`
 }
 
-async function transactionPage(
-  client: pg.Client,
-  account: string | null,
-  version: number | null,
-): Promise<TransactionPage> {
-  const { rows } = await client.query<{ page: TransactionPage }>(
-    'select public.credits_verify_transactions($1, $2, $3) as page',
-    [account, version, TRANSACTIONS_PER_PAGE],
-  )
-  return (rows[0] as { page: TransactionPage }).page
+function transactionPage(client: pg.Client, account: string | null, version: number | null): Promise<TransactionPage> {
+  return callFunction(client, 'credits_verify_transactions', [account, version, TRANSACTIONS_PER_PAGE])
 }
 
-async function accountPage(client: pg.Client, after: string | null, limit: number): Promise<AccountPage> {
-  const { rows } = await client.query<{ page: AccountPage }>('select public.credits_verify_accounts($1, $2) as page', [
-    after,
-    limit,
-  ])
-  return (rows[0] as { page: AccountPage }).page
+function accountPage(client: pg.Client, after: string | null, limit: number): Promise<AccountPage> {
+  return callFunction(client, 'credits_verify_accounts', [after, limit])
 }
 
 /** The id just below, as a 128-bit number: pages start after an id. */

@@ -27,6 +27,7 @@ export const whatIf = command({
     'plan-margin': override('plan'),
     rates: { type: 'string', description: '"current", or a file in the form of /v1/models' },
   },
+  examples: ['what-if --from 2026-11-01 --margin 40', 'what-if --model-margin openai/gpt-5=10 --by model'],
   async run(args, output) {
     const change = { margins: marginsOf(args), rates: await ratesOf(args.rates) }
     if (change.margins === undefined && change.rates === undefined)
@@ -59,7 +60,7 @@ function marginsOf(
   const overrides = SCOPES.flatMap((scope) => {
     const flag = `${scope}-margin` as const
     return (args[flag]?.split(',') ?? []).map((text) => {
-      // Model ids hold slashes and colons, so the last sign of equality counts.
+      // Model ids contain slashes and colons, so the last sign of equality counts.
       const at = text.lastIndexOf('=')
       if (at < 1) throw invalidInput(`--${flag}`, 'expected name=percent')
       return { scope, target: text.slice(0, at).trim(), marginPercent: text.slice(at + 1).trim() }
@@ -76,7 +77,7 @@ async function ratesOf(flag: string | undefined): Promise<WhatIfInput['rates']> 
   try {
     raw = JSON.parse(await readFile(flag, 'utf8'))
   } catch {
-    throw invalidInput('--rates', `${flag} is no file of JSON`)
+    throw invalidInput('--rates', `${flag} is not a file of JSON`)
   }
   return parseModelList(raw).flatMap(({ modelId, pricing }) => (pricing === null ? [] : [{ modelId, pricing }]))
 }

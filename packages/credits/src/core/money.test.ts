@@ -1,8 +1,7 @@
-import { Decimal } from 'decimal.js'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
-import { codeOf } from '../../__tests__/core/models.ts'
+import { codeOf } from '../../__tests__/kit/models.ts'
 import { CreditError } from './errors.ts'
 import {
   add,
@@ -14,38 +13,60 @@ import {
   max,
   min,
   mul,
-  negate,
   parseOrThrow,
   percentSchema,
   round,
   signedCreditsSchema,
   sub,
   sum,
+  usdOfCredits,
   usdSchema,
 } from './money.ts'
 
-// An arbitrary-precision library as the oracle; nothing in src/core uses it.
-const Exact = Decimal.clone({ precision: 200, toExpNeg: -100, toExpPos: 100, rounding: Decimal.ROUND_HALF_UP })
-const decimal = fc
-  .tuple(fc.bigInt(-(10n ** 20n), 10n ** 20n), fc.nat(12))
-  .map(([units, places]) => new Exact(units.toString()).div(new Exact(10).pow(places)).toFixed(places))
-const text = (value: Decimal) => (value.isZero() ? '0' : value.toFixed())
+// The oracle: integers of 10^-places, written down without the library that src/core calculates with.
+interface Scaled {
+  units: bigint
+  places: number
+}
+const decimal = fc.record({ units: fc.bigInt(-(10n ** 20n), 10n ** 20n), places: fc.nat(12) })
+
+function text({ units, places }: Scaled): string {
+  const digits = (units < 0n ? -units : units).toString().padStart(places + 1, '0')
+  const point = digits.length - places
+  const written = places === 0 ? digits : `${digits.slice(0, point)}.${digits.slice(point)}`.replace(/\.?0+$/, '')
+  return units < 0n ? `-${written}` : written
+}
+
+function scaled({ units, places }: Scaled, to: number): bigint {
+  return units * 10n ** BigInt(to - places)
+}
+
+function rounded({ units, places }: Scaled, to: number, mode: 'half-up' | 'up' | 'down'): Scaled {
+  if (places <= to) return { units, places }
+  const divisor = 10n ** BigInt(places - to)
+  const rest = ((units % divisor) + divisor) % divisor
+  const below = (units - rest) / divisor
+  const half = units < 0n ? 2n * rest > divisor : 2n * rest >= divisor
+  const up = mode === 'up' ? rest > 0n : mode === 'half-up' && half
+  return { units: up ? below + 1n : below, places: to }
+}
 
 describe('decimal strings', () => {
-  it('add, subtract, multiply and compare as an arbitrary-precision library does', () => {
+  it('add, subtract, multiply, compare and round as integers do', () => {
     fc.assert(
-      fc.property(decimal, decimal, (a, b) => {
-        const [x, y] = [new Exact(a), new Exact(b)]
-        expect(add(a, b)).toBe(text(x.plus(y)))
-        expect(sub(a, b)).toBe(text(x.minus(y)))
-        expect(mul(a, b)).toBe(text(x.times(y)))
-        expect(compare(a, b)).toBe(x.comparedTo(y))
-        expect(min(a, b)).toBe(text(Exact.min(x, y)))
-        expect(max(a, b)).toBe(text(Exact.max(x, y)))
-        expect(negate(a)).toBe(text(x.negated()))
-        expect(round(a, 6)).toBe(text(x.toDecimalPlaces(6)))
-        expect(round(a, 6, 'up')).toBe(text(x.toDecimalPlaces(6, Decimal.ROUND_CEIL)))
-        expect(round(a, 6, 'down')).toBe(text(x.toDecimalPlaces(6, Decimal.ROUND_FLOOR)))
+      fc.property(decimal, decimal, (x, y) => {
+        const [a, b] = [text(x), text(y)]
+        const places = Math.max(x.places, y.places)
+        const [left, right] = [scaled(x, places), scaled(y, places)]
+        expect(add(a, b)).toBe(text({ units: left + right, places }))
+        expect(sub(a, b)).toBe(text({ units: left - right, places }))
+        expect(mul(a, b)).toBe(text({ units: x.units * y.units, places: x.places + y.places }))
+        expect(compare(a, b)).toBe(left < right ? -1 : left > right ? 1 : 0)
+        expect(min(a, b)).toBe(left < right ? a : b)
+        expect(max(a, b)).toBe(left < right ? b : a)
+        for (const mode of ['half-up', 'up', 'down'] as const) {
+          expect(round(a, 6, mode)).toBe(text(rounded(x, 6, mode)))
+        }
       }),
       { numRuns: 2000 },
     )
@@ -126,6 +147,17 @@ describe('amounts from outside', () => {
   })
 })
 
+describe('the longest decimal strings', () => {
+  const longest = `${'9'.repeat(28)}.${'9'.repeat(40)}`
+
+  it('multiply without a lost digit and without an exponent', () => {
+    const units = 10n ** 68n - 1n
+    expect(mul(longest, longest)).toBe(text({ units: units * units, places: 80 }))
+    expect(add(longest, `0.${'0'.repeat(39)}1`)).toBe(`1${'0'.repeat(28)}`)
+    expect(mul(`0.${'0'.repeat(39)}1`, '1')).toBe(`0.${'0'.repeat(39)}1`)
+  })
+})
+
 describe('credits of a cost', () => {
   it('are the cost times (100 + margin): USD 0.021 at 60 % is 3.36', () => {
     expect(creditsOfUsd({ costUsd: '0.021', marginPercent: '0' }).credits).toBe('2.1')
@@ -147,6 +179,12 @@ describe('credits of a cost', () => {
       rounding: 'minimum',
     })
     expect(at('0')).toMatchObject({ credits: '0', rounding: 'none' })
+  })
+
+  it('come from a cost that usdOfCredits finds again', () => {
+    expect(usdOfCredits({ credits: '3.36', marginPercent: '60' })).toBe('0.021')
+    expect(usdOfCredits({ credits: '1', marginPercent: '200' })).toBe('0.003333333333')
+    expect(codeOf(() => usdOfCredits({ credits: '1', marginPercent: '-100' }))).toBe('INVALID_INPUT')
   })
 
   it('refuse a cost that is negative or no decimal', () => {

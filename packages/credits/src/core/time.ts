@@ -4,8 +4,8 @@ const TIME =
   /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.([0-9]{1,9}))?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})$/
 
 /**
- * Microseconds since the epoch. `Date` stops at milliseconds, but the database stamps rows to the microsecond, and
- * two margins a few microseconds apart are still one after the other.
+ * Microseconds since the epoch. `Date` stops at milliseconds. The database stamps rows to the microsecond, and two
+ * margins a few microseconds apart are still one after the other.
  * @throws CreditError `INVALID_INPUT` unless the text is an ISO 8601 time with a zone
  */
 export function toMicros(time: string, path = 'at'): number {
@@ -15,25 +15,11 @@ export function toMicros(time: string, path = 'at'): number {
   return milliseconds * 1000 + Number((match?.[1] ?? '').padEnd(6, '0').slice(3, 6))
 }
 
-// Writing a date costs a microsecond, and within a second only three digits of it change.
-const SLOTS = 64
-const seconds = new Float64Array(SLOTS).fill(Number.NaN)
-const beginnings: string[] = []
-
 /**
- * `new Date(time).toISOString()`, for times that lie close together.
+ * `new Date(time).toISOString()` with another end.
  * @param time whole milliseconds since 1970
- * @param end for more digits than a `Date` knows of
+ * @param end digits below the millisecond, and the zone
  */
 export function isoTime(time: number, end = 'Z'): string {
-  const second = Math.floor(time / 1000)
-  const slot = second & (SLOTS - 1)
-  if (seconds[slot] !== second) {
-    beginnings[slot] = new Date(time).toISOString().slice(0, -4)
-    seconds[slot] = second
-  }
-  const milliseconds = time - second * 1000
-  const zeros = milliseconds < 10 ? '00' : milliseconds < 100 ? '0' : ''
-  const rest = `${zeros}${milliseconds}${end}`
-  return beginnings[slot] + rest
+  return new Date(time).toISOString().slice(0, -1) + end
 }

@@ -1,84 +1,91 @@
-import { CreditError } from '../core/errors.ts'
-import { add, compare, sub } from '../core/money.ts'
-import type { Balance, CreditStore, ReservationResult, StoreReserveInput } from '../store/port.ts'
+import { add, compare, SMALLEST_CREDIT, sub } from '../core/money.ts'
+import type { CreditStore, ReservationKey, StoreReserveInput } from '../store/port.ts'
+import type { Balance, ReservationResult } from '../store/types.ts'
+import { isCode } from './errors.ts'
 import type { FailOpenOptions } from './types.ts'
 
-const SMALLEST = '0.000001'
-
-interface Promised {
+interface Provisional {
   request: StoreReserveInput
   expiresAt: number
 }
 
-/** Reservations promised while the store could not be asked. */
+/** Provisional reservations: made by this process while the store could not be asked. */
 export interface FailOpen {
-  /** A promised reservation, or nothing when the cap would be exceeded. */
-  promise(request: StoreReserveInput): ReservationResult | undefined
-  /** Makes a promised reservation real before it is extended or charged in part. Does nothing for all others. */
-  book(reservationId: string): Promise<void>
+  /** A provisional reservation; undefined when the cap would be exceeded. */
+  reserve(request: StoreReserveInput): ReservationResult | undefined
+  /** Whether this is a provisional reservation of that user, which the store may not know. */
+  has(key: ReservationKey): boolean
   /**
-   * Whose promise it is: the store books the charge late if it never heard of the reservation, whatever the account
-   * can pay. Undefined for all others.
+   * Makes a provisional reservation in the store, before it is extended or captured; does nothing for all others.
+   *
+   * @returns false when the account has nothing to reserve for it; it then stays provisional
    */
-  userOf(reservationId: string): string | undefined
-  /** The promise was charged: it no longer counts against the cap. */
-  kept(reservationId: string): void
-  /** Takes a promise back; undefined when there was none. */
-  forget(reservationId: string): ReservationResult | undefined
+  record(key: ReservationKey): Promise<boolean>
+  /** Removes a provisional reservation that was charged: it no longer counts against the cap. */
+  remove(key: ReservationKey): void
+  /** Releases a provisional reservation; undefined when there was none. */
+  release(key: ReservationKey): ReservationResult | undefined
 }
 
+const NOTHING_TO_RESERVE = ['INSUFFICIENT_CREDITS', 'ACCOUNT_FROZEN', 'SPENDING_FROZEN', 'LIMIT_EXCEEDED'] as const
+
 /**
- * The sum of open promises never exceeds the cap, so an outage costs at most that much per process. A promise
- * that nobody settles lapses with its life.
+ * The sum of open provisional reservations never exceeds the cap, so an outage costs at most that much per process. One
+ * that is never settled ends with its life.
  */
-export function failOpen(store: CreditStore, { maxCredits }: FailOpenOptions): FailOpen {
-  const promised = new Map<string, Promised>()
+export function failOpen(storeOf: () => CreditStore, { maxCredits }: FailOpenOptions): FailOpen {
+  const provisional = new Map<string, Provisional>()
   let outstanding = '0'
 
-  function drop(reservationId: string): StoreReserveInput | undefined {
-    const entry = promised.get(reservationId)
-    if (entry === undefined) return undefined
-    promised.delete(reservationId)
-    outstanding = sub(outstanding, entry.request.amount)
-    return entry.request
+  function find({ userId, reservationId }: ReservationKey): StoreReserveInput | undefined {
+    const request = provisional.get(reservationId)?.request
+    return request?.userId === userId ? request : undefined
+  }
+
+  function remove(key: ReservationKey): StoreReserveInput | undefined {
+    const request = find(key)
+    if (request === undefined) return undefined
+    provisional.delete(request.reservationId)
+    outstanding = sub(outstanding, request.amount)
+    return request
   }
 
   return {
-    promise(request) {
+    reserve(request) {
       const now = Date.now()
-      for (const [id, entry] of promised) if (entry.expiresAt <= now) drop(id)
-      if (!promised.has(request.reservationId)) {
+      for (const entry of provisional.values()) if (entry.expiresAt <= now) remove(entry.request)
+      if (find(request) === undefined) {
         if (compare(add(outstanding, request.amount), maxCredits) > 0) return undefined
         outstanding = add(outstanding, request.amount)
-        promised.set(request.reservationId, { request, expiresAt: now + request.ttlSeconds * 1000 })
+        provisional.set(request.reservationId, { request, expiresAt: now + request.ttlSeconds * 1000 })
       }
-      return asPromised(request, now)
+      return provisionalResult(request, now)
     },
-    async book(reservationId) {
-      const entry = promised.get(reservationId)
-      if (entry === undefined) return
+    has: (key) => find(key) !== undefined,
+    async record(key) {
+      const request = find(key)
+      if (request === undefined) return true
       try {
-        // Whatever is left is better than nothing: the rest of the cost is then recorded as uncollected.
-        await store.reserve({ ...entry.request, minimumAmount: SMALLEST })
+        // A part of it is better than nothing: the rest of the cost is then recorded as uncollected.
+        const minimumAmount = compare(request.amount, SMALLEST_CREDIT) < 0 ? request.amount : SMALLEST_CREDIT
+        await storeOf().reserve({ ...request, minimumAmount })
       } catch (error) {
+        if (isCode(error, ...NOTHING_TO_RESERVE)) return false
         // The lost reserve may have arrived after all; then the reservation is there with its own minimum.
-        if (!CreditError.isInstance(error) || error.code !== 'IDEMPOTENCY_MISMATCH') throw error
+        if (!isCode(error, 'IDEMPOTENCY_MISMATCH', 'RESERVATION_CLOSED')) throw error
       }
-      drop(reservationId)
+      remove(key)
+      return true
     },
-    userOf: (reservationId) => promised.get(reservationId)?.request.userId,
-    kept(reservationId) {
-      drop(reservationId)
-    },
-    forget(reservationId) {
-      const request = drop(reservationId)
-      if (request === undefined) return undefined
-      return { ...asPromised(request, Date.now()), state: 'released', amount: '0' }
+    remove,
+    release(key) {
+      const request = remove(key)
+      return request && { ...provisionalResult(request, Date.now()), state: 'released', amount: '0' }
     },
   }
 }
 
-function asPromised(request: StoreReserveInput, now: number): ReservationResult {
+function provisionalResult(request: StoreReserveInput, now: number): ReservationResult {
   return {
     reservationId: request.reservationId,
     userId: request.userId,
@@ -100,7 +107,7 @@ function asPromised(request: StoreReserveInput, now: number): ReservationResult 
   }
 }
 
-/** Nobody could be asked: all figures are zero, `version` too. */
+/** The store could not be asked: all figures are zero, `version` too. */
 function unknownBalance(userId: string): Balance {
   return {
     userId,

@@ -1,8 +1,8 @@
 import * as z from 'zod'
 import { creditsSchema, isZero, percentSchema, signedCreditsSchema, usdSchema } from '../core/money.ts'
 import { isStorableJson, isStorableText } from '../core/pricing/storable.ts'
-import type { ChargeRecord } from '../store/port.ts'
-import { isPriced } from './priced.ts'
+import type { ChargeRecord } from '../store/types.ts'
+import type { CallPricing } from './operation-types.ts'
 
 /**
  * One schema per use case, built once. Unknown fields are refused: a misspelt `minimumAmount` must not
@@ -11,6 +11,7 @@ import { isPriced } from './priced.ts'
 const MAX_TTL_SECONDS = 86_400
 const METADATA_BYTES = 4096
 const PROVIDER_BYTES = 65_536
+const MOST_FLAGS = 100
 
 const positive = creditsSchema.refine((amount) => !isZero(amount), { error: 'must be above zero' })
 const nonZero = signedCreditsSchema.refine((amount) => !isZero(amount), { error: 'must not be zero' })
@@ -20,7 +21,7 @@ const text = (longest: number) =>
     .string({ error: 'must be a string' })
     .min(1)
     .max(longest)
-    .refine(isStorableText, { error: 'holds characters that cannot be stored' })
+    .refine(isStorableText, { error: 'contains characters that cannot be stored' })
 const label = text(255).optional()
 const reason = text(1000)
 const ttlSeconds = z.int().min(1).max(MAX_TTL_SECONDS).optional()
@@ -33,6 +34,7 @@ const metadataObject = json(METADATA_BYTES)
 const metadata = metadataObject.optional()
 // Usage comes in several shapes; core reads it and names what is wrong.
 const usage = z.looseObject({})
+const flags = z.array(text(64)).max(MOST_FLAGS).optional()
 
 const charge = z.strictObject({
   amount: creditsSchema,
@@ -52,22 +54,16 @@ const charge = z.strictObject({
   pricing: json(PROVIDER_BYTES).nullable(),
   generationId: text(255).nullable(),
   provider: json(PROVIDER_BYTES).nullable(),
+  // A charge that was made by an older version has neither.
+  flags: z.array(text(64)).max(MOST_FLAGS).default([]),
+  rawUsage: metadataObject.nullable().default(null),
   metadata: metadataObject,
-})
-
-/** A charge; one that `price` itself made is known to be sound, and is not looked through again. */
-const anyCharge = z.unknown().transform((value, context): ChargeRecord => {
-  if (isPriced(value)) return value
-  const { data, error } = charge.safeParse(value)
-  if (data !== undefined) return data
-  for (const { path, message } of error.issues) context.addIssue({ code: 'custom', path, message })
-  return z.NEVER
-})
+}) satisfies z.ZodType<ChargeRecord>
 
 const chargeChoice = {
   amount: creditsSchema.optional(),
   usage: usage.optional(),
-  charge: anyCharge.optional(),
+  charge: charge.optional(),
   model: label,
   feature: label,
   metadata,
@@ -82,29 +78,29 @@ const estimateFields = {
   cacheWrite: z.enum(['none', '5m', '1h']).optional(),
 }
 const scopeFields = { model: text(255), feature: label, planId: label, userId: id.optional() }
+const frozenFields = { rateId: id.optional(), marginId: id.optional() }
+const bothOrNeither = (input: { rateId?: unknown; marginId?: unknown }) =>
+  (input.rateId === undefined) === (input.marginId === undefined)
+const bothIds = { path: ['marginId'], error: 'give both rateId and marginId, or neither' }
 const page = { limit: z.int().min(1).max(200).default(50), cursor: z.string().max(200).optional() }
 const period = { from: time.optional(), to: time.optional(), maxCharges: z.int().min(1).optional() }
 const marginTarget = z.enum(['provider', 'model', 'feature', 'plan'])
 const marginFields = { expectedVersion: z.int().min(0).optional(), actorId: id.optional(), reason: reason.optional() }
 
 export const inputs = {
-  id,
-  label: text(255),
-  terms: z.strictObject({ metadata, ttlSeconds }),
   options: z.strictObject({
     upgradeUrl: z.string().min(1).optional(),
     pricingTtlSeconds: z.number().min(0).max(86_400).default(60),
     reservationTtlSeconds: z.int().min(1).max(MAX_TTL_SECONDS).default(300),
-    retries: z.int().min(0).max(10).default(2),
     failOpen: z.strictObject({ maxCredits: positive }).optional(),
     unknownModels: z.strictObject({ ceilingCredits: positive }).optional(),
   }),
   reserve: z
     .strictObject({
       userId: id,
-      amount: positive.optional(),
+      amount: creditsSchema.optional(),
       estimate: z.strictObject(estimateFields).optional(),
-      minimumAmount: positive.optional(),
+      minimumAmount: creditsSchema.optional(),
       feature: label,
       model: label,
       ttlSeconds,
@@ -120,7 +116,7 @@ export const inputs = {
       error: 'an estimate needs a model',
     }),
   extend: z.strictObject({
-    userId: id.optional(),
+    userId: id,
     reservationId: id,
     amount: positive,
     minimumAmount: positive.optional(),
@@ -130,16 +126,16 @@ export const inputs = {
   capture: z
     .strictObject({
       ...chargeChoice,
-      userId: id.optional(),
+      userId: id,
       reservationId: id,
       idempotencyKey: text(255),
       extend: z.strictObject({ amount: positive, minimumAmount: positive.optional(), ttlSeconds }).optional(),
     })
     .refine((input) => given(input) === 1, { path: ['amount'], error: 'give one of amount, usage, charge' }),
   settle: z
-    .strictObject({ ...chargeChoice, userId: id.optional(), reservationId: id })
+    .strictObject({ ...chargeChoice, userId: id, reservationId: id })
     .refine((input) => given(input) <= 1, { path: ['amount'], error: 'give at most one of amount, usage, charge' }),
-  reservation: z.strictObject({ userId: id.optional(), reservationId: id }),
+  reservation: z.strictObject({ userId: id, reservationId: id }),
   grant: z.strictObject({
     userId: id,
     amount: positive,
@@ -152,37 +148,51 @@ export const inputs = {
     idempotencyKey: text(255),
     metadata,
   }),
-  refund: z.strictObject({
+  correction: z.strictObject({
+    userId: id,
     transactionId: id,
     amount: positive.optional(),
     reason,
     actorId: id.optional(),
     idempotencyKey: label,
   }),
+  correctEstimate: z.strictObject({ userId: id, transactionId: id, charge, idempotencyKey: label }),
+  estimates: z
+    .strictObject({
+      limit: z.int().min(1).max(5000).default(100),
+      after: z.strictObject({ accountId: id, version: z.int().min(0) }).optional(),
+    })
+    .default({ limit: 100 }),
   adjust: z.strictObject({ userId: id, amount: nonZero, reason, actorId: id.optional(), idempotencyKey: label }),
   user: z.strictObject({ userId: id }),
   history: z.strictObject({
     ...page,
     userId: id,
-    type: z.enum(['grant', 'usage', 'refund', 'adjustment', 'expiry']).optional(),
+    type: z.enum(['grant', 'usage', 'refund', 'reversal', 'adjustment', 'expiry']).optional(),
     from: time.optional(),
     to: time.optional(),
   }),
   page: z.strictObject(page),
   estimate: z.strictObject({ ...scopeFields, ...estimateFields }),
-  findPricing: z.strictObject({ ...scopeFields, rateId: id.optional(), marginId: id.optional() }),
-  price: z.strictObject({
-    ...scopeFields,
-    usage,
-    rateId: id.optional(),
-    marginId: id.optional(),
-    servedModel: label,
-    reported: z.strictObject({ costUsd: usdSchema, source: z.enum(['market-cost', 'gateway-cost']) }).optional(),
-    estimated: z.boolean().optional(),
-    generationId: label,
-    provider: json(PROVIDER_BYTES).optional(),
-    metadata,
-  }),
+  findPricing: z.strictObject({ ...scopeFields, ...frozenFields }).refine(bothOrNeither, bothIds),
+  price: z
+    .strictObject({
+      ...scopeFields,
+      ...frozenFields,
+      usage,
+      pricing: z.custom<CallPricing>().optional(),
+      servedModel: label,
+      reported: z
+        .strictObject({ costUsd: usdSchema, source: z.enum(['market-cost', 'gateway-cost']), flags })
+        .optional(),
+      estimated: z.boolean().optional(),
+      generationId: label,
+      provider: json(PROVIDER_BYTES).optional(),
+      flags,
+      rawUsage: z.unknown().optional(),
+      metadata,
+    })
+    .refine(bothOrNeither, bothIds),
   setMargin: z
     .strictObject({
       ...marginFields,

@@ -1,47 +1,57 @@
 import { CreditError } from '../core/errors.ts'
-import { selectMargin } from '../core/pricing/margins.ts'
-import { requireRate } from '../core/pricing/rates.ts'
-import type { Soon } from '../core/soon.ts'
-import type { CreditStore, MarginRow, PricingSnapshot } from '../store/port.ts'
-import type { FrozenPricing, Pricing } from './types.ts'
+import type { CreditStore } from '../store/port.ts'
+import type { MarginRow, PricingSnapshot, RateRow } from '../store/types.ts'
 
-/** After a failed refresh the old prices serve on; this is how long until the next try. */
+/** After a failed refresh the old prices stay in use; this is how long until the next try. */
 const RETRY_AFTER_MS = 5_000
-const MOST_REMEMBERED = 2_000
+const MOST_PAIRS = 2_000
+
+/** The rate and margin that a reservation froze. */
+export interface FrozenRows {
+  rate: RateRow
+  margin: MarginRow
+  aliases: PricingSnapshot['aliases']
+}
 
 /** Rates and margins in memory. */
 export interface PricingCache {
   /** The cached prices. Waits for the store only while there are none yet. */
-  current(): Soon<Pricing>
-  /** Two rows by id, whether or not they are still in force. */
-  frozen(rateId: string, marginId: string): Promise<FrozenPricing>
-  /** Forget: the next call reads the store. For whoever just changed a margin. */
+  current(): Promise<CachedPricing>
+  /** Two rows by id, in force or not. @throws CreditError `NOT_FOUND` */
+  rows(ids: { rateId: string; marginId: string }): Promise<FrozenRows>
+  /** Drops the cached prices, so that the next call reads the store: after a change of a margin. */
   clear(): void
 }
 
+/** A snapshot, and the time now by the clock of the store, which decides what is in force. */
+export interface CachedPricing {
+  snapshot: PricingSnapshot
+  at: string
+}
+
 /**
- * Serves prices that are at most `ttlSeconds` old when calls keep coming. An older one is served once more
- * while a single refresh runs behind it: no timer, so nothing keeps a process alive, and no call waits.
+ * Serves prices that are at most `ttlSeconds` old while calls keep coming. An older snapshot is served once more while a
+ * single refresh runs in the background. There is no timer, so nothing keeps a process alive, and no call waits.
  */
 export function pricingCache(options: {
-  store: Pick<CreditStore, 'getPricing'>
+  storeOf: () => Pick<CreditStore, 'getPricing'>
   ttlSeconds: number
   onError: (error: unknown) => void
 }): PricingCache {
-  const { store, onError } = options
-  const ttl = options.ttlSeconds * 1000
-  const frozenRows = new Map<string, FrozenPricing>()
-  let loaded: Pricing | undefined
+  const { storeOf, ttlSeconds, onError } = options
+  const pairs = new Map<string, FrozenRows>()
+  let loaded: { snapshot: PricingSnapshot; aheadMs: number } | undefined
   let staleAt = 0
-  let loading: Promise<Pricing> | undefined
+  let loading: Promise<PricingSnapshot> | undefined
 
-  async function read(): Promise<Pricing> {
-    loaded = indexed(await store.getPricing())
-    staleAt = Date.now() + ttl
-    return loaded
+  async function read(): Promise<PricingSnapshot> {
+    const snapshot = await storeOf().getPricing()
+    loaded = { snapshot, aheadMs: Date.parse(snapshot.asOf) - Date.now() }
+    staleAt = Date.now() + ttlSeconds * 1000
+    return snapshot
   }
 
-  function load(): Promise<Pricing> {
+  function load(): Promise<PricingSnapshot> {
     loading ??= read().finally(() => {
       loading = undefined
     })
@@ -49,25 +59,29 @@ export function pricingCache(options: {
   }
 
   return {
-    current() {
-      if (loaded === undefined) return load()
+    async current() {
+      if (loaded === undefined) {
+        const snapshot = await load()
+        return { snapshot, at: snapshot.asOf }
+      }
+      const { snapshot, aheadMs } = loaded
       if (Date.now() >= staleAt && loading === undefined) {
         staleAt = Date.now() + RETRY_AFTER_MS
         load().catch(onError)
       }
-      return loaded
+      const now = Date.now() + aheadMs
+      // The snapshot is exact to the microsecond, and rows may begin within its millisecond.
+      return { snapshot, at: now <= Date.parse(snapshot.asOf) ? snapshot.asOf : new Date(now).toISOString() }
     },
-    async frozen(rateId, marginId) {
-      const key = `${rateId} ${marginId}`
-      const known = frozenRows.get(key)
-      if (known !== undefined) return known
-      const cached = loaded?.snapshot
-      const pair = cached && pairOf(cached, rateId, marginId)
-      const found = pair ?? pairOf(await store.getPricing({ ids: [rateId, marginId] }), rateId, marginId)
-      if (found === undefined)
-        throw new CreditError({ code: 'NOT_FOUND', message: 'No such rate or margin', details: { rateId, marginId } })
-      if (frozenRows.size >= MOST_REMEMBERED) frozenRows.clear()
-      frozenRows.set(key, found)
+    async rows(ids) {
+      const key = `${ids.rateId} ${ids.marginId}`
+      const known = pairs.get(key) ?? (loaded && pairIn(loaded.snapshot, ids))
+      const found = known ?? pairIn(await storeOf().getPricing({ ids: [ids.rateId, ids.marginId] }), ids)
+      if (found === undefined) {
+        throw new CreditError({ code: 'NOT_FOUND', message: 'No such rate or margin', details: ids })
+      }
+      if (pairs.size >= MOST_PAIRS) pairs.clear()
+      pairs.set(key, found)
       return found
     },
     clear() {
@@ -76,60 +90,8 @@ export function pricingCache(options: {
   }
 }
 
-/** Adds lookups that remember: selecting scans some three hundred rows, a call should not. */
-function indexed(snapshot: PricingSnapshot): Pricing {
-  const found = new Map<string, FrozenPricing>()
-  const margins = new Map<string, Pick<FrozenPricing, 'margin' | 'marginPercent'>>()
-  // The store's clock decides what is in force; the difference to ours is taken once per snapshot.
-  const ahead = Date.parse(snapshot.asOf) - Date.now()
-  const starts = [...snapshot.rates, ...snapshot.margins].map((row) => Date.parse(row.effectiveFrom))
-  let changesAt = nextAfter(starts, Date.parse(snapshot.asOf))
-  function lookup<Value>(
-    known: Map<string, Value>,
-    { model, feature, planId }: Parameters<Pricing['find']>[0],
-    select: (scope: {
-      modelId: string
-      feature?: string | undefined
-      planId?: string | undefined
-      at: string
-    }) => Value,
-  ): Value {
-    const now = Date.now() + ahead
-    if (now >= changesAt) {
-      found.clear()
-      margins.clear()
-      changesAt = nextAfter(starts, now)
-    }
-    // Most calls need no text of their own to be found by.
-    const narrow = feature !== undefined || planId !== undefined
-    const key = narrow ? `${model}\0${feature ?? ''}\0${planId ?? ''}` : model
-    const remembered = known.get(key)
-    if (remembered !== undefined) return remembered
-    const value = select({ modelId: model, feature, planId, at: new Date(now).toISOString() })
-    if (known.size >= MOST_REMEMBERED) known.clear()
-    known.set(key, value)
-    return value
-  }
-  return {
-    snapshot,
-    find: (scope) =>
-      lookup(found, scope, (at) => ({ rate: requireRate(snapshot, at), ...marginOf(selectMargin(snapshot, at)) })),
-    findMargin: (scope) => lookup(margins, scope, (at) => marginOf(selectMargin(snapshot, at))),
-  }
-}
-
-function nextAfter(times: readonly number[], now: number): number {
-  return times.reduce((next, time) => (time > now && time < next ? time : next), Number.POSITIVE_INFINITY)
-}
-
-function pairOf(snapshot: PricingSnapshot, rateId: string, marginId: string): FrozenPricing | undefined {
-  const rate = snapshot.rates.find((row) => row.id === rateId)
-  const margin = snapshot.margins.find((row) => row.id === marginId)
-  return rate && margin && { rate, ...marginOf(margin) }
-}
-
-function marginOf(margin: MarginRow | null): Pick<FrozenPricing, 'margin' | 'marginPercent'> {
-  if (margin === null || margin.marginPercent === null)
-    throw new CreditError({ code: 'CONFIG_INVALID', message: 'There is no default margin' })
-  return { margin, marginPercent: margin.marginPercent }
+function pairIn(snapshot: PricingSnapshot, ids: { rateId: string; marginId: string }): FrozenRows | undefined {
+  const rate = snapshot.rates.find(({ id }) => id === ids.rateId)
+  const margin = snapshot.margins.find(({ id }) => id === ids.marginId)
+  return rate && margin && { rate, margin, aliases: snapshot.aliases }
 }

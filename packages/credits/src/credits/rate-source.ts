@@ -14,7 +14,7 @@ export type RateSource =
       /** Default 16 MiB. */
       maxBytes?: number | undefined
     }
-  /** A list that was read already, as bytes or text of JSON, and its name for the books. */
+  /** A list that was read already, as bytes or text of JSON, and its name for the new rows. */
   | { text: string | Uint8Array<ArrayBuffer>; name: string }
   /** `gateway` of `@ai-sdk/gateway`. Its list has four of the prices: it confirms prices, and adds new models. */
   | { gateway: { getAvailableModels(): PromiseLike<unknown> } }
@@ -50,7 +50,7 @@ export async function readRateSource(input: RateSource): Promise<RawList> {
 function checkedUrl(text: string): URL {
   const url = URL.parse(text)
   const local = url !== null && /^(localhost|127\.0\.0\.1|\[::1\])$/.test(url.hostname)
-  // Prices that somebody in between can change are nobody's prices.
+  // Over plain http anyone on the way can change the prices.
   if (url?.protocol === 'https:' || (local && url.protocol === 'http:')) return url
   throw invalidInput('url', 'must be https, or http on this machine')
 }

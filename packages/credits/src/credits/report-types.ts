@@ -2,9 +2,9 @@ import type { Drift, Reconciliation, ReportedCall } from '../core/reports/cost-c
 import type { ProfitReport } from '../core/reports/profit.ts'
 import type { SpendReconciliation } from '../core/reports/spend-comparison.ts'
 import type { WhatIfReport } from '../core/reports/what-if.ts'
-import type { MarginScope, StoredCharge } from '../store/port.ts'
+import type { MarginScope, StoredCharge } from '../store/types.ts'
 
-/** What an operator asks of the ledger: the part of `Credits` that shows cost, margin and provider ids. */
+/** The part of `Credits` that shows cost, margin and provider ids: for operators. */
 export interface CreditsReports {
   /**
    * Every charge of a period with what it cost, oldest first, read page by page. For operators: it shows cost, margin
@@ -21,7 +21,7 @@ export interface CreditsReports {
    */
   report(input?: PeriodInput): Promise<ProfitReport>
   /**
-   * Replays a period under other margins or prices, beside the actuals. A margin that is named replaces the one of its
+   * Replays a period under other margins or prices, next to the actuals. A margin that is named replaces the one of its
    * scope and target for the whole period; what it does not decide stays as it was charged.
    *
    * @example
@@ -32,7 +32,7 @@ export interface CreditsReports {
   whatIf(input: WhatIfInput): Promise<WhatIfReport>
   /** Cost computed from our rates against the cost that was reported, by model and day, furthest apart first. */
   drift(input?: DriftInput): Promise<DriftReport>
-  /** A provider's cost export against the ledger, call by call, naming what only one side knows. Holds both in memory. */
+  /** A provider's cost export against the ledger, call by call, naming what only one side has. Keeps both in memory. */
   reconcileCosts(input: ReconcileCostsInput): Promise<Reconciliation>
   /** The gateway's spend report by model (`getSpendReport({ groupBy: 'model' })`) against the ledger. */
   reconcileSpend(input: ReconcileSpendInput): Promise<SpendReconciliation>

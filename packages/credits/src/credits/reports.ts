@@ -6,17 +6,18 @@ import { driftTally, type ReportedCall, reconcileCosts } from '../core/reports/c
 import { profitTally } from '../core/reports/profit.ts'
 import { spendTally } from '../core/reports/spend-comparison.ts'
 import { type WhatIf, whatIfTally } from '../core/reports/what-if.ts'
-import type { CreditStore, MarginRow, PricingSnapshot, StoredCharge } from '../store/port.ts'
+import type { MarginRow, PricingSnapshot, StoredCharge } from '../store/types.ts'
+import type { UseCaseContext } from './context.ts'
 import { inputs } from './inputs.ts'
 import type { ChargesInput, CreditsReports, WhatIfInput } from './report-types.ts'
 
 const PAGE = 1_000
-/** What-if prices were always in force: a period of any age is replayed under them. */
+/** What-if prices count as always in force, so that a period of any age can be replayed under them. */
 const ALWAYS = '1970-01-01T00:00:00Z'
 
-/** What an operator asks of the ledger. Everything is read page by page; only sums are kept. */
-export function reports(store: CreditStore): CreditsReports {
-  const charges = (input?: ChargesInput) => chargesOf(store, input)
+/** Reports for operators. The ledger is read page by page, and only sums are kept. */
+export function reports(context: UseCaseContext): CreditsReports {
+  const charges = (input?: ChargesInput) => chargesOf(context, input)
   return {
     charges,
     async report(input = {}) {
@@ -26,7 +27,7 @@ export function reports(store: CreditStore): CreditsReports {
     },
     async whatIf(input) {
       const { margins, rates, ...period } = parseOrThrow(inputs.whatIf, input)
-      const tally = whatIfTally(changeOf({ margins, rates }, await store.getPricing()))
+      const tally = whatIfTally(changeOf({ margins, rates }, await context.store.getPricing()))
       for await (const charge of charges(period)) tally.add(charge)
       return tally.report()
     },
@@ -76,18 +77,22 @@ function usd(amount: unknown, path: string): string {
   return round(exact, USD_PLACES, 'up')
 }
 
-/** An amount that the app set itself is no provider's business. */
+/** A charge whose amount the app set itself is on no provider's bill. */
 function isCall({ costSource }: StoredCharge): boolean {
   return costSource !== 'manual'
 }
 
-async function* chargesOf(store: CreditStore, input?: ChargesInput): AsyncGenerator<StoredCharge, void, undefined> {
+async function* chargesOf(
+  context: UseCaseContext,
+  input?: ChargesInput,
+): AsyncGenerator<StoredCharge, void, undefined> {
   const { from, to, details, maxCharges = Number.POSITIVE_INFINITY } = parseOrThrow(inputs.charges, input)
   let left = maxCharges
   for (let after: StoredCharge | undefined; ; ) {
-    const page = await store.getCharges({ from, to, limit: PAGE, details, ...(after && { after: positionOf(after) }) })
+    const position = after && positionOf(after)
+    const page = await context.store.getCharges({ from, to, limit: PAGE, details, after: position })
     left -= page.data.length
-    if (left < 0) throw invalidInput('from', `the period holds more than ${maxCharges} charges: ask for a shorter one`)
+    if (left < 0) throw invalidInput('from', `the period has more than ${maxCharges} charges: ask for a shorter one`)
     yield* page.data
     after = page.data.at(-1)
     if (page.next === null) return
@@ -127,7 +132,7 @@ function always({
   return { scope, target, marginPercent, version: 1, effectiveFrom: ALWAYS }
 }
 
-/** Per key the row in force: a snapshot holds scheduled rows too. */
+/** Per key the row in force: a snapshot has scheduled rows too. */
 export function inForce<Row extends { effectiveFrom: string; version?: number }>(
   { asOf }: PricingSnapshot,
   rows: readonly Row[],

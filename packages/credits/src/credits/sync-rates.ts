@@ -1,7 +1,8 @@
 import { invalidInput } from '../core/money.ts'
 import { diffRates, type GuardRails, type HeldChange, type RateChange, type RateDiff } from '../core/price-list/diff.ts'
-import { parseModelList, type RateCandidate } from '../core/price-list/parse.ts'
-import type { CreditStore, NewRateRow, PricingSnapshot, RateRow } from '../store/port.ts'
+import { parseAliases, parseModelList, type RateCandidate } from '../core/price-list/parse.ts'
+import type { CreditStore } from '../store/port.ts'
+import type { NewRateRow, PricingSnapshot, RateRow } from '../store/types.ts'
 import { type RateSource, readRateSource } from './rate-source.ts'
 import { inForce } from './reports.ts'
 
@@ -10,9 +11,9 @@ export interface SyncRatesInput {
   store: Pick<CreditStore, 'getPricing' | 'addRates'>
   /** Default: the AI Gateway's public list. */
   source?: RateSource | undefined
-  /** Models whose held change somebody has looked at, or all of them. */
+  /** Models whose `held` change a person has approved, or all of them. */
   accept?: 'all' | readonly string[] | undefined
-  /** Only tell what would happen. */
+  /** Report what would happen and write nothing. */
   dryRun?: boolean | undefined
   guardRails?: GuardRails | undefined
 }
@@ -29,22 +30,24 @@ export interface SyncRatesResult {
   changed: RateChange[]
   /** Not applied: a person has to look first. */
   held: HeldChange[]
-  /** Held changes that `accept` let through. */
+  /** Changes of `held` that `accept` let through. */
   accepted: HeldChange[]
   /** Models of ours that the list does not have; their rows stay. */
   gone: string[]
   unchanged: number
   /** Price dimensions that this version does not know, by model: kept in the row, not billed. */
   unknownKeys: Record<string, string[]>
-  /** Rows that were written; null for a dry run. */
+  /** Renames of models that are new or changed, old id to new id. Only the list inside this package has renames. */
+  renamed: Record<string, string>
+  /** Rows of rates that were written; null for a dry run. */
   written: number | null
 }
 
 /**
  * Brings the rates up to date with a price list. New prices become new rows in force from now, old rows stay as they
- * are. What looks like a mistake is held back for a person: a price more than 3x dearer or cheaper, to or from 0, a
- * price that vanished, a partial list against a fuller one, a change beside a scheduled one, and everything when more
- * than a tenth of the priced models are missing. A malformed list changes nothing at all.
+ * are. What looks like a mistake waits for a person: a price more than 3x higher or lower, to or from 0, a price that
+ * vanished, a partial list against a fuller one, a change next to a scheduled one, and everything when more than a tenth
+ * of the priced models are missing. A malformed list changes nothing at all.
  *
  * @throws CreditError `INVALID_INPUT` with the path of the fault (`data[12].pricing.input`), `PROVIDER_UNAVAILABLE`
  * when the list cannot be had, `STORE_UNAVAILABLE`
@@ -71,7 +74,8 @@ export async function syncRates({
     ({ modelId }) => !scheduled.has(modelId) && (accept === 'all' || accept.includes(modelId)),
   )
   if (accept !== 'all') refuseUnheld(accept, accepted)
-  const rows = rowsOf(diff, accepted, current, list)
+  const rates = rowsOf(diff, accepted, current, list)
+  const renamed = newAliases(parseAliases(list.raw), snapshot.aliases)
   return {
     source: list.source,
     sourceHash: list.sourceHash,
@@ -85,7 +89,8 @@ export async function syncRates({
     unknownKeys: Object.fromEntries(
       candidates.filter((row) => row.unknownKeys.length > 0).map((row) => [row.modelId, row.unknownKeys]),
     ),
-    written: input.dryRun ? null : await write(store, rows),
+    renamed,
+    written: input.dryRun ? null : await write(store, rates, renamed),
   }
 }
 
@@ -94,7 +99,7 @@ function scheduledIn({ rates, asOf }: PricingSnapshot): ReadonlyMap<string, stri
   return new Map(rates.filter((row) => row.effectiveFrom > asOf).map((row) => [row.modelId, row.effectiveFrom]))
 }
 
-/** A row from now on would come before the scheduled one, which somebody decided on: neither may win in silence. */
+/** A new row would come before the scheduled one, which a person decided on: neither may win in silence. */
 function holdScheduled(diff: RateDiff, scheduled: ReadonlyMap<string, string>): RateDiff {
   if (scheduled.size === 0) return diff
   const reasonFor = (modelId: string) => `another change is scheduled for ${scheduled.get(modelId)}`
@@ -115,8 +120,7 @@ function holdScheduled(diff: RateDiff, scheduled: ReadonlyMap<string, string>): 
 /** A mistyped model must not pass for an accepted one. */
 function refuseUnheld(accept: readonly string[], accepted: readonly HeldChange[]): void {
   const modelId = accept.find((id) => !accepted.some((change) => change.modelId === id))
-  if (modelId !== undefined)
-    throw invalidInput('accept', `there is no held change of ${modelId} that could be accepted`)
+  if (modelId !== undefined) throw invalidInput('accept', `no change of ${modelId} waits to be accepted`)
 }
 
 function rowsOf(
@@ -142,6 +146,20 @@ function completed(next: RateCandidate, before: RateRow | undefined): Omit<NewRa
   }
 }
 
-async function write(store: Pick<CreditStore, 'addRates'>, rates: readonly NewRateRow[]): Promise<number> {
-  return rates.length === 0 ? 0 : (await store.addRates({ rates })).inserted
+function newAliases(
+  listed: Readonly<Record<string, string>>,
+  current: Readonly<Record<string, string>>,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(listed).filter(([alias, modelId]) => !Object.hasOwn(current, alias) || current[alias] !== modelId),
+  )
+}
+
+async function write(
+  store: Pick<CreditStore, 'addRates'>,
+  rates: readonly NewRateRow[],
+  aliases: Readonly<Record<string, string>>,
+): Promise<number> {
+  if (rates.length === 0 && Object.keys(aliases).length === 0) return 0
+  return (await store.addRates({ rates, aliases })).inserted
 }

@@ -1,4 +1,14 @@
-/** Web-standard route handlers for Next.js, or anything else that speaks `Request` and `Response`. */
+/** Web-standard route handlers for Next.js and every other server that speaks `Request` and `Response`. */
+export type { ErrorContext } from '../core/errors.ts'
+export {
+  type ProblemBody,
+  type ProblemBodyOptions,
+  type ProblemOptions,
+  parseProblem,
+  problemOf,
+  problemResponse,
+} from '../core/problem.ts'
+export { readJson } from './body.ts'
 export {
   assertTrustedOrigin,
   authorize,
@@ -8,28 +18,15 @@ export {
   type ProtectedRouteOptions,
   protectedRoute,
   type RouteOptions,
-  readJson,
 } from './guard.ts'
-export {
-  type CreditsHandlers,
-  type CreditsHandlersOptions,
-  createCreditsHandlers,
-  type Handler,
-  type RouteHandlers,
-} from './handlers.ts'
-export { type OpenApiOptions, openApiDocument } from './openapi.ts'
-export {
-  type Problem,
-  type ProblemOptions,
-  parseProblem,
-  problemBody,
-  problemResponse,
-  withProblems,
-} from './problem.ts'
-export { type HandlerCredits, toBalanceBody } from './routes.ts'
+export { type ErrorOptions, withProblems } from './problem.ts'
+export type { HandlerCredits } from './route.ts'
+export { type CreditsHandlers, type CreditsHandlersOptions, createCreditsHandlers, type Handler } from './router.ts'
+export { type OpenApiOptions, openApiDocument } from './routes.ts'
 export type {
   BalanceBody,
   DriftBody,
+  ErrorCodesBody,
   HistoryBody,
   MarginAuditBody,
   MarginBody,
@@ -41,3 +38,4 @@ export type {
   WhatIfBody,
 } from './schemas.ts'
 export { type SupabaseUserClient, type SupabaseUserOptions, supabaseUser } from './supabase-user.ts'
+export { toBalanceBody } from './user-routes.ts'

@@ -1,84 +1,34 @@
 import { z } from 'zod'
-import * as schemas from './schemas.ts'
-
-/** What {@link openApiDocument} may be told. */
-export interface OpenApiOptions {
-  /** Where the routes are mounted. Default `/api`. */
-  basePath?: string | undefined
-}
+import type { Route } from './route.ts'
+import { components } from './schemas.ts'
 
 type JsonObject = Record<string, unknown>
 
-/**
- * The OpenAPI 3.1 description of the HTTP API, made from the same schemas that check it.
- *
- * @example
- * ```ts
- * export const GET = () => Response.json(openApiDocument())
- * ```
- */
-export function openApiDocument({ basePath = '/api' }: OpenApiOptions = {}): JsonObject {
-  const scope = parameters(schemas.overrideQuerySchema)
-  const model: JsonObject = {
-    name: 'model',
-    in: 'path',
-    required: true,
-    description: 'The id of the model; its slash may be written raw or as %2F',
-    schema: { type: 'string' },
+/** What is known of the names in braces. */
+const TARGETS: Record<string, string> = {
+  model: 'The id of the model; its slash may be written raw or as %2F',
+}
+
+/** The OpenAPI 3.1 description of a route table. */
+export function describeRoutes(routes: readonly Route[], basePath: string): { openapi: string } & JsonObject {
+  const paths: Record<string, JsonObject> = {}
+  for (const route of routes) {
+    const path = paths[route.path] ?? { ...pathParameters(route.path) }
+    path[route.method.toLowerCase()] = operation(route)
+    paths[route.path] = path
   }
   return {
     openapi: '3.1.0',
     info: { title: '@layers/credits', version: '1', description: 'Amounts are decimal strings of credits.' },
     servers: [{ url: basePath }],
     security: [{ session: [] }, { bearer: [] }],
-    paths: {
-      '/credits/balance': { get: operation('The balance of the signed-in user', 'Balance') },
-      '/credits/history': {
-        get: operation('The transactions of the signed-in user, newest first', 'History', {
-          parameters: parameters(schemas.historyQuerySchema),
-        }),
-      },
-      '/admin/credits/margins': {
-        get: operation('Margins in force and scheduled', 'Margins'),
-        put: operation('Set the default margin', 'Margin', setMargin),
-      },
-      '/admin/credits/margins/{model}': {
-        parameters: [model],
-        put: operation('Set the margin of one model', 'Margin', { parameters: scope, ...setMargin }),
-        delete: operation('Remove the margin of one model', 'Margin', {
-          parameters: parameters(schemas.removeMarginQuerySchema),
-        }),
-      },
-      '/admin/credits/audit': {
-        get: operation('Who changed which margin, newest first', 'MarginAudit', {
-          parameters: parameters(schemas.pageQuerySchema),
-        }),
-      },
-      '/admin/credits/rates': {
-        get: operation('Prices of the models', 'Rates', { parameters: parameters(schemas.ratesQuerySchema) }),
-      },
-      '/admin/credits/report': {
-        get: operation('Revenue, cost and profit of a period', 'ProfitReport', {
-          parameters: parameters(schemas.periodQuerySchema),
-        }),
-      },
-      '/admin/credits/what-if': {
-        get: operation('A period replayed under other margins or prices', 'WhatIf', {
-          parameters: parameters(schemas.whatIfQuerySchema),
-        }),
-      },
-      '/admin/credits/drift': {
-        get: operation('Computed against reported cost, by model and day', 'Drift', {
-          parameters: parameters(schemas.driftQuerySchema),
-        }),
-      },
-    },
+    paths,
     components: {
       schemas: componentSchemas(),
       responses: {
         Problem: {
           description: 'Refused or failed; branch on `code`',
-          content: content('application/problem+json', 'Problem'),
+          content: content('application/problem+json', components.Problem),
         },
       },
       securitySchemes: {
@@ -89,24 +39,34 @@ export function openApiDocument({ basePath = '/api' }: OpenApiOptions = {}): Jso
   }
 }
 
-const setMargin: JsonObject = { requestBody: { required: true, content: content('application/json', 'SetMargin') } }
-
-function operation(summary: string, body: keyof typeof schemas.components, more: JsonObject = {}): JsonObject {
+function operation({ summary, access, query, body, response }: Route): JsonObject {
   return {
     summary,
-    ...more,
+    ...(access === 'admin' && { description: 'Admins only.' }),
+    ...(access === 'public' && { security: [] }),
+    ...(query && { parameters: queryParameters(query) }),
+    ...(body && { requestBody: { required: true, content: content('application/json', body) } }),
     responses: {
-      200: { description: summary, content: content('application/json', body) },
+      200: { description: summary, content: content('application/json', response) },
       default: { $ref: '#/components/responses/Problem' },
     },
   }
 }
 
-function content(mediaType: string, body: keyof typeof schemas.components): JsonObject {
-  return { [mediaType]: { schema: { $ref: `#/components/schemas/${body}` } } }
+function pathParameters(path: string): JsonObject {
+  const [, name] = /\{(\w+)\}/.exec(path) ?? []
+  if (name === undefined) return {}
+  const description = TARGETS[name]
+  return { parameters: [{ name, in: 'path', required: true, description, schema: { type: 'string' } }] }
 }
 
-function parameters(query: z.ZodObject): JsonObject[] {
+function content(mediaType: string, schema: z.ZodType): JsonObject {
+  const [name] = Object.entries(components).find(([, component]) => component === schema) ?? []
+  if (name === undefined) throw new TypeError('A body of the route table is not among the named schemas')
+  return { [mediaType]: { schema: { $ref: `#/components/schemas/${name}` } } }
+}
+
+function queryParameters(query: z.ZodObject): JsonObject[] {
   return Object.entries(query.shape).map(([name, schema]) => {
     const { $schema: _, description, ...rest } = z.toJSONSchema(schema, { io: 'output' })
     return { name, in: 'query', required: false, ...(description ? { description } : {}), schema: rest }
@@ -115,7 +75,7 @@ function parameters(query: z.ZodObject): JsonObject[] {
 
 function componentSchemas(): JsonObject {
   const registry = z.registry<{ id: string }>()
-  for (const [id, schema] of Object.entries(schemas.components)) registry.add(schema, { id })
-  const { schemas: byId } = z.toJSONSchema(registry, { io: 'input', uri: (id) => `#/components/schemas/${id}` })
-  return Object.fromEntries(Object.entries(byId).map(([id, { $schema: _, $id: __, ...schema }]) => [id, schema]))
+  for (const [id, schema] of Object.entries(components)) registry.add(schema, { id })
+  const { schemas } = z.toJSONSchema(registry, { io: 'input', uri: (id) => `#/components/schemas/${id}` })
+  return Object.fromEntries(Object.entries(schemas).map(([id, { $schema: _, $id: __, ...schema }]) => [id, schema]))
 }

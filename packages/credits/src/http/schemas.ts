@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { problemSchema } from './problem.ts'
+import { type CreditErrorCode, ERROR_CODES } from '../core/errors.ts'
 
-/** Every body and query string of the HTTP API. The OpenAPI document and the types of the hooks come from these. */
+/** Every body and query string of the HTTP API. The route table, the OpenAPI document and the types of the hooks use these. */
 
 const amount = z
   .string()
@@ -13,6 +13,16 @@ const cursor = z.string().min(1).max(512).optional().describe('`nextCursor` of t
 const nextCursor = z.string().nullable().describe('Null on the last page')
 const marginPercent = z.string().nullable().describe('Percent on the cost, a decimal string; null: removed')
 const instant = z.iso.datetime({ offset: true })
+/** The schemas of the kinds of details that the error table knows. */
+const KINDS = {
+  credits: amount,
+  text: z.string(),
+  integer: z.int(),
+  texts: z.array(z.string()),
+  limit: z.union([z.string(), z.int()]),
+  issues: z.array(z.object({ path: z.string(), message: z.string() })),
+  object: z.record(z.string(), z.unknown()),
+}
 
 /** Body of `GET /api/credits/balance`. */
 export const balanceSchema = z.object({
@@ -20,7 +30,7 @@ export const balanceSchema = z.object({
   balance: amount.describe('planCredits + addOnCredits - debt'),
   planCredits: amount,
   addOnCredits: amount,
-  reserved: amount.describe('Held by calls that are running'),
+  reserved: amount.describe('Kept back by calls that are running'),
   debt: amount,
   overageLimit: amount,
   plan: z.string(),
@@ -28,11 +38,11 @@ export const balanceSchema = z.object({
   periodEndsAt: time.nullable(),
 })
 
-/** One line of a user's history: no cost, no margin, no provider ids. */
+/** One line of a user's history: no cost, no margin, no provider ids, no reason of an operator. */
 const transactionSchema = z.object({
   id: z.string(),
   version: z.int().describe('1, 2, 3 ... per account, without gaps'),
-  type: z.enum(['grant', 'usage', 'refund', 'adjustment', 'expiry']),
+  type: z.enum(['grant', 'usage', 'refund', 'reversal', 'adjustment', 'expiry']),
   source: z.string().nullable(),
   amount: amount.describe('Signed: negative takes credits'),
   balanceAfter: amount,
@@ -45,7 +55,6 @@ const transactionSchema = z.object({
   outputTokens: z.int().nullable(),
   estimated: z.boolean(),
   late: z.boolean(),
-  reason: z.string().nullable(),
   createdAt: time,
 })
 
@@ -216,6 +225,47 @@ export const driftSchema = z.object({
   notCompared: z.int().describe('Calls of which only one figure is known'),
 })
 
+const codes = Object.keys(ERROR_CODES) as [CreditErrorCode, ...CreditErrorCode[]]
+
+/** Body of `GET /api/credits/errors`. */
+export const errorCodesSchema = z.object({
+  data: z.array(
+    z.object({
+      code: z.enum(codes),
+      status: z.int(),
+      retryable: z.boolean().describe('Repeating the call with the same idempotency key may succeed'),
+      title: z.string(),
+      description: z.string().describe('What happened and what to do about it; Markdown'),
+      details: z.array(z.object({ name: z.string(), description: z.string() })).describe('Members of the problem body'),
+    }),
+  ),
+})
+
+/** Body of `GET /api/credits/openapi.json`. */
+export const openApiSchema = z.looseObject({ openapi: z.string() })
+
+/** Body of every refusal and failure: the members of RFC 9457, our `code`, and the details of that code. */
+const problemSchema = z.looseObject({
+  type: z.string().describe('Where the code is explained: a URL, or a path of this server'),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.enum(codes),
+  ...publicDetailSchemas(),
+})
+
+/** One optional member for each detail that the error table makes public. */
+function publicDetailSchemas(): Record<string, z.ZodType> {
+  const schemas: Record<string, z.ZodType> = {}
+  for (const [code, { details }] of Object.entries(ERROR_CODES)) {
+    const rows: [string, { kind: keyof typeof KINDS; description: string; internal?: true }][] = Object.entries(details)
+    for (const [name, { kind, description, internal }] of rows) {
+      if (internal !== true) schemas[name] ??= KINDS[kind].optional().describe(`${description}; with ${code}`)
+    }
+  }
+  return schemas
+}
+
 /** Named schemas, in the order in which the OpenAPI document lists them. */
 export const components = {
   Balance: balanceSchema,
@@ -229,9 +279,30 @@ export const components = {
   ProfitReport: profitReportSchema,
   WhatIf: whatIfSchema,
   Drift: driftSchema,
+  ErrorCodes: errorCodesSchema,
+  OpenApi: openApiSchema,
   Problem: problemSchema,
 } as const
 
+/** See {@link historyQuerySchema}. */
+export type HistoryQuery = z.infer<typeof historyQuerySchema>
+/** See {@link overrideQuerySchema}. */
+export type OverrideQuery = z.infer<typeof overrideQuerySchema>
+/** See {@link removeMarginQuerySchema}. */
+export type RemoveMarginQuery = z.infer<typeof removeMarginQuerySchema>
+/** See {@link pageQuerySchema}. */
+export type PageQuery = z.infer<typeof pageQuerySchema>
+/** See {@link ratesQuerySchema}. */
+export type RatesQuery = z.infer<typeof ratesQuerySchema>
+/** See {@link periodQuerySchema}. */
+export type PeriodQuery = z.infer<typeof periodQuerySchema>
+/** See {@link whatIfQuerySchema}. */
+export type WhatIfQuery = z.infer<typeof whatIfQuerySchema>
+/** See {@link driftQuerySchema}. */
+export type DriftQuery = z.infer<typeof driftQuerySchema>
+
+/** Body of `GET /api/credits/errors`. */
+export type ErrorCodesBody = z.infer<typeof errorCodesSchema>
 /** Body of `GET /api/credits/balance`; amounts are decimal strings of credits. */
 export type BalanceBody = z.infer<typeof balanceSchema>
 /** One line of a user's history. */

@@ -1,7 +1,7 @@
 import useSWRInfinite from 'swr/infinite'
 import type { CreditError } from '../core/errors.ts'
 import type { HistoryBody, TransactionBody } from '../http/index.ts'
-import { fetchJson } from './problem.ts'
+import { fetchJson } from './fetch-json.ts'
 
 /** Options of {@link useCreditHistory}. */
 export interface UseCreditHistoryOptions {

@@ -1,7 +1,7 @@
 import useSWR from 'swr'
 import type { CreditError } from '../core/errors.ts'
 import type { BalanceBody } from '../http/index.ts'
-import { fetchJson } from './problem.ts'
+import { fetchJson } from './fetch-json.ts'
 
 /** Options of {@link useCredits}. */
 export interface UseCreditsOptions {

@@ -1,173 +1,125 @@
-import type { Usage } from '../core/pricing/usage.ts'
-import type { ChargesPage, StoreChargesInput } from './port-charges.ts'
+import type {
+  Balance,
+  CaptureResult,
+  ChargePosition,
+  ChargeRecord,
+  ChargesPage,
+  EstimatePosition,
+  EstimatesPage,
+  ExtendResult,
+  GrantSource,
+  HistoryPage,
+  MarginAuditPage,
+  MarginRow,
+  MarginScope,
+  Metadata,
+  NewRateRow,
+  PricingSnapshot,
+  RateRow,
+  Reservation,
+  ReservationResult,
+  SettleResult,
+  TransactionResult,
+  TransactionType,
+} from './types.ts'
 
-export type * from './port-charges.ts'
+export type * from './types.ts'
 
 /**
- * The store port: what `createCredits` needs from a database. Three adapters implement it (supabase-js,
- * direct Postgres, memory) and one contract suite (`@layers/credits/testing`) holds all three to it.
+ * The store port: what `createCredits` needs from a database. Three adapters implement it (supabase-js, direct
+ * Postgres, memory), and the contract suite of `@layers/credits/testing` tests every line of it.
  *
- * Amounts are decimal strings of credits with at most 6 places, times are ISO 8601 strings of the store's
- * clock, ids are UUIDs made by the caller: an id doubles as the idempotency key of its operation, so a
- * call whose answer was lost can be repeated as it was.
+ * Ids are UUIDs made by the caller. An id is also the idempotency key of its operation: the same call again returns
+ * the first result with `replayed: true`, and the same id with any other parameter is `IDEMPOTENCY_MISMATCH`. So an
+ * adapter repeats a call whose answer was lost, with the same ids; the use cases above it never repeat one.
+ *
+ * Every operation on a reservation or transaction names its user. One of another user does not exist for it:
+ * `RESERVATION_NOT_FOUND`, `TRANSACTION_NOT_FOUND`.
+ *
+ * @throws CreditError (every method) `ACCOUNT_NOT_FOUND`, `INVALID_INPUT`, and what the adapter adds: `STORE_BUSY`
+ * (nothing happened), `STORE_UNAVAILABLE` (nothing happened), `OUTCOME_UNKNOWN` (a write may have happened),
+ * `CONFIG_INVALID`
  */
 export interface CreditStore {
+  /**
+   * Reserves credits. Amount `"0"` makes a reservation of nothing: status, freezes and limits still apply.
+   *
+   * @throws CreditError `INSUFFICIENT_CREDITS`, `ACCOUNT_FROZEN`, `SPENDING_FROZEN`, `LIMIT_EXCEEDED`,
+   * `RESERVATION_CLOSED` (the id belongs to a reservation that is closed; details `reservationId`, `state`)
+   */
   reserve(input: StoreReserveInput): Promise<ReservationResult>
+  /** Reserves more and prolongs. @throws CreditError `RESERVATION_CLOSED`, `ACCOUNT_FROZEN`, `SPENDING_FROZEN` */
   extend(input: StoreExtendInput): Promise<ExtendResult>
+  /** Charges one provider call; the reservation stays open. @throws CreditError `RESERVATION_CLOSED` */
   capture(input: StoreCaptureInput): Promise<CaptureResult>
+  /**
+   * Charges the last provider call and returns the rest. Called again: the first result with `replayed: true`, also when
+   * the charge differs. A SQL store then writes the other charge to the audit log (`charge_not_recorded`).
+   *
+   * @throws CreditError `RESERVATION_NOT_FOUND`, `RESERVATION_CLOSED` once released (details: `amount` of the charge)
+   */
   settle(input: StoreSettleInput): Promise<SettleResult>
-  release(input: { reservationId: string }): Promise<ReservationResult>
-  getReservation(input: { reservationId: string }): Promise<Reservation>
+  /** Returns everything that is still reserved. */
+  release(input: ReservationKey): Promise<ReservationResult>
+  getReservation(input: ReservationKey): Promise<Reservation>
 
+  /** Gives credits; debt is paid first. */
   grant(input: StoreGrantInput): Promise<TransactionResult>
+  /** Returns a usage, whole or in part. @throws CreditError `TRANSACTION_NOT_FOUND`, `REFUND_EXCEEDS_ORIGINAL` */
   refund(input: StoreRefundInput): Promise<TransactionResult>
+  /**
+   * Takes a grant back, whole or in part: first what is left of its lot, then as debt as far as the plan allows debt,
+   * and the rest is recorded as uncollected.
+   *
+   * @throws CreditError `TRANSACTION_NOT_FOUND`, `REFUND_EXCEEDS_ORIGINAL`
+   */
+  reverse(input: StoreRefundInput): Promise<TransactionResult>
+  /** Corrects a balance, up or down, never below what is available. @throws CreditError `INSUFFICIENT_CREDITS` */
   adjust(input: StoreAdjustInput): Promise<TransactionResult>
 
   getBalance(input: { userId: string }): Promise<Balance>
   getHistory(input: StoreHistoryInput): Promise<HistoryPage>
 
-  /** All rates and margins in force now or scheduled; with `ids`, those rows as well even if superseded. */
-  getPricing(input?: { ids?: readonly string[] }): Promise<PricingSnapshot>
+  /** All rates and margins in force or scheduled; with `ids`, those rows as well even if superseded. */
+  getPricing(input?: { ids?: readonly string[] | undefined }): Promise<PricingSnapshot>
+  /** Adds a row to a margin. @throws CreditError `VERSION_CONFLICT` */
   setMargin(input: StoreSetMarginInput): Promise<MarginRow>
-  getMarginAudit(input: { limit: number; before?: number }): Promise<MarginAuditPage>
-  /** Adds those rates that differ from the latest of their model, all or none; old rows are never changed. */
-  addRates(input: { rates: readonly NewRateRow[] }): Promise<{ inserted: number; unchanged: number }>
+  getMarginAudit(input: { limit: number; before?: number | undefined }): Promise<MarginAuditPage>
+  /**
+   * Adds those rates that differ from the latest of their model, all or none; old rows are never changed. `aliases` are
+   * renames of models, old id to new id.
+   */
+  addRates(input: {
+    rates: readonly NewRateRow[]
+    aliases?: Readonly<Record<string, string>> | undefined
+  }): Promise<{ inserted: number; unchanged: number }>
   /** The rates a model has had and will have, newest first. */
   getRateHistory(input: { modelId: string; limit?: number | undefined }): Promise<RateRow[]>
   /** Usage transactions with what they cost, oldest first: for operators, never for users. */
   getCharges(input: StoreChargesInput): Promise<ChargesPage>
+  /** Estimated charges that the gateway has a record of and that have no correction: for operators. */
+  getEstimates(input: StoreEstimatesInput): Promise<EstimatesPage>
+  /**
+   * Replaces an estimate by what the call really cost, once. More is a usage of the difference, with what is not
+   * available as uncollected; less is a refund; the same is a usage of 0.
+   *
+   * @throws CreditError `TRANSACTION_NOT_FOUND`, `INVALID_INPUT` for a charge that is no estimate or has a correction
+   */
+  correctEstimate(input: StoreCorrectionInput): Promise<TransactionResult>
 }
 
-/** JSON that a caller attaches to an operation; at most 4 kB. */
-export type Metadata = Readonly<Record<string, unknown>>
-
-/** One user's credits at one moment. `available = planCredits + addOnCredits - debt + overageLimit - reserved`. */
-export interface Balance {
+/** One reservation of one user. */
+export interface ReservationKey {
   userId: string
-  planId: string
-  planCredits: string
-  addOnCredits: string
-  /** Overage already spent, paid first by the next grant. */
-  debt: string
-  /** Held by active, unexpired reservations. */
-  reserved: string
-  overageLimit: string
-  available: string
-  status: 'active' | 'frozen' | 'closed'
-  /** When the plan credits are set anew; null for a plan without a period. */
-  periodEndsAt: string | null
-  /** Number of the account's latest transaction. */
-  version: number
-}
-
-export type ReservationState = 'active' | 'settled' | 'released' | 'expired'
-
-export interface Reservation {
   reservationId: string
-  userId: string
-  state: ReservationState
-  /** Credits still held (0 once closed). */
-  amount: string
-  /** Credits charged so far by capture and settle. */
-  captured: string
-  /** Cost that could not be charged, in credits. */
-  uncollected: string
-  feature: string | null
-  model: string | null
-  /** The rate and margin rows in force at reserve; settle prices with them. */
-  rateId: string | null
-  marginId: string | null
-  metadata: Metadata
-  /** Settled after its expiry. */
-  late: boolean
-  createdAt: string
-  expiresAt: string
-  closedAt: string | null
 }
 
-/** `replayed`: the operation had been done before; this is its first result. */
-export interface ReservationResult extends Reservation {
-  replayed: boolean
-  balance: Balance
-}
-
-export type TransactionType = 'grant' | 'usage' | 'refund' | 'adjustment' | 'expiry'
-export type GrantSource = 'signup' | 'plan' | 'purchase' | 'promo' | 'refund' | 'adjustment'
-
-/** An immutable row of the ledger, as its owner sees it: no cost, no margin, no provider ids. */
-export interface Transaction {
-  id: string
-  userId: string
-  /** 1, 2, 3 ... per account, without gaps. */
-  version: number
-  type: TransactionType
-  source: string | null
-  /** Signed: negative takes credits. */
-  amount: string
-  /** planCredits + addOnCredits - debt after this transaction. */
-  balanceAfter: string
-  uncollected: string
-  reservationId: string | null
-  /** The transaction that a refund reverses. */
-  reversesId: string | null
-  feature: string | null
-  model: string | null
-  inputTokens: number | null
-  outputTokens: number | null
-  /** Charged from an estimate that `reconcile` may correct. */
-  estimated: boolean
-  late: boolean
-  reason: string | null
-  metadata: Metadata
-  createdAt: string
-}
-
-export interface TransactionResult {
-  transaction: Transaction
-  balance: Balance
-  replayed: boolean
-}
-
-/** Where the cost of a provider call came from, most trusted first. */
-export type CostSource = 'market-cost' | 'gateway-cost' | 'rate' | 'estimate' | 'manual'
-
-/**
- * What one provider call cost: stored whole in the ledger, so that anyone can recompute the amount.
- * Users see the amount and the token counts; the rest only admins.
- */
-export interface ChargeRecord {
-  /** Credits to charge. */
-  amount: string
-  costUsd: string
-  marginPercent: string | null
-  costSource: CostSource
-  /** The other figure where two are known: cost computed from the rate, and cost the gateway reported. */
-  computedCostUsd: string | null
-  reportedCostUsd: string | null
-  model: string | null
-  /** The model that answered, when it is not the one that was asked. */
-  servedModel: string | null
-  feature: string | null
-  usage: Usage | null
-  inputTokens: number | null
-  outputTokens: number | null
-  rateId: string | null
-  marginId: string | null
-  /** Unit prices, tier and factors used: `calculateCredits(usage, pricing)` gives the amount again. */
-  pricing: Metadata | null
-  generationId: string | null
-  /** The gateway's own metadata, whole. */
-  provider: Metadata | null
-  metadata: Metadata
-}
-
-export interface StoreReserveInput {
-  /** Made by the caller; the idempotency key of the reservation. */
-  reservationId: string
-  userId: string
+/** Arguments of `reserve`. */
+export interface StoreReserveInput extends ReservationKey {
   amount: string
   /** Accept as little as this when less than `amount` is available. Default: `amount`. */
   minimumAmount?: string | undefined
+  /** Whole seconds, 1 to 86400. */
   ttlSeconds: number
   feature?: string | undefined
   model?: string | undefined
@@ -176,8 +128,8 @@ export interface StoreReserveInput {
   metadata?: Metadata | undefined
 }
 
-export interface StoreExtendInput {
-  reservationId: string
+/** Arguments of `extend`. */
+export interface StoreExtendInput extends ReservationKey {
   extensionId: string
   amount: string
   minimumAmount?: string | undefined
@@ -185,79 +137,83 @@ export interface StoreExtendInput {
   ttlSeconds: number
 }
 
-/** `granted` false: nothing was added (`available` says what there is); the reservation is as it was. */
-export interface Extension {
-  granted: boolean
-  amount: string
-}
-
-export interface ExtendResult extends ReservationResult {
-  extension: Extension
-}
-
-export interface StoreCaptureInput {
-  reservationId: string
+/** Arguments of `capture`. */
+export interface StoreCaptureInput extends ReservationKey {
   captureId: string
   charge: ChargeRecord
-  /** Hold more for the next step in the same round trip. A refused extension does not undo the capture. */
+  /** Reserves more for the next step in the same round trip. A refused extension does not undo the capture. */
   extend?: { amount: string; minimumAmount?: string | undefined; ttlSeconds: number } | undefined
 }
 
-export interface CaptureResult extends ReservationResult {
-  transaction: Transaction
-  extension: Extension | null
-}
-
-export interface StoreSettleInput {
-  reservationId: string
-  /** The last charge; none: close with what was captured. */
+/** Arguments of `settle`. */
+export interface StoreSettleInput extends ReservationKey {
+  /** The last charge; without one, the reservation is closed with what was captured. */
   charge?: ChargeRecord | undefined
   /**
-   * Whose call it was, for a reservation that the store may not know: promised while it was away, or lost with it.
-   * It is then booked late, from what is available, the rest uncollected. Without it, and for a reservation of
-   * somebody else: `RESERVATION_NOT_FOUND`.
+   * A reservation that the store does not know is recorded and charged late, from what is available, the rest
+   * uncollected: for a reservation that was made while the store was away. Default: `RESERVATION_NOT_FOUND`.
    */
-  userId?: string | undefined
+  createMissing?: boolean | undefined
 }
 
-export interface SettleResult extends ReservationResult {
-  /** The last charge's transaction; null when none was given. */
-  transaction: Transaction | null
-}
-
+/** Arguments of `grant`. */
 export interface StoreGrantInput {
-  transactionId: string
   userId: string
+  transactionId: string
   amount: string
   source: GrantSource
   bucket: 'plan' | 'add-on'
   /** Lower is used first within a bucket. Default 100. */
   priority?: number | undefined
   expiresInSeconds?: number | undefined
+  /** For admins; users never see it. */
   reason?: string | undefined
   actorId?: string | undefined
   metadata?: Metadata | undefined
 }
 
+/** Arguments of `refund` and `reverse`. */
 export interface StoreRefundInput {
+  userId: string
+  /** Id of the new transaction. */
   transactionId: string
-  /** The usage transaction to reverse. */
+  /** The usage to return, or the grant to take back. */
   originalId: string
-  /** Default: all that is left to refund. */
+  /** Default: all that is left of the original. */
   amount?: string | undefined
   reason: string
   actorId?: string | undefined
 }
 
-export interface StoreAdjustInput {
-  transactionId: string
+/** Arguments of `getEstimates`. */
+export interface StoreEstimatesInput {
+  /** 1 to 5000. */
+  limit: number
+  after?: EstimatePosition | undefined
+}
+
+/** Arguments of `correctEstimate`. */
+export interface StoreCorrectionInput {
   userId: string
+  /** Id of the new transaction. */
+  transactionId: string
+  /** The estimate. */
+  originalId: string
+  /** What the call should have been charged. */
+  charge: ChargeRecord
+}
+
+/** Arguments of `adjust`. */
+export interface StoreAdjustInput {
+  userId: string
+  transactionId: string
   /** Signed. */
   amount: string
   reason: string
   actorId?: string | undefined
 }
 
+/** Arguments of `getHistory`. */
 export interface StoreHistoryInput {
   userId: string
   /** 1 to 200. */
@@ -270,65 +226,7 @@ export interface StoreHistoryInput {
   to?: string | undefined
 }
 
-/** Newest first. `nextBefore` is null on the last page. */
-export interface HistoryPage {
-  data: Transaction[]
-  nextBefore: number | null
-}
-
-export type MarginScope = 'default' | 'provider' | 'model' | 'feature' | 'plan'
-
-/** A margin in force from `effectiveFrom` until the next row of the same scope and target; null removes the override. */
-export interface MarginRow {
-  id: string
-  scope: MarginScope
-  /** '' for the default. */
-  target: string
-  marginPercent: string | null
-  /** 1, 2, 3 ... per scope and target, for optimistic locking. */
-  version: number
-  effectiveFrom: string
-  createdAt: string
-}
-
-/** A model's prices in force from `effectiveFrom` until the model's next row. */
-export interface RateRow {
-  id: string
-  modelId: string
-  type: string
-  /** The gateway's price object as delivered; null together with `known: false`. */
-  pricing: Metadata | null
-  known: boolean
-  source: string
-  effectiveFrom: string
-  contextWindow: number | null
-  maxOutputTokens: number | null
-}
-
-/** A rate to put in force from now, or from `effectiveFrom`. */
-export interface NewRateRow {
-  modelId: string
-  type: string
-  /** null: the model is listed, but its price is not known. */
-  pricing: Metadata | null
-  source: string
-  /** Hash of the file or answer that the price was taken from. */
-  sourceHash?: string | undefined
-  contextWindow?: number | null | undefined
-  maxOutputTokens?: number | null | undefined
-  /** Never in the past. */
-  effectiveFrom?: string | undefined
-}
-
-export interface PricingSnapshot {
-  rates: RateRow[]
-  margins: MarginRow[]
-  /** Renamed models: old id -> current id. */
-  aliases: Record<string, string>
-  /** The store's clock. */
-  asOf: string
-}
-
+/** Arguments of `setMargin`. */
 export interface StoreSetMarginInput {
   scope: MarginScope
   target: string
@@ -341,21 +239,15 @@ export interface StoreSetMarginInput {
   reason?: string | undefined
 }
 
-export interface MarginAuditEntry {
-  id: number
-  scope: MarginScope
-  target: string
-  operation: 'insert' | 'update' | 'delete'
-  oldMarginPercent: string | null
-  newMarginPercent: string | null
-  actorId: string | null
-  /** The database role, when no person is known. */
-  actorRole: string
-  reason: string | null
-  createdAt: string
-}
-
-export interface MarginAuditPage {
-  data: MarginAuditEntry[]
-  nextBefore: number | null
+/** Arguments of `getCharges`. */
+export interface StoreChargesInput {
+  /** Inclusive / exclusive ISO times; default: everything. */
+  from?: string | undefined
+  to?: string | undefined
+  /** 1 to 5000. */
+  limit: number
+  /** `next` of the page before. */
+  after?: ChargePosition | undefined
+  /** Price snapshots too: they are most of a row. */
+  details?: boolean | undefined
 }

@@ -1,34 +1,41 @@
 import { CreditError, type CreditErrorCode } from '../core/errors.ts'
+import type { CreditStore, StoreGrantInput, StoreReserveInput } from '../store/port.ts'
 import type {
   Balance,
   ChargeRecord,
-  CreditStore,
-  GrantSource,
   ReservationResult,
-  StoreReserveInput,
-} from '../store/port.ts'
+  SettleResult,
+  Transaction,
+  TransactionResult,
+} from '../store/types.ts'
 
 /** A store under test, and what the suite needs besides the port. */
 export interface StoreHarness {
   store: CreditStore
   /** A new account on a plan of 50 credits a month without overage; its 50 signup credits are all it has. */
   createUser(): Promise<string>
-  /** Moves the account to a plan that differs in its overage limit alone. */
-  allowOverage(userId: string, limit: string): Promise<void>
-  /** Lets time pass for the account: whatever falls due within these seconds is due afterwards. */
+  /**
+   * Moves the account to a plan that differs in these alone: its overage limit, and whether a reversal leaves a debt.
+   * By default there is no overage, and reversals leave a debt.
+   */
+  changePlan(userId: string, plan: { overageLimit?: string; reversalDebt?: boolean }): Promise<void>
+  /** Lets time pass for the account: what falls due within these seconds is due afterwards. */
   advance(userId: string, seconds: number): Promise<void>
   freezeAccount(userId: string, frozen: boolean): Promise<void>
   freezeSpending(frozen: boolean): Promise<void>
 }
 
-/** One promise of the store port: a sentence, and the test of it. */
+/** One claim of the store port: a sentence, and the test of it. */
 export interface ContractCase {
   claim: string
   run(harness: StoreHarness): Promise<void>
 }
 
-/** Some other account's id that no store knows. */
-export const NOBODY = '00000000-0000-4000-8000-000000000000'
+/** A user that no store knows. */
+export const UNKNOWN_USER = '00000000-0000-4000-8000-000000000000'
+
+/** A new id. */
+export const newId = (): string => crypto.randomUUID()
 
 /** A charge as `price` makes it, with the amount that a case needs. */
 export function chargeOf(amount: string, more: Partial<ChargeRecord> = {}): ChargeRecord {
@@ -50,6 +57,8 @@ export function chargeOf(amount: string, more: Partial<ChargeRecord> = {}): Char
     pricing: { version: 1 },
     generationId: null,
     provider: null,
+    flags: [],
+    rawUsage: null,
     metadata: {},
     ...more,
   }
@@ -62,7 +71,18 @@ export function reserve(
   amount: string,
   more: Partial<StoreReserveInput> = {},
 ): Promise<ReservationResult> {
-  return store.reserve({ reservationId: crypto.randomUUID(), userId, amount, ttlSeconds: 300, ...more })
+  return store.reserve({ reservationId: newId(), userId, amount, ttlSeconds: 300, ...more })
+}
+
+/** Settles with a charge of this amount. */
+export function settle(
+  { store }: StoreHarness,
+  key: { userId: string; reservationId: string },
+  amount: string,
+  more: Partial<ChargeRecord> = {},
+): Promise<SettleResult> {
+  const { userId, reservationId } = key
+  return store.settle({ userId, reservationId, charge: chargeOf(amount, more) })
 }
 
 /** Grants under a new id. */
@@ -70,18 +90,28 @@ export function grant(
   { store }: StoreHarness,
   userId: string,
   amount: string,
-  more: { bucket?: 'plan' | 'add-on'; source?: GrantSource; priority?: number; expiresInSeconds?: number } = {},
-): ReturnType<CreditStore['grant']> {
-  const input = { source: 'purchase', bucket: 'add-on', ...more } as const
-  return store.grant({ transactionId: crypto.randomUUID(), userId, amount, ...input })
+  more: Partial<StoreGrantInput> = {},
+): Promise<TransactionResult> {
+  return store.grant({ transactionId: newId(), userId, amount, source: 'purchase', bucket: 'add-on', ...more })
 }
 
-/** Spends at once: reserve and settle. Gives the usage transaction. */
-export async function spend(harness: StoreHarness, userId: string, amount: string) {
-  const { reservationId } = await reserve(harness, userId, amount)
-  const { transaction } = await harness.store.settle({ reservationId, charge: chargeOf(amount) })
-  if (transaction === null) throw new Error('a settle with a charge gave no transaction')
+/** Reserves and settles. Returns the usage transaction. */
+export async function spend(harness: StoreHarness, userId: string, amount: string): Promise<Transaction> {
+  const { transaction } = await settle(harness, await reserve(harness, userId, amount), amount)
+  if (transaction === null) throw new Error('a settle with a charge returned no transaction')
   return transaction
+}
+
+/** All transactions of an account, oldest first, read page by page. */
+export async function ledgerOf({ store }: StoreHarness, userId: string): Promise<Transaction[]> {
+  const rows: Transaction[] = []
+  let before: number | undefined
+  do {
+    const page = await store.getHistory({ userId, limit: 3, before })
+    rows.push(...page.data)
+    before = page.nextBefore ?? undefined
+  } while (before !== undefined)
+  return rows.reverse()
 }
 
 /** Fails unless the object has these values. */

@@ -1,6 +1,6 @@
 import { type ContractCase, equal, has, refused } from './case.ts'
 
-/** A target of its own per run: margins are shared by everybody, and never deleted. */
+/** A target of its own per run: all tests share the margins, and none is ever deleted. */
 const model = (): string => `contract/${crypto.randomUUID()}`
 
 /** Margins, their versions and their audit. */
@@ -15,7 +15,7 @@ export const pricingCases: readonly ContractCase[] = [
     },
   },
   {
-    claim: 'a margin is set in versions; whoever decided on an old one is refused',
+    claim: 'setMargin numbers the versions of a margin and refuses a change that was decided on an old one',
     async run({ store }) {
       const target = model()
       const first = await store.setMargin({ scope: 'model', target, marginPercent: '20.5', expectedVersion: 0 })
@@ -32,7 +32,7 @@ export const pricingCases: readonly ContractCase[] = [
     },
   },
   {
-    claim: 'a superseded margin can still be read by its id: reservations have frozen it',
+    claim: 'a superseded margin can still be read by its id, because reservations have frozen it',
     async run({ store }) {
       const target = model()
       const old = await store.setMargin({ scope: 'model', target, marginPercent: '10' })
@@ -43,7 +43,7 @@ export const pricingCases: readonly ContractCase[] = [
     },
   },
   {
-    claim: 'an override is removed by a row without a percentage; the default cannot be removed',
+    claim: 'a row without a percentage removes an override, and the default cannot be removed',
     async run({ store }) {
       const target = model()
       await store.setMargin({ scope: 'model', target, marginPercent: '10' })
@@ -66,7 +66,7 @@ export const pricingCases: readonly ContractCase[] = [
     },
   },
   {
-    claim: 'a margin that makes no sense is refused',
+    claim: 'a margin out of range, without its target or in the past is refused',
     async run({ store }) {
       const target = model()
       for (const marginPercent of ['-100', '-101', '10000.1', '60.00001', 'NaN', 'Infinity', 'sixty', '']) {
@@ -79,7 +79,7 @@ export const pricingCases: readonly ContractCase[] = [
     },
   },
   {
-    claim: 'a margin may start in the future; until then the old one is in force',
+    claim: 'a margin may start in the future, and until then the old one is in force',
     async run({ store }) {
       const target = model()
       await store.setMargin({ scope: 'model', target, marginPercent: '10' })

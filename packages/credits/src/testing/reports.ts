@@ -1,5 +1,16 @@
-import type { StoredCharge } from '../store/port.ts'
-import { type ContractCase, chargeOf, equal, has, refused, reserve, type StoreHarness, spend } from './case.ts'
+import type { StoredCharge } from '../store/types.ts'
+import {
+  type ContractCase,
+  chargeOf,
+  equal,
+  has,
+  newId,
+  refused,
+  reserve,
+  type StoreHarness,
+  settle,
+  spend,
+} from './case.ts'
 
 /** All charges since a moment, through pages of one. */
 async function chargesSince(harness: StoreHarness, from: string): Promise<StoredCharge[]> {
@@ -14,17 +25,18 @@ async function chargesSince(harness: StoreHarness, from: string): Promise<Stored
 
 const clock = async ({ store }: StoreHarness): Promise<string> => (await store.getPricing()).asOf
 
-/** What an operator reads: charges with their cost, and rates over time. */
+/** What operators read: charges with their cost, and rates over time. */
 export const reportCases: readonly ContractCase[] = [
   {
-    claim: 'every charge can be read with its cost, oldest first, page by page, captures as well as settlements',
+    claim: 'charges are read with their cost, oldest first, page by page, captures as well as settlements',
     async run(harness) {
       const from = await clock(harness)
       const userId = await harness.createUser()
       const { reservationId } = await reserve(harness, userId, '10', { feature: 'chat' })
+      const key = { userId, reservationId }
       const first = chargeOf('1.5', { costUsd: '0.009375', generationId: 'gen-1', reportedCostUsd: '0.009' })
-      await harness.store.capture({ reservationId, captureId: crypto.randomUUID(), charge: first })
-      await harness.store.settle({ reservationId, charge: chargeOf('2') })
+      await harness.store.capture({ ...key, captureId: newId(), charge: first })
+      await settle(harness, key, '2')
       const mine = (await chargesSince(harness, from)).filter((row) => row.userId === userId)
       equal(
         mine.map((row) => [row.amount, row.costUsd, row.feature, row.planId, row.refunded]),
@@ -39,14 +51,13 @@ export const reportCases: readonly ContractCase[] = [
     },
   },
   {
-    claim: 'a charge says what could not be collected and what was given back; price snapshots come on demand',
+    claim: 'a charge has its uncollected and its refunded credits, and its price snapshot on demand',
     async run(harness) {
       const from = await clock(harness)
       const userId = await harness.createUser()
       const { id } = await spend(harness, userId, '48')
-      await harness.store.refund({ transactionId: crypto.randomUUID(), originalId: id, amount: '3', reason: 'sorry' })
-      const { reservationId } = await reserve(harness, userId, '5')
-      await harness.store.settle({ reservationId, charge: chargeOf('9') })
+      await harness.store.refund({ userId, transactionId: newId(), originalId: id, amount: '3', reason: 'sorry' })
+      await settle(harness, await reserve(harness, userId, '5'), '9')
       const { data } = await harness.store.getCharges({ from, limit: 5000, details: true })
       const mine = data.filter((row) => row.userId === userId)
       equal(
@@ -60,7 +71,7 @@ export const reportCases: readonly ContractCase[] = [
     },
   },
   {
-    claim: 'a period of charges begins inclusively and ends exclusively; a bad page is refused',
+    claim: 'a period of charges begins inclusively and ends exclusively, and a malformed page is refused',
     async run(harness) {
       const from = await clock(harness)
       const userId = await harness.createUser()
@@ -77,9 +88,19 @@ export const reportCases: readonly ContractCase[] = [
     },
   },
   {
-    claim: 'rates are added where they differ, all or none, and a model keeps its history',
+    claim: 'renames of models are added and replaced with the rates',
     async run({ store }) {
-      const modelId = `contract/${crypto.randomUUID()}`
+      const alias = `contract/${newId()}`
+      equal(await store.addRates({ rates: [], aliases: { [alias]: 'contract/first' } }), { inserted: 0, unchanged: 0 })
+      await store.addRates({ rates: [], aliases: { [alias]: 'contract/second' } })
+      await store.addRates({ rates: [] })
+      equal((await store.getPricing()).aliases[alias], 'contract/second', 'the new id')
+    },
+  },
+  {
+    claim: 'rates are added where they differ from the latest, all or none, and a model keeps its history',
+    async run({ store }) {
+      const modelId = `contract/${newId()}`
       const rate = (input: string) => ({ modelId, type: 'language', pricing: { input, output: '0.1' }, source: 'test' })
       equal(await store.addRates({ rates: [rate('0.1')] }), { inserted: 1, unchanged: 0 })
       equal(await store.addRates({ rates: [rate('0.1')] }), { inserted: 0, unchanged: 1 })

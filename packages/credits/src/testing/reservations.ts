@@ -1,31 +1,55 @@
-import { balanceIs, type ContractCase, chargeOf, equal, grant, has, NOBODY, refused, reserve } from './case.ts'
+import {
+  balanceIs,
+  type ContractCase,
+  chargeOf,
+  equal,
+  grant,
+  has,
+  newId,
+  refused,
+  reserve,
+  settle,
+  UNKNOWN_USER,
+} from './case.ts'
 
-const id = (): string => crypto.randomUUID()
-
-/** Reserve, extend, release, expiry. */
+/** Reserve, expiry, freezes, and who may see a reservation. */
 export const reservationCases: readonly ContractCase[] = [
   {
-    claim: 'reserve holds credits and writes no transaction',
+    claim: 'reserve keeps credits back and writes no transaction',
     async run(harness) {
       const userId = await harness.createUser()
-      const held = await reserve(harness, userId, '10', { feature: 'chat', model: 'test/model', metadata: { a: 1 } })
-      has(held, { state: 'active', amount: '10', captured: '0', feature: 'chat', model: 'test/model', replayed: false })
-      has(held, { metadata: { a: 1 }, userId, late: false, closedAt: null })
-      has(held.balance, { planCredits: '50', reserved: '10', available: '40', version: 1 })
+      const more = { feature: 'chat', model: 'test/model', metadata: { a: 1 } }
+      const reserved = await reserve(harness, userId, '10', more)
+      has(reserved, { state: 'active', amount: '10', captured: '0', uncollected: '0', replayed: false })
+      has(reserved, { userId, feature: 'chat', model: 'test/model', metadata: { a: 1 }, late: false, closedAt: null })
+      has(reserved.balance, { planCredits: '50', reserved: '10', available: '40', version: 1 })
       await balanceIs(harness, userId, { planCredits: '50', reserved: '10', available: '40', version: 1 })
+      const { replayed: _, balance: __, ...reservation } = reserved
+      has(await harness.store.getReservation(reserved), reservation)
     },
   },
   {
     claim: 'a refused reserve leaves nothing, and its id may succeed after a top-up',
     async run(harness) {
       const userId = await harness.createUser()
-      const reservationId = id()
-      const facts = { available: '50', required: '60', balance: '50' }
-      await refused(reserve(harness, userId, '60', { reservationId }), 'INSUFFICIENT_CREDITS', facts)
+      const key = { userId, reservationId: newId() }
+      const details = { available: '50', required: '60', balance: '50' }
+      await refused(reserve(harness, userId, '60', key), 'INSUFFICIENT_CREDITS', details)
       await balanceIs(harness, userId, { reserved: '0', available: '50', version: 1 })
-      await refused(harness.store.getReservation({ reservationId }), 'RESERVATION_NOT_FOUND')
+      await refused(harness.store.getReservation(key), 'RESERVATION_NOT_FOUND')
       await grant(harness, userId, '10')
-      has(await reserve(harness, userId, '60', { reservationId }), { amount: '60', replayed: false })
+      has(await reserve(harness, userId, '60', key), { amount: '60', replayed: false })
+    },
+  },
+  {
+    claim: 'a refused reserve names balance as plan + add-on - debt, and available as what can be reserved',
+    async run(harness) {
+      const userId = await harness.createUser()
+      await harness.changePlan(userId, { overageLimit: '20' })
+      await settle(harness, await reserve(harness, userId, '60'), '60')
+      await reserve(harness, userId, '4')
+      const details = { available: '6', required: '7', balance: '-10' }
+      await refused(reserve(harness, userId, '7'), 'INSUFFICIENT_CREDITS', details)
     },
   },
   {
@@ -33,115 +57,144 @@ export const reservationCases: readonly ContractCase[] = [
     async run(harness) {
       const userId = await harness.createUser()
       has(await reserve(harness, userId, '80', { minimumAmount: '20' }), { amount: '50' })
-      const facts = { available: '0', required: '20' }
-      await refused(reserve(harness, userId, '80', { minimumAmount: '20' }), 'INSUFFICIENT_CREDITS', facts)
+      const details = { available: '0', required: '20' }
+      await refused(reserve(harness, userId, '80', { minimumAmount: '20' }), 'INSUFFICIENT_CREDITS', details)
       await refused(reserve(harness, userId, '10', { minimumAmount: '20' }), 'INVALID_INPUT')
     },
   },
   {
-    claim: 'the same reserve again gives the first result; with other parameters it is a mismatch',
+    claim: 'reserve of zero reserves nothing, and can be charged, released and found',
     async run(harness) {
       const userId = await harness.createUser()
-      const reservationId = id()
-      await reserve(harness, userId, '10', { reservationId })
-      has(await reserve(harness, userId, '10', { reservationId }), { replayed: true, amount: '10', state: 'active' })
-      await refused(reserve(harness, userId, '11', { reservationId }), 'IDEMPOTENCY_MISMATCH')
-      await refused(reserve(harness, await harness.createUser(), '10', { reservationId }), 'IDEMPOTENCY_MISMATCH')
+      await reserve(harness, userId, '50')
+      const first = await reserve(harness, userId, '0', { minimumAmount: '0' })
+      has(first, { state: 'active', amount: '0', captured: '0' })
+      has(await settle(harness, first, '0'), { state: 'settled', captured: '0' })
+      has(await harness.store.release(await reserve(harness, userId, '0')), { state: 'released', amount: '0' })
+      await balanceIs(harness, userId, { reserved: '50', available: '0', version: 2 })
+    },
+  },
+  {
+    claim: 'reserve of zero is refused while the account or all spending is frozen',
+    async run(harness) {
+      const userId = await harness.createUser()
+      await harness.freezeAccount(userId, true)
+      await refused(reserve(harness, userId, '0'), 'ACCOUNT_FROZEN')
+      await harness.freezeAccount(userId, false)
+      await harness.freezeSpending(true)
+      try {
+        await refused(reserve(harness, userId, '0'), 'SPENDING_FROZEN')
+      } finally {
+        await harness.freezeSpending(false)
+      }
+    },
+  },
+  {
+    claim: 'reserve returns the first result when it is repeated with the same id and parameters',
+    async run(harness) {
+      const userId = await harness.createUser()
+      const more = { reservationId: newId(), feature: 'chat', metadata: { a: 1, b: { c: 2, d: 3 } } }
+      const first = await reserve(harness, userId, '50', more)
+      // In another order of keys, and although nothing is left to reserve.
+      const again = await reserve(harness, userId, '50', { ...more, metadata: { b: { d: 3, c: 2 }, a: 1 } })
+      has(again, { replayed: true, amount: '50', state: 'active', expiresAt: first.expiresAt })
+      await balanceIs(harness, userId, { reserved: '50' })
+    },
+  },
+  {
+    claim: 'reserve is a mismatch when its id was used with any other parameter',
+    async run(harness) {
+      const userId = await harness.createUser()
+      const first = {
+        reservationId: newId(),
+        minimumAmount: '5',
+        ttlSeconds: 300,
+        feature: 'chat',
+        model: 'test/model',
+        rateId: newId(),
+        marginId: newId(),
+        metadata: { a: 1 },
+      }
+      await reserve(harness, userId, '10', first)
+      const changes = [
+        { minimumAmount: '6' },
+        { minimumAmount: undefined },
+        { ttlSeconds: 301 },
+        { feature: 'other' },
+        { feature: undefined },
+        { model: 'test/other' },
+        { rateId: newId() },
+        { marginId: undefined },
+        { metadata: { a: 2 } },
+        { metadata: undefined },
+      ]
+      for (const change of changes) {
+        await refused(reserve(harness, userId, '10', { ...first, ...change }), 'IDEMPOTENCY_MISMATCH')
+      }
+      await refused(reserve(harness, userId, '11', first), 'IDEMPOTENCY_MISMATCH', { id: first.reservationId })
+      has(await reserve(harness, userId, '10', first), { replayed: true })
       await balanceIs(harness, userId, { reserved: '10' })
     },
   },
   {
-    claim: 'a repeated reserve is answered even when there would be no credits for it now',
+    claim: 'reserve is refused as closed when its id belongs to a settled, released or expired reservation',
     async run(harness) {
       const userId = await harness.createUser()
-      const reservationId = id()
-      await reserve(harness, userId, '50', { reservationId })
-      has(await reserve(harness, userId, '50', { reservationId }), { replayed: true, amount: '50' })
+      const { store } = harness
+      const repeated = (reservationId: string) => reserve(harness, userId, '10', { reservationId, ttlSeconds: 60 })
+      const settled = await repeated(newId())
+      await settle(harness, settled, '1')
+      const released = await repeated(newId())
+      await store.release(released)
+      const expired = await repeated(newId())
+      await harness.advance(userId, 61)
+      for (const [{ reservationId }, state] of [
+        [settled, 'settled'],
+        [released, 'released'],
+        [expired, 'expired'],
+      ] as const) {
+        await refused(repeated(reservationId), 'RESERVATION_CLOSED', { reservationId, state })
+        const other = { reservationId, feature: 'other' }
+        await refused(reserve(harness, userId, '11', other), 'RESERVATION_CLOSED', { reservationId, state })
+      }
+      await balanceIs(harness, userId, { reserved: '0', available: '49', version: 2 })
     },
   },
   {
-    claim: 'many reserves at once take no more than there is',
+    claim: 'the same reservation id of another user is another reservation',
+    async run(harness) {
+      const [userId, otherId] = [await harness.createUser(), await harness.createUser()]
+      const reservationId = newId()
+      await reserve(harness, userId, '10', { reservationId })
+      has(await reserve(harness, otherId, '7', { reservationId }), { replayed: false, amount: '7', userId: otherId })
+      await settle(harness, { userId: otherId, reservationId }, '7')
+      await balanceIs(harness, otherId, { available: '43' })
+      await balanceIs(harness, userId, { available: '40', reserved: '10' })
+    },
+  },
+  {
+    claim: 'concurrent reserves take no more than there is',
     async run(harness) {
       const userId = await harness.createUser()
-      const tries = Array.from({ length: 20 }, () =>
-        reserve(harness, userId, '10')
-          .then(() => 1)
-          .catch(() => 0),
-      )
-      const granted = (await Promise.all(tries)).reduce((sum: number, one) => sum + one, 0)
-      equal(granted, 5, 'granted')
+      const attempts = await Promise.allSettled(Array.from({ length: 20 }, () => reserve(harness, userId, '10')))
+      equal(attempts.filter(({ status }) => status === 'fulfilled').length, 5, 'reservations')
       await balanceIs(harness, userId, { reserved: '50', available: '0' })
     },
   },
   {
-    claim: 'extend holds more and prolongs, never shortens',
+    claim: 'an expired reservation keeps nothing back and cannot be extended',
     async run(harness) {
       const userId = await harness.createUser()
-      const { reservationId, expiresAt } = await reserve(harness, userId, '10')
-      const extended = await harness.store.extend({ reservationId, extensionId: id(), amount: '5', ttlSeconds: 600 })
-      has(extended, { extension: { granted: true, amount: '5' }, amount: '15', state: 'active' })
-      equal(extended.expiresAt > expiresAt, true, 'later expiry')
-      const again = await harness.store.extend({ reservationId, extensionId: id(), amount: '5', ttlSeconds: 1 })
-      has(again, { expiresAt: extended.expiresAt, amount: '20' })
-      await balanceIs(harness, userId, { reserved: '20', available: '30', version: 1 })
-    },
-  },
-  {
-    claim: 'an extension that cannot be had is an answer, and changes nothing',
-    async run(harness) {
-      const userId = await harness.createUser()
-      const { reservationId, expiresAt } = await reserve(harness, userId, '10')
-      const input = { reservationId, extensionId: id(), amount: '41', ttlSeconds: 600 }
-      has(await harness.store.extend(input), { extension: { granted: false, amount: '0' }, amount: '10', expiresAt })
-      const less = await harness.store.extend({ ...input, extensionId: id(), minimumAmount: '1' })
-      has(less, { extension: { granted: true, amount: '40' }, amount: '50' })
-    },
-  },
-  {
-    claim: 'the same extension again adds nothing; with another amount it is a mismatch',
-    async run(harness) {
-      const userId = await harness.createUser()
-      const { reservationId } = await reserve(harness, userId, '10')
-      const input = { reservationId, extensionId: id(), amount: '5', ttlSeconds: 300 }
-      await harness.store.extend(input)
-      has(await harness.store.extend(input), { replayed: true, extension: { granted: true, amount: '5' } })
-      await refused(harness.store.extend({ ...input, amount: '6' }), 'IDEMPOTENCY_MISMATCH')
-      await balanceIs(harness, userId, { reserved: '15' })
-    },
-  },
-  {
-    claim: 'release gives the hold back; again, it gives the first result',
-    async run(harness) {
-      const userId = await harness.createUser()
-      const { reservationId } = await reserve(harness, userId, '10')
-      has(await harness.store.release({ reservationId }), { state: 'released', amount: '0', replayed: false })
-      has(await harness.store.release({ reservationId }), { state: 'released', replayed: true })
-      await balanceIs(harness, userId, { reserved: '0', available: '50', version: 1 })
-      const { store } = harness
-      await refused(store.settle({ reservationId, charge: chargeOf('1') }), 'RESERVATION_CLOSED', { state: 'released' })
-      await refused(store.capture({ reservationId, captureId: id(), charge: chargeOf('1') }), 'RESERVATION_CLOSED')
-      await refused(
-        store.extend({ reservationId, extensionId: id(), amount: '1', ttlSeconds: 9 }),
-        'RESERVATION_CLOSED',
-      )
-    },
-  },
-  {
-    claim: 'a reservation past its time holds nothing, whoever looks',
-    async run(harness) {
-      const userId = await harness.createUser()
-      const { reservationId } = await reserve(harness, userId, '10', { ttlSeconds: 60 })
+      const reserved = await reserve(harness, userId, '10', { ttlSeconds: 60 })
+      const { reservationId } = reserved
       await harness.advance(userId, 59)
       await balanceIs(harness, userId, { reserved: '10' })
       await harness.advance(userId, 2)
-      has(await harness.store.getReservation({ reservationId }), { state: 'expired', amount: '0' })
+      has(await harness.store.getReservation(reserved), { state: 'expired', amount: '0' })
       await balanceIs(harness, userId, { reserved: '0', available: '50', version: 1 })
-      await refused(
-        harness.store.extend({ reservationId, extensionId: id(), amount: '1', ttlSeconds: 60 }),
-        'RESERVATION_CLOSED',
-        { state: 'expired' },
-      )
-      has(await harness.store.release({ reservationId }), { state: 'expired' })
+      const extension = { userId, reservationId, extensionId: newId(), amount: '1', ttlSeconds: 60 }
+      await refused(harness.store.extend(extension), 'RESERVATION_CLOSED', { state: 'expired' })
+      has(await harness.store.release(reserved), { state: 'expired' })
     },
   },
   {
@@ -154,50 +207,83 @@ export const reservationCases: readonly ContractCase[] = [
     },
   },
   {
-    claim: 'unknown reservations and accounts are told as such',
+    claim: 'operations on an unknown reservation or account name what was not found',
     async run(harness) {
       const { store } = harness
-      const reservationId = id()
-      await refused(reserve(harness, NOBODY, '1'), 'ACCOUNT_NOT_FOUND')
-      await refused(store.getBalance({ userId: NOBODY }), 'ACCOUNT_NOT_FOUND')
-      await refused(store.getHistory({ userId: NOBODY, limit: 1 }), 'ACCOUNT_NOT_FOUND')
-      await refused(grant(harness, NOBODY, '1'), 'ACCOUNT_NOT_FOUND')
-      const charge = chargeOf('1')
-      for (const call of [
-        () => store.getReservation({ reservationId }),
-        () => store.release({ reservationId }),
-        () => store.settle({ reservationId, charge }),
-        () => store.capture({ reservationId, captureId: id(), charge }),
-        () => store.extend({ reservationId, extensionId: id(), amount: '1', ttlSeconds: 9 }),
-      ]) {
-        await refused(call(), 'RESERVATION_NOT_FOUND')
-      }
+      const userId = await harness.createUser()
+      await refused(reserve(harness, UNKNOWN_USER, '1'), 'ACCOUNT_NOT_FOUND')
+      await refused(store.getBalance({ userId: UNKNOWN_USER }), 'ACCOUNT_NOT_FOUND')
+      await refused(store.getHistory({ userId: UNKNOWN_USER, limit: 1 }), 'ACCOUNT_NOT_FOUND')
+      await refused(grant(harness, UNKNOWN_USER, '1'), 'ACCOUNT_NOT_FOUND')
+      for (const call of reservationCalls(userId, newId())) await refused(call(store), 'RESERVATION_NOT_FOUND')
     },
   },
   {
-    claim: 'a frozen account reserves nothing, and what is open still settles',
+    claim: 'a reservation of another user is not found and does not change, open or closed',
+    async run(harness) {
+      const { store } = harness
+      const [userId, otherId] = [await harness.createUser(), await harness.createUser()]
+      const reserved = await reserve(harness, userId, '10')
+      const { reservationId } = reserved
+      for (const stranger of [otherId, UNKNOWN_USER]) {
+        for (const call of reservationCalls(stranger, reservationId)) {
+          await refused(call(store), 'RESERVATION_NOT_FOUND')
+        }
+      }
+      await balanceIs(harness, userId, { available: '40', reserved: '10', version: 1 })
+      has(await settle(harness, reserved, '7'), { state: 'settled', captured: '7', replayed: false })
+      for (const call of reservationCalls(otherId, reservationId)) await refused(call(store), 'RESERVATION_NOT_FOUND')
+      await balanceIs(harness, userId, { available: '43', reserved: '0', version: 2 })
+      await balanceIs(harness, otherId, { available: '50', reserved: '0', version: 1 })
+    },
+  },
+  {
+    claim: 'a frozen account reserves and extends nothing, and its open reservations settle',
     async run(harness) {
       const userId = await harness.createUser()
-      const { reservationId } = await reserve(harness, userId, '10')
+      const reserved = await reserve(harness, userId, '10')
       await harness.freezeAccount(userId, true)
       await refused(reserve(harness, userId, '1'), 'ACCOUNT_FROZEN')
-      has(await harness.store.settle({ reservationId, charge: chargeOf('4') }), { state: 'settled', captured: '4' })
+      const extension = { ...keyOf(reserved), extensionId: newId(), amount: '1', ttlSeconds: 60 }
+      await refused(harness.store.extend(extension), 'ACCOUNT_FROZEN')
+      has(await settle(harness, reserved, '4'), { state: 'settled', captured: '4' })
       await harness.freezeAccount(userId, false)
       has(await reserve(harness, userId, '1'), { state: 'active' })
     },
   },
   {
-    claim: 'when all spending is frozen nobody reserves, and what is open still settles',
+    claim: 'while all spending is frozen no account reserves or extends, and open reservations settle',
     async run(harness) {
       const userId = await harness.createUser()
-      const { reservationId } = await reserve(harness, userId, '10')
+      const reserved = await reserve(harness, userId, '10')
       await harness.freezeSpending(true)
       try {
         await refused(reserve(harness, userId, '1'), 'SPENDING_FROZEN')
-        has(await harness.store.settle({ reservationId, charge: chargeOf('4') }), { state: 'settled', captured: '4' })
+        const extension = { ...keyOf(reserved), extensionId: newId(), amount: '1', ttlSeconds: 60 }
+        await refused(harness.store.extend(extension), 'SPENDING_FROZEN')
+        has(await settle(harness, reserved, '4'), { state: 'settled', captured: '4' })
       } finally {
         await harness.freezeSpending(false)
       }
     },
   },
 ]
+
+function keyOf({ userId, reservationId }: { userId: string; reservationId: string }) {
+  return { userId, reservationId }
+}
+
+/** Every operation on a reservation, in the name of a user. */
+function reservationCalls(userId: string, reservationId: string) {
+  const key = { userId, reservationId }
+  const charge = chargeOf('1')
+  type Store = Parameters<ContractCase['run']>[0]['store']
+  return [
+    (store: Store) => store.getReservation(key),
+    (store: Store) => store.release(key),
+    (store: Store) => store.settle(key),
+    (store: Store) => store.settle({ ...key, charge }),
+    (store: Store) => store.capture({ ...key, captureId: newId(), charge }),
+    (store: Store) => store.extend({ ...key, extensionId: newId(), amount: '1', ttlSeconds: 9 }),
+  ]
+}

@@ -19,7 +19,7 @@ export function client(stack: Pick<Stack, 'url'>, key: string): SupabaseClient {
 
 let counter = 0
 
-/** An address nobody has used before. */
+/** An address that was never used before. */
 export function freshEmail(name = 'user'): string {
   counter += 1
   return `${name}-${Date.now()}-${counter}@example.com`

@@ -76,7 +76,7 @@ export async function applyEmailChange(tx: Queryable, user: UserRow): Promise<vo
   await confirmEmail(tx, user.id)
 }
 
-/** The refusal of an address that belongs to somebody else. */
+/** The refusal of an address that belongs to another user. */
 export function emailExists(): AuthError {
   return new AuthError(422, 'email_exists', 'A user with this email address has already been registered')
 }

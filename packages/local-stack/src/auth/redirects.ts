@@ -44,7 +44,7 @@ export function withSession(target: string, session: TokenResponse, type?: strin
   return url.href
 }
 
-/** Tells the app what went wrong: in the fragment, and with PKCE in the query as well. */
+/** Sends the app what went wrong: in the fragment, and with PKCE in the query as well. */
 export function withError(target: string, error: AuthError, pkce: boolean): string {
   const url = new URL(target)
   const kind = error.status >= 500 ? 'server_error' : 'access_denied'
@@ -54,7 +54,7 @@ export function withError(target: string, error: AuthError, pkce: boolean): stri
   return url.href
 }
 
-/** Tells the app something that is neither. */
+/** Sends the app a message that is neither. */
 export function withMessage(target: string, message: string): string {
   const url = new URL(target)
   url.hash = new URLSearchParams({ message }).toString()

@@ -49,7 +49,16 @@ export function createAuthHandler(context: AuthContext) {
   }
 }
 
+/** Postgres has no room or no time, or is away: `53…` resources, `57P0…` shutdown, `08…` connection, locks, timeouts. */
+const BUSY = /^(53...|57P0.|57014|08...|55P03|40P01|40001|ECONNREFUSED|ECONNRESET)$/
+
 function unexpected(context: AuthContext, error: unknown): AuthError {
+  const { code, message: text = '' } = (error ?? {}) as { code?: unknown; message?: string }
+  // pg's own words for a full pool and for a connection that was cut have no code.
+  if (BUSY.test(String(code)) || /timeout exceeded|Connection terminated/.test(text)) {
+    context.log(`busy: ${messageOf(error)}`)
+    return new AuthError(503, 'request_timeout', 'The database is busy or away, please try again')
+  }
   context.log(`unexpected: ${error instanceof Error ? error.stack : messageOf(error)}`)
   const message = 'Unexpected failure, please check server logs for more information'
   return new AuthError(500, 'unexpected_failure', message)

@@ -54,7 +54,7 @@ interface RefreshRow {
 /**
  * Exchanges a refresh token for a new pair. Each token works once; the parent of the active token, and any token
  * within the reuse window, still yields a session (two tabs refresh at once), anything older ends the session:
- * then somebody else has a copy.
+ * then there is a copy of it.
  */
 export async function refreshSession(context: AuthContext, token: string): Promise<TokenResponse> {
   const outcome = await transaction(context.pool, async (tx) => {

@@ -17,7 +17,7 @@ export interface SocialIdentity extends NewIdentity {
 
 /**
  * Finds or creates the user that an identity belongs to. A verified address leads to the account that has it; what
- * an unconfirmed account with that address held is dropped, because somebody else may have created it in advance.
+ * an unconfirmed account with that address held is dropped, because another user may have created it in advance.
  *
  * @returns the id of the user
  */
@@ -57,7 +57,7 @@ async function createUser(context: AuthContext, tx: Queryable, identity: SocialI
 /**
  * Adds an identity to a user who is signed in. An anonymous user becomes a permanent one.
  *
- * @throws AuthError `identity_already_exists` when it belongs to somebody
+ * @throws AuthError `identity_already_exists` when it belongs to another person
  */
 export async function linkIdentity(tx: Queryable, userId: string, identity: SocialIdentity): Promise<string> {
   const owner = await ownerOf(tx, identity)

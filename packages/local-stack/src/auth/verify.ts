@@ -37,7 +37,7 @@ const HALF_CONFIRMED = 'Confirmation link accepted. Please proceed to confirm li
  * Takes a token that came by e-mail.
  *
  * @param hashes the forms in which it may be stored
- * @throws AuthError `otp_expired` also for unknown tokens: nobody learns which exist
+ * @throws AuthError `otp_expired` also for unknown tokens: the answer does not say which exist
  */
 export function verifyOneTimeToken(
   context: AuthContext,

@@ -134,7 +134,7 @@ function firstReport(child: ChildProcess, layout: Layout): Promise<Report> {
   })
 }
 
-/** Somebody else starts the same stack at this moment: theirs is as good. */
+/** Another process starts the same stack at this moment: theirs is as good. */
 async function waitForOther(layout: Layout): Promise<StackInfo> {
   const deadline = Date.now() + START_TIMEOUT_MS
   for (;;) {

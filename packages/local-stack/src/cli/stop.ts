@@ -20,7 +20,7 @@ export const stop = defineCommand({
     }),
 })
 
-/** Stops the stack in this folder and whatever a killed one left behind. Returns whether one ran. */
+/** Stops the stack in this folder and what a killed one left behind. Returns whether one ran. */
 export async function stopStack(layout: Layout): Promise<boolean> {
   if (!existsSync(layout.root)) return false
   const holder = lockHolder(layout)

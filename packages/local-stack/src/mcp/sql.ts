@@ -36,7 +36,7 @@ export function executeSql(
   target: DatabaseTarget,
   options: { query: string; parameters?: unknown[] | undefined; readOnly: boolean },
 ): Promise<unknown[]> {
-  // The read-only role has no right to write, whatever the statement does to the transaction.
+  // The read-only role has no right to write, by any statement that it runs; to the transaction.
   return withClient(target, options.readOnly ? 'supabase_read_only_user' : 'postgres', async (client) => {
     if (options.readOnly) await client.query('set default_transaction_read_only = on')
     const parameters = options.parameters ?? []

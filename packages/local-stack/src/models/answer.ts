@@ -56,6 +56,6 @@ const EXPLANATIONS = [
 ]
 
 const PIECES = [
-  'Here is a first draft about **{topic}**:\n\n> Morning light on the desk,\n> a question waits in the cursor;\n> the answer takes its time.\n\nI kept it short on purpose. Tell me which tone you prefer and I will rewrite it.',
-  'A small piece on **{topic}**:\n\n> It began, as most things do, with somebody asking why.\n> Nobody knew. So they wrote it down, and the next morning there was one question less in the world.\n\nShall it be longer, or funnier?',
+  'Here is a first draft about **{topic}**:\n\n> Morning light on the table,\n> a question waits in the cursor;\n> the answer takes its time.\n\nI kept it short on purpose. Tell me which tone you prefer and I will rewrite it.',
+  'A small piece on **{topic}**:\n\n> It began, as most things do, with a child asking why.\n> Nobody knew. So they wrote it down, and the next morning there was one question less in the world.\n\nShall it be longer, or funnier?',
 ]

@@ -8,13 +8,20 @@ export interface Model {
   id: string
   type: string
   pricing: Pricing
+  /** Longest input and longest answer, in tokens, where the list has them. */
+  context_window?: number
+  max_tokens?: number
 }
 
-const list = JSON.parse(readFileSync(new URL('../../data/models.json', import.meta.url), 'utf8')) as { models: Model[] }
-const byId = new Map(list.models.map((model) => [model.id, model]))
+// The one price list of the repository, built from supabase/rates by scripts/build-rates.ts. Ids of the form
+// `provider:id` are models of a provider itself, which the gateway does not offer.
+const file = new URL('../../../credits/rates/models.json', import.meta.url)
+const list = JSON.parse(readFileSync(file, 'utf8')) as { data: Model[] }
 
-/** Every model, priced or not. */
-export const MODELS: readonly Model[] = list.models
+/** Every model of the gateway, priced or not. */
+export const MODELS: readonly Model[] = list.data.filter(({ id }) => !/^[a-z0-9-]+:/.test(id))
+
+const byId = new Map(MODELS.map((model) => [model.id, model]))
 
 /** The model with this id, or undefined. */
 export function findModel(id: string): Model | undefined {
@@ -41,12 +48,10 @@ export function providerOf(id: string): string {
 /** The full list, as `GET /v1/models` of the gateway answers. */
 export function publicList(): Record<string, unknown> {
   const data = MODELS.map((model) => ({
-    id: model.id,
+    ...model,
     object: 'model',
     owned_by: providerOf(model.id),
     name: displayName(model.id),
-    type: model.type,
-    pricing: model.pricing,
   }))
   return { object: 'list', data }
 }

@@ -27,7 +27,7 @@ export interface Cost {
   output: string
 }
 
-/** What the price depends on beside the units. */
+/** What the price depends on in addition to the units. */
 export interface PriceChoice {
   serviceTier?: string | undefined
 }
@@ -44,7 +44,7 @@ function inputCost(pricing: Pricing, units: Units, choice: PriceChoice): Amount 
   if (units.characters !== undefined && pricing.speech_input_character_cost !== undefined) {
     return times(units.characters, pricing.speech_input_character_cost)
   }
-  // A placeholder token price stands beside the real one of these models; only the real one counts.
+  // A placeholder token price stands next to the real one of these models; only the real one counts.
   if (units.audioSeconds !== undefined && pricing.transcription_duration_cost_per_second !== undefined) {
     return times(units.audioSeconds, pricing.transcription_duration_cost_per_second)
   }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /**
- * How a test (or a curious developer) tells the development models what to do: in the prompt, as
+ * How a test (or a curious developer) instructs the development models: in the prompt, as
  * `[dev: tokens=500 delay=2 tool=weather({"city":"Rome"}) nofinish]`, or as `providerOptions: { dev: { tokens: 500 } }`.
  * Every key works for every kind of model where it makes sense.
  */
@@ -46,7 +46,7 @@ const scenarioSchema = z.strictObject({
   nousage: z.boolean().optional(),
   /** Report no cost; the generation record has it. */
   nocost: z.boolean().optional(),
-  /** Report `cost: "0"` beside the real `marketCost`, as with free credits. */
+  /** Report `cost: "0"` with the real `marketCost`, as with free credits. */
   freecost: z.boolean().optional(),
   /** Answer as if the provider were paid directly. */
   byok: z.boolean().optional(),
@@ -60,7 +60,7 @@ const scenarioSchema = z.strictObject({
   seconds: z.number().min(0).optional(),
 })
 
-/** What a call is told to do. */
+/** What a call has to do. */
 export type Scenario = z.infer<typeof scenarioSchema>
 
 /** A scenario that cannot be read; answered as an invalid request, so that a typo in a test is seen. */

@@ -23,7 +23,7 @@ import { connect, DB_PASSWORD } from './connect.ts'
 export interface Cluster {
   readonly pid: number
   readonly port: number
-  /** Resolves when the server has ended, for whatever reason. */
+  /** Resolves when the server has ended, for any reason. */
   readonly exited: Promise<void>
   /** Ends the server; open transactions are rolled back. */
   stop(): Promise<void>

@@ -27,7 +27,7 @@ export async function bootstrap(port: number): Promise<void> {
   await createDatabase(port, BASE_DATABASE, 'postgres')
 }
 
-/** Copies the database `template`, to which nobody may be connected. */
+/** Copies the database `template`, to which no client may be connected. */
 export async function createDatabase(port: number, name: string, template: string): Promise<void> {
   const id = pg.escapeIdentifier
   await withClient({ port, user: 'supabase_admin', database: 'template1' }, async (admin) => {

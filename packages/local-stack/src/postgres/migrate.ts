@@ -88,7 +88,7 @@ async function runScript(
     finished += 1
   }
   await client.query('begin')
-  // `connection` is not in the types. Counting finished statements tells the line of an error that has no position.
+  // `connection` is not in the types. Counting finished statements gives the line of an error that has no position.
   const { connection } = client as unknown as { connection: NodeJS.EventEmitter }
   connection.on('commandComplete', count)
   try {

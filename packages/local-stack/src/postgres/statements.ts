@@ -49,7 +49,7 @@ function skipBlankOrComment(rest: string): number {
   return rest.length
 }
 
-/** The length of the string, quoted name or dollar quote that `rest` begins with, else 0. */
+/** The length of the string, quoted name or dollar-quoted text that `rest` begins with, else 0. */
 function quoted(rest: string): number {
   const escaped = /^e'(?:[^'\\]|\\.|'')*'/is.exec(rest)
   if (escaped) return escaped[0].length

@@ -52,7 +52,7 @@ export async function superviseDatabase(options: SuperviseOptions): Promise<Data
     running = true
     options.watchdog.watch(attached.pid, 'SIGINT')
     void attached.exited.then(() => {
-      options.watchdog.forget(attached.pid)
+      options.watchdog.unwatch(attached.pid)
       running = false
       if (!expected) return restart()
     })

@@ -14,7 +14,7 @@ export interface Postgrest {
   readonly pid: number
   readonly port: number
   readonly url: string
-  /** Resolves when the server has ended, for whatever reason. */
+  /** Resolves when the server has ended, for any reason. */
   readonly exited: Promise<void>
   stop(): Promise<void>
 }
@@ -60,7 +60,7 @@ export async function startPostgrest(options: PostgrestOptions): Promise<Postgre
     try {
       return await startOnce(options)
     } catch (error) {
-      // Between choosing a free port and listening on it somebody else may take it.
+      // Between choosing a free port and listening on it another process may take it.
       if (attempt === 3 || !(error instanceof StackError && /in use/i.test(error.message))) throw error
     }
   }

@@ -55,7 +55,7 @@ export async function waitForExit(pid: number, timeoutMs: number): Promise<boole
 
 /**
  * Ends a process whose command line contains `mark`, politely first. A process with that id but another
- * command is somebody else's: it is left alone.
+ * command is another one's: it is left alone.
  */
 export async function endProcess(pid: number, mark: string, polite: NodeJS.Signals): Promise<void> {
   if (!isAlive(pid) || !commandOf(pid).includes(mark)) return

@@ -8,7 +8,7 @@ export const HOST = '127.0.0.1'
 // between the look and the use.
 const [LOWEST, HIGHEST] = [15_000, 32_000]
 
-/** A TCP port nobody listens on at this moment; with `count`, the first of so many in a row. */
+/** A TCP port without a listener at this moment; with `count`, the first of so many in a row. */
 export async function freePort(count = 1): Promise<number> {
   for (;;) {
     const port = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST))

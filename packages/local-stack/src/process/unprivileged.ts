@@ -49,7 +49,7 @@ function mayEnter(folder: string, user: RunAs): boolean {
 }
 
 /**
- * A folder of ours below the temporary one, where everybody may write: one that somebody else has put there in
+ * A folder of ours below the temporary one, where everybody may write: one that another user else has put there in
  * advance, or a link, is refused.
  *
  * @throws StackError `DATA_DIR_UNREACHABLE`
@@ -60,7 +60,7 @@ export function sharedTemporaryFolder(name: string): string {
   const stat = lstatSync(folder)
   const ours = process.getuid === undefined || stat.uid === process.getuid()
   if (stat.isDirectory() && ours) return folder
-  throw new StackError('DATA_DIR_UNREACHABLE', `${folder} belongs to somebody else.`, {
+  throw new StackError('DATA_DIR_UNREACHABLE', `${folder} belongs to another user.`, {
     hint: 'Remove it, or set TMPDIR to a folder of your own.',
   })
 }

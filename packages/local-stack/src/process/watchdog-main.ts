@@ -13,7 +13,7 @@ createInterface({ input: process.stdin })
   .on('line', (line) => {
     const [command, subject = '', name] = line.split(' ')
     if (command === 'watch') watched.set(Number(subject), name as NodeJS.Signals)
-    if (command === 'forget') watched.delete(Number(subject))
+    if (command === 'unwatch') watched.delete(Number(subject))
     if (command === 'remove') folders.push(line.slice('remove '.length))
     if (command === 'close') closed = true
   })

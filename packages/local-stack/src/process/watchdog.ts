@@ -3,14 +3,14 @@ import { fileURLToPath } from 'node:url'
 
 /**
  * Ends the servers when their owner dies without a chance to clean up (kill -9, a crash): a small detached
- * process holds the other end of a pipe, and when the pipe closes it signals what it was told to watch.
+ * process holds the other end of a pipe, and when the pipe closes it signals the processes that it watches.
  */
 export interface Watchdog {
   readonly pid: number
   /** Sends `signal` to `pid` should the owner die. */
   watch(pid: number, signal: NodeJS.Signals): void
   /** The server has ended by itself. */
-  forget(pid: number): void
+  unwatch(pid: number): void
   /** Removes a folder should the owner die, after everything it watched has ended. */
   remove(folder: string): void
   /** Ends the watchdog without touching anything it watched. */
@@ -30,7 +30,7 @@ export function startWatchdog(): Watchdog {
   return {
     pid: child.pid ?? 0,
     watch: (pid, signal) => void stdin.write(`watch ${pid} ${signal}\n`),
-    forget: (pid) => void stdin.write(`forget ${pid}\n`),
+    unwatch: (pid) => void stdin.write(`unwatch ${pid}\n`),
     remove: (folder) => void stdin.write(`remove ${folder}\n`),
     close: () => {
       stdin.write('close\n')

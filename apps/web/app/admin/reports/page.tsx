@@ -2,7 +2,7 @@ import { Container } from '@mantine/core'
 import type { Metadata } from 'next'
 import { forbidden } from 'next/navigation'
 import { ReportsView } from '@/components/admin/reports/reports-view'
-import { isAdmin, requireUser } from '@/lib/session'
+import { isAdmin, requireUser } from '@/lib/auth/session'
 
 export const metadata: Metadata = { title: 'Reports' }
 

@@ -1,11 +1,11 @@
-import { withProblems } from '@layers/credits/next'
-import { getCredits } from '@/lib/credits'
-import { logError } from '@/lib/log'
+import { withProblems } from '@layers/credits/http'
+import { databaseAnswers } from '@/lib/server/health'
+import { logError } from '@/lib/server/log'
 
 /** 200 when the app can serve: configured, and the database answers. */
 export const GET = withProblems(
   async () => {
-    await getCredits().getMargins()
+    await databaseAnswers()
     return Response.json({ status: 'ok' }, { headers: { 'cache-control': 'no-store' } })
   },
   { onError: logError },

@@ -1,6 +1,6 @@
 import type { NextRequest } from 'next/server'
-import { safeNextPath } from '@/lib/next-path'
-import { sessionClient } from '@/lib/supabase'
+import { safeNextPath } from '@/lib/auth/next-path'
+import { sessionClient } from '@/lib/server/supabase'
 
 /** Where a provider, or a link in an e-mail, sends the browser back to. */
 export async function GET(request: NextRequest): Promise<Response> {

@@ -1,6 +1,6 @@
 'use client'
 
-import type { DriftBody } from '@layers/credits/next'
+import type { DriftBody } from '@layers/credits/http'
 import { Badge, Table, Text } from '@mantine/core'
 import { formatCount, formatMoney, formatShare } from '@/lib/format'
 

@@ -1,6 +1,6 @@
 'use client'
 
-import type { ProfitReportBody } from '@layers/credits/next'
+import type { ProfitReportBody } from '@layers/credits/http'
 import { Table, Text } from '@mantine/core'
 import { formatCount, formatMoney, formatShare } from '@/lib/format'
 import type { Group, Totals } from './reports-api'

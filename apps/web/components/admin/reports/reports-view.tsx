@@ -1,8 +1,20 @@
 'use client'
 
-import { Alert, Card, Group as Row, SegmentedControl, SimpleGrid, Skeleton, Stack, Text, Title } from '@mantine/core'
+import {
+  Alert,
+  Button,
+  Card,
+  Group as Row,
+  SegmentedControl,
+  SimpleGrid,
+  Skeleton,
+  Stack,
+  Text,
+  Title,
+} from '@mantine/core'
 import { IconAlertCircle } from '@tabler/icons-react'
 import { type ReactNode, useState } from 'react'
+import { textOf } from '@/lib/error-text'
 import { formatCount, formatCreditsShort, formatMoney, formatShare } from '@/lib/format'
 import { AdminTabs } from '../admin-tabs'
 import { DriftTable } from './drift-table'
@@ -40,6 +52,9 @@ export function ReportsView() {
   const replay = useWhatIf(from, margins)
   const drift = useDrift(from)
   const error = report.error ?? (margins === null ? undefined : replay.error) ?? drift.error
+  const retry = () => {
+    for (const { mutate } of [report, replay, drift]) void mutate()
+  }
   return (
     <Stack gap="lg">
       <AdminTabs />
@@ -52,11 +67,16 @@ export function ReportsView() {
             From the ledger. A credit is one cent of revenue; days are UTC.
           </Text>
         </div>
-        <SegmentedControl aria-label="Period" data={PERIODS} value={days} onChange={setDays} size="xs" />
+        <SegmentedControl aria-label="Period" data={PERIODS} value={days} onChange={setDays} size="sm" />
       </Row>
       {error ? (
         <Alert color="red" title="The report cannot be made" icon={<IconAlertCircle size={18} aria-hidden />}>
-          {error.message}
+          <Row justify="space-between">
+            {textOf(error)}
+            <Button size="xs" color="red" variant="light" onClick={retry}>
+              Try again
+            </Button>
+          </Row>
         </Alert>
       ) : null}
       <Figures totals={report.data?.total} />
@@ -77,7 +97,7 @@ export function ReportsView() {
             data={GROUPS}
             value={group}
             onChange={(value) => setGroup(value as Group)}
-            size="xs"
+            size="sm"
           />
         }
       >
@@ -88,11 +108,11 @@ export function ReportsView() {
             group={group}
           />
         ) : (
-          <Skeleton height={160} />
+          <Skeleton height={160} display={report.error ? 'none' : undefined} />
         )}
       </Section>
       <Section title="Drift" text="Cost by our rates against the cost that the gateway reported; red is beyond 5 %.">
-        {drift.data ? <DriftTable drift={drift.data} /> : <Skeleton height={100} />}
+        {drift.data ? <DriftTable drift={drift.data} /> : drift.error ? null : <Skeleton height={100} />}
       </Section>
     </Stack>
   )
@@ -127,7 +147,7 @@ function Figures({ totals }: { totals: Totals | undefined }) {
   )
 }
 
-/** What stands above the tables: a figure and a word about it. */
+/** What is above the tables: a figure and a note on it. */
 const FIGURES: { label: string; read: (totals: Totals) => [string, string] }[] = [
   { label: 'Revenue', read: ({ revenueUsd, calls }) => [formatMoney(revenueUsd), `${formatCount(calls)} calls`] },
   { label: 'Cost', read: ({ costUsd }) => [formatMoney(costUsd), 'paid to providers'] },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { codeOf, readList } from '../../../__tests__/core/models.ts'
+import { codeOf, readList } from '../../../__tests__/kit/models.ts'
 import { CreditError } from '../errors.ts'
 import { diffRates } from './diff.ts'
 import { parseModelList } from './parse.ts'
@@ -78,7 +78,9 @@ describe('parseModelList', () => {
     try {
       parseModelList(raw)
     } catch (error) {
-      expect(CreditError.isInstance(error) && error.details.path).toBe(path)
+      expect(CreditError.isInstance(error) && error.code === 'INVALID_INPUT' && error.details.issues?.[0]?.path).toBe(
+        path,
+      )
     }
   })
 })
@@ -117,6 +119,13 @@ describe('diffRates', () => {
     const diff = change('a/b', pricing)
     expect(diff.changed).toEqual([])
     expect(diff.held).toMatchObject([{ modelId: 'a/b', reasons: [reason] }])
+  })
+
+  it('a new model that costs nothing waits for a person, a new model with a price does not', () => {
+    const zero = { input: '0', output: '0' }
+    const diff = diffRates([], feed(['a/new-free', zero], ['a/new', { input: '0', output: '0.00001' }]))
+    expect(diff.held).toMatchObject([{ modelId: 'a/new-free', reasons: ['a new model that costs nothing'] }])
+    expect(diff.inserted.map(({ modelId }) => modelId)).toEqual(['a/new'])
   })
 
   it('holds a price that rises from 0, and one deep inside a tier', () => {
@@ -158,5 +167,34 @@ describe('diffRates', () => {
     expect(diffRates(full, partial('0.11')).held).toMatchObject([
       { reasons: ['the source has only part of the prices'] },
     ])
+  })
+})
+
+describe('prices of batches and of providers', () => {
+  it('gives a model the batch prices that the list has under another id, tiers included', () => {
+    const tiers = [
+      { cost: '0.0000005', min: 0, max: 1000 },
+      { cost: '0.000001', min: 1000 },
+    ]
+    const batch = { input: '0.0000005', output: '0.000001', input_tiers: tiers, web_search: '10' }
+    const [model, own] = feed(['a/b', text('0.000001')], ['a/b-batch', batch])
+    expect(model?.pricing).toMatchObject({
+      input: '0.000001',
+      batch: { input: '0.0000005', output: '0.000001', input_tiers: tiers },
+    })
+    expect(model?.pricing?.batch).not.toHaveProperty('web_search')
+    expect(own?.pricing).toEqual(batch)
+    expect(model?.unknownKeys).toEqual([])
+  })
+
+  it("does not miss prices of providers in the gateway's list, nor the gateway's in a list of theirs", () => {
+    const current = [
+      ...feed(['a/b', text('0.000001')]),
+      ...feed(['groq:a/b', text('0.000002')], ['groq:c', text('0.1')]),
+    ]
+    const sameList = diffRates(current, feed(['a/b', text('0.000001')]))
+    expect(sameList).toMatchObject({ gone: [], held: [], unchanged: 1 })
+    const providers = diffRates(current, feed(['groq:a/b', text('0.0000021')], ['groq:c', text('0.1')]))
+    expect(providers).toMatchObject({ gone: [], held: [], changed: [{ modelId: 'groq:a/b' }] })
   })
 })

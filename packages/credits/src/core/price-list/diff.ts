@@ -1,4 +1,5 @@
 import { compare, isZero, mul } from '../money.ts'
+import { parseModelKey } from '../pricing/model-ids.ts'
 import type { RateCandidate } from './parse.ts'
 
 /** The row of a model that is in force now. */
@@ -53,7 +54,7 @@ export interface GuardRails {
 
 const PRICE = /^[0-9]+(?:\.[0-9]+)?$/
 
-/** Every leaf of a price object by its path; table rows are named by their dimensions, so that order does not matter. */
+/** Every leaf of a price object by its path. Table rows are named by their dimensions, so order does not matter. */
 function leaves(value: unknown, path: string, found: Map<string, string>): Map<string, string> {
   if (Array.isArray(value)) {
     value.forEach((entry, index) => {
@@ -91,6 +92,10 @@ function movesOf(from: unknown, to: unknown): PriceMove[] {
 
 function isPrice(value: string | null): value is string {
   return value !== null && PRICE.test(value)
+}
+
+function costsNothing(moves: readonly PriceMove[]): boolean {
+  return moves.every(({ to }) => !isPrice(to) || isZero(to))
 }
 
 function reasonsOf(moves: readonly PriceMove[], maxFactor: string): string[] {
@@ -135,10 +140,14 @@ export function diffRates(
   guardRails: GuardRails = {},
 ): RateDiff {
   const { maxFactor = '3', maxGoneShare = 0.1 } = guardRails
-  const rows = new Map(current.map((row) => [row.modelId, row]))
   const listed = new Set(next.map((row) => row.modelId))
+  // The gateway's list says nothing about prices of providers, nor the other way round.
+  const kinds = new Set(next.map(({ modelId }) => parseModelKey(modelId).provider))
+  const rows = new Map(
+    current.filter(({ modelId }) => kinds.has(parseModelKey(modelId).provider)).map((row) => [row.modelId, row]),
+  )
   const gone = [...rows.keys()].filter((modelId) => !listed.has(modelId))
-  // A model whose price nobody knew is no loss.
+  // A model without a known price is no loss.
   const priced = [...rows.values()].filter((row) => row.known)
   const lost = priced.filter((row) => !listed.has(row.modelId)).length
   const many = lost > priced.length * maxGoneShare
@@ -155,6 +164,8 @@ export function diffRates(
     }
     const reasons = [...tooManyGone, ...reasonsOf(change.moves, maxFactor)]
     if (before?.known && !row.known) reasons.push('the price vanished')
+    // A placeholder of 0 for a new model would give it away until the list is corrected.
+    if (before === undefined && row.known && costsNothing(change.moves)) reasons.push('a new model that costs nothing')
     if (before && row.partial) reasons.push('the source has only part of the prices')
     if (reasons.length > 0) diff.held.push({ ...change, reasons })
     else if (before === undefined) diff.inserted.push(row)

@@ -102,6 +102,35 @@ export function candidate(input: {
   }
 }
 
+const TOKEN_PRICES = [
+  'input',
+  'output',
+  'input_cache_read',
+  'input_cache_write',
+  'input_tiers',
+  'output_tiers',
+  'input_cache_read_tiers',
+  'input_cache_write_tiers',
+] as const satisfies readonly (keyof GatewayPricing)[]
+
+const BATCH = '-batch'
+
+/**
+ * Gives each model the batch prices that the list has under `<id>-batch`, as `pricing.batch`. The rows of their own
+ * stay: an app may name them.
+ */
+export function withBatchPrices<Row extends Pick<RateCandidate, 'modelId' | 'pricing'>>(rows: readonly Row[]): Row[] {
+  const batches = new Map(
+    rows.filter((row) => row.modelId.endsWith(BATCH)).map((row) => [row.modelId.slice(0, -BATCH.length), row.pricing]),
+  )
+  return rows.map((row) => {
+    const batch = batches.get(row.modelId)
+    if (!batch || row.pricing === null || row.pricing.batch !== undefined) return row
+    const prices = Object.fromEntries(TOKEN_PRICES.flatMap((key) => (key in batch ? [[key, batch[key]]] : [])))
+    return { ...row, pricing: { ...row.pricing, batch: prices } }
+  })
+}
+
 /**
  * Reads the AI Gateway's `GET /v1/models` answer, or what `gateway.getAvailableModels()` returns (which has only
  * four of the prices, so its candidates are `partial`). One bad row refuses the whole list: half a price list is
@@ -115,11 +144,23 @@ export function parseModelList(raw: unknown): RateCandidate[] {
   const places = new Map<string, number>()
   for (const [index, { modelId }] of rows.entries()) {
     const first = places.get(modelId)
-    // Nobody can say which of two prices is meant.
+    // It is not clear which of two prices is meant.
     if (first !== undefined) throw invalidInput(`${listName(raw)}[${index}].id`, `${modelId} is at ${first} already`)
     places.set(modelId, index)
   }
-  return rows
+  return withBatchPrices(rows)
+}
+
+const renames = z.object({ aliases: z.record(modelId, modelId).default({}) })
+
+/**
+ * The renames of models that a list has besides its prices, old id to new id. The AI Gateway's own list has none.
+ *
+ * @throws CreditError `INVALID_INPUT`
+ * @example parseAliases({ data, aliases: { 'xai/grok-4.7': 'spacexai/grok-4.7' } })
+ */
+export function parseAliases(raw: unknown): Record<string, string> {
+  return parseOrThrow(renames, raw).aliases
 }
 
 function listName(raw: unknown): 'models' | 'data' {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { model, price } from '../../../__tests__/core/models.ts'
+import { codeOf, model, price } from '../../../__tests__/kit/models.ts'
 import { calculateCredits } from './calculate.ts'
 import type { Usage } from './usage.ts'
 
@@ -67,11 +67,12 @@ describe('text', () => {
   })
 
   it('does not bill missing counts in silence', () => {
-    expect(price('openai/gpt-5', {})).toMatchObject({ credits: '0', flags: ['provider_price_varies', 'usage_missing'] })
-    expect(price('openai/gpt-5', { inputTokens: 5 }).flags).toContain('usage_missing')
+    expect(codeOf(() => price('openai/gpt-5', {}))).toBe('USAGE_MISSING')
+    expect(price('openai/gpt-5', { inputTokens: 5 })).toMatchObject({ estimated: true, usage: { outputTokens: 5 } })
+    expect(price('openai/gpt-5', { inputTokens: 5 }).flags).toContain('usage_estimated')
     expect(
-      calculateCredits({ tokens: Number.NaN }, { rate: model('voyage/voyage-4'), marginPercent: '0' }).flags,
-    ).toEqual(['usage_missing'])
+      codeOf(() => calculateCredits({ tokens: Number.NaN }, { rate: model('voyage/voyage-4'), marginPercent: '0' })),
+    ).toBe('USAGE_MISSING')
   })
 
   it('says when the price list has a dimension that it does not know', () => {
@@ -123,6 +124,74 @@ describe('what was served', () => {
       flags: ['batch_factor_assumed'],
     })
     expect(price('openai/gpt-5.4', { ...usage, serviceTier: 'batch' }).costUsd).toBe('0.002')
+  })
+
+  it('takes the listed batch price before half the price, and halves no batch row again', () => {
+    const batch = { input: '0.0000016', output: '0.000008' }
+    const rate = { modelId: 'a/b', type: 'language', pricing: { input: '0.000002', output: '0.00001', batch } }
+    const at = (usage: Usage) =>
+      calculateCredits({ inputTokens: 1000, outputTokens: 100, ...usage }, { rate, marginPercent: '0' })
+    for (const served of [{ batch: true }, { serviceTier: 'batch' }]) {
+      expect(at(served)).toMatchObject({ costUsd: '0.0024', flags: [] })
+      expect(at(served).pricing.basis).toMatchObject({ serviceTier: 'batch', factor: '1' })
+    }
+    expect(at({}).costUsd).toBe('0.003')
+    const row = { modelId: 'a/b-batch', type: 'language', pricing: batch }
+    const direct = calculateCredits(
+      { inputTokens: 1000, outputTokens: 100, batch: true },
+      { rate: row, marginPercent: '0' },
+    )
+    expect(direct).toMatchObject({ costUsd: '0.0024', flags: [] })
+  })
+
+  it('takes `fast` and `priority` for the same service tier, as OpenAI renamed it', () => {
+    for (const id of ['openai/gpt-6-luna', 'openai/gpt-5.6-sol', 'openai/gpt-4.1']) {
+      const priority = price(id, { ...usage, serviceTier: 'priority' }).costUsd
+      expect(price(id, { ...usage, serviceTier: 'fast' })).toMatchObject({ costUsd: priority })
+      expect(priority).not.toBe(price(id, usage).costUsd)
+    }
+  })
+
+  it('finds the service tier of a list that knows only one of its two names', () => {
+    const at = (listed: string, serviceTier: string) => {
+      const rate = { input: '0.000001', output: '0', service_tiers: { [listed]: { input: '0.000002', output: '0' } } }
+      return calculateCredits({ inputTokens: 1000, outputTokens: 0, serviceTier }, { rate, marginPercent: '0' }).costUsd
+    }
+    expect([at('priority', 'fast'), at('fast', 'priority'), at('flex', 'fast')]).toEqual(['0.002', '0.002', '0.001'])
+  })
+
+  it('does not take the priority tier of Anthropic for its fast mode', () => {
+    const opus = (served: Usage) => price('anthropic/claude-opus-5', { ...usage, ...served })
+    expect(opus({ serviceTier: 'priority' })).toMatchObject({
+      costUsd: opus({}).costUsd,
+      flags: ['service_tier_price_missing'],
+    })
+    expect(opus({ fast: true }).costUsd).not.toBe(opus({}).costUsd)
+  })
+
+  it('derives cache prices that a tier does not list from the base: reads capped by its input, writes by ratio', () => {
+    const read = price('google/gemini-2.5-flash', {
+      inputTokens: 1000,
+      cacheReadTokens: 900,
+      outputTokens: 0,
+      serviceTier: 'flex',
+    })
+    expect(read).toMatchObject({ costUsd: '0.000042', flags: ['cache_read_price_from_base'] })
+    const write = price('openai/gpt-6-sol', {
+      inputTokens: 1000,
+      cacheWriteTokens: 1000,
+      outputTokens: 0,
+      serviceTier: 'flex',
+    })
+    expect(write).toMatchObject({ costUsd: '0.00125', flags: ['cache_write_price_from_base'] })
+    const dear = {
+      input: '0.000001',
+      output: '0',
+      input_cache_read: '0.0000009',
+      service_tiers: { flex: { input: '0.0000005' } },
+    }
+    const flex = { inputTokens: 1000, cacheReadTokens: 1000, outputTokens: 0, serviceTier: 'flex' }
+    expect(calculateCredits(flex, { rate: dear, marginPercent: '0' }).costUsd).toBe('0.0005')
   })
 
   it('doubles in peak windows of the right weekday, to the minute', () => {

@@ -1,92 +1,47 @@
-import { CREDIT_PLACES, creditsPerUsd, fromUnits, microsOfUnits, mul } from '../money.ts'
-import {
-  type Charge,
-  type ChargeFlag,
-  type ChargePricing,
-  type ChargeUnit,
-  chargeFrom,
-  costOf,
-  type PricedUsage,
-  quantityOf,
-  type UnitPrices,
-  unitPrices,
-  usdOf,
-} from './charge.ts'
-import { type Band, bandFor, type CompiledRate, compileRate, type RateInput, unknownModel } from './compile-rate.ts'
-import { imagePrice, mediaLines } from './media-prices.ts'
-import { normalizeUsage, type UsageInput } from './normalize-usage.ts'
-import { flagBand, inputTotal, type TokenSet, tokenLines } from './token-prices.ts'
+import { creditsPerUsd, mul } from '../money.ts'
+import type { Band } from './bands.ts'
+import { type Charge, type ChargePricing, chargeFrom, type PricedUsage, type PriceLine } from './charge.ts'
+import { type CompiledRate, compileRate, type RateInput, unknownModel } from './compile.ts'
+import type { ChargeFlag } from './flags.ts'
+import { imagePrice, mediaLines } from './media.ts'
+import { completed } from './missing-side.ts'
+import { normalizeUsage, type UsageInput, usageMissing } from './normalize-usage.ts'
+import { type TokenLines, tokenLines } from './tokens.ts'
+import { quantityOf } from './units.ts'
 import type { Usage } from './usage.ts'
 
 /** What {@link calculateCredits} prices with. */
 export interface PriceOptions {
-  /** A rate row, an entry of the gateway's model list, or a bare price object. Hand in the same object again: it is prepared once. */
+  /**
+   * A rate row, an entry of the gateway's model list, or a bare price object. It is checked once per object, so pass
+   * the same object again and do not change it.
+   */
   rate: RateInput
   /** Margin on the cost in percent, a decimal string: `'60'`. */
   marginPercent: string
 }
 
-type Line = readonly [ChargeUnit, string]
-
-const PLAIN_SNAPSHOTS = new WeakMap<Band, Map<string, ChargePricing>>()
-
 function snapshotOf(
   rate: CompiledRate,
-  prices: UnitPrices,
+  lines: readonly PriceLine[],
   marginPercent: string,
-  basis: { tierFrom: number; set?: TokenSet | undefined; factor?: string | undefined },
+  tokens: TokenLines | undefined,
 ): ChargePricing {
-  const unitPricesUsd: Partial<Record<ChargeUnit, string>> = {}
-  prices.units.forEach((unit, index) => {
-    unitPricesUsd[unit] = prices.texts[index] as string
-  })
   return {
     version: 1,
-    unitPricesUsd,
+    unitPricesUsd: Object.fromEntries(lines),
     marginPercent,
     usdPerCredit: '0.01',
     places: 6,
     basis: {
       modelId: rate.modelId,
-      tierFrom: basis.tierFrom,
-      serviceTier: basis.set?.serviceTier ?? null,
-      region: basis.set?.region ?? null,
-      fast: basis.set?.fast ?? false,
-      factor: basis.factor ?? '1',
+      tierFrom: tokens?.band?.min ?? 0,
+      serviceTier: tokens?.set.serviceTier ?? null,
+      region: tokens?.set.region ?? null,
+      fast: tokens?.set.fast ?? false,
+      factor: tokens?.factor ?? '1',
     },
   }
-}
-
-function plainSnapshot(rate: CompiledRate, band: Band, marginPercent: string): ChargePricing {
-  let snapshots = PLAIN_SNAPSHOTS.get(band)
-  if (snapshots === undefined) {
-    snapshots = new Map()
-    PLAIN_SNAPSHOTS.set(band, snapshots)
-  }
-  let snapshot = snapshots.get(marginPercent)
-  if (snapshot === undefined) {
-    snapshot = snapshotOf(rate, band.prices, marginPercent, { tierFrom: band.min })
-    if (snapshots.size < 100) snapshots.set(marginPercent, snapshot)
-  }
-  return snapshot
-}
-
-function isPlain(usage: Usage): boolean {
-  return (
-    usage.serviceTier === undefined &&
-    usage.region === undefined &&
-    usage.fast !== true &&
-    usage.batch !== true &&
-    usage.webSearches === undefined &&
-    usage.mapsSearches === undefined &&
-    usage.images === undefined &&
-    usage.seconds === undefined &&
-    usage.characters === undefined &&
-    usage.videoTokens === undefined &&
-    usage.messages === undefined &&
-    usage.audioInputTokens === undefined &&
-    usage.audioOutputTokens === undefined
-  )
 }
 
 function flagText(rate: CompiledRate, band: Band, usage: Usage, flags: ChargeFlag[]): void {
@@ -99,8 +54,8 @@ function flagText(rate: CompiledRate, band: Band, usage: Usage, flags: ChargeFla
   }
 }
 
-function searchLines(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): Line[] {
-  const lines: Line[] = []
+function searchLines(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): PriceLine[] {
+  const lines: PriceLine[] = []
   const { web_search: web, maps_search: maps } = rate.pricing
   // Searches are priced per thousand.
   if (web !== undefined && usage.webSearches) lines.push(['web_search', mul(web, '0.001')])
@@ -111,7 +66,7 @@ function searchLines(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): Lin
 }
 
 /** Images that a language model drew: by the piece, on top of its text tokens. */
-function drawnImages(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): Line[] {
+function drawnImages(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): PriceLine[] {
   if (!usage.images) return []
   const price = imagePrice(rate.pricing, usage, flags)
   // Models priced by image tokens alone have no price per piece and need none.
@@ -123,50 +78,34 @@ function drawnImages(rate: CompiledRate, usage: Usage, flags: ChargeFlag[]): Lin
   return [['image', price]]
 }
 
-function pricedAnyhow(rate: CompiledRate, usage: Usage, marginPercent: string, flags: ChargeFlag[]): PricedUsage {
-  const media = mediaLines(rate, usage, flags)
-  const lines: Line[] = [...media]
-  let tokens: ReturnType<typeof tokenLines> | undefined
+function countsSomething(usage: Usage): boolean {
+  return Object.values(usage).some((value) => typeof value === 'number' && value > 0)
+}
+
+/** Finds the prices of everything that a usage counts. */
+function pricedUsage(
+  rate: CompiledRate,
+  usage: Usage,
+  marginPercent: string,
+  assumed: readonly ChargeFlag[],
+): PricedUsage {
+  const flags = [...assumed, ...rate.flags]
+  const lines = mediaLines(rate, usage, flags)
+  let tokens: TokenLines | undefined
   // Placeholders in `input` must not bill a model that is billed by the second, the character or the piece.
   if (rate.kind === 'tokens' || (rate.kind === 'session' && rate.base.length > 0)) {
     tokens = tokenLines(rate, usage, flags)
     if (tokens.band === undefined) throw unknownModel(rate.modelId, 'no price for tokens')
     lines.push(...tokens.lines, ...drawnImages(rate, usage, flags))
     if (rate.kind === 'tokens') flagText(rate, tokens.band, usage, flags)
-  } else if (media.length === 0) {
-    flags.push('usage_missing')
+  } else if (lines.length === 0) {
+    throw usageMissing(usage)
   }
   lines.push(...searchLines(rate, usage, flags))
-  const prices = unitPrices(lines)
-  const pricing = snapshotOf(rate, prices, marginPercent, {
-    tierFrom: tokens?.band?.min ?? 0,
-    set: tokens?.set,
-    factor: tokens?.factor,
-  })
-  if (countsSomething(usage) && !prices.units.some((unit) => quantityOf(unit, usage) > 0)) {
+  if (countsSomething(usage) && !lines.some(([unit]) => quantityOf(unit, usage) > 0)) {
     throw unknownModel(rate.modelId, 'no price for what was counted')
   }
-  return { prices, usage, marginPercent, pricing, flags }
-}
-
-function countsSomething(usage: Usage): boolean {
-  return Object.values(usage).some((value) => typeof value === 'number' && value > 0)
-}
-
-/** Finds the prices of a usage: the rate's own where nothing special was counted or served. */
-function pricedUsage(
-  rate: CompiledRate,
-  usage: Usage,
-  marginPercent: string,
-  assumed: readonly string[] = [],
-): PricedUsage {
-  const flags = [...(assumed as ChargeFlag[]), ...rate.flags]
-  if (!rate.plain || !isPlain(usage)) return pricedAnyhow(rate, usage, marginPercent, flags)
-  const band = bandFor(rate.base, inputTotal(usage))
-  if (band === undefined) throw unknownModel(rate.modelId, 'no price for tokens')
-  flagBand(band, usage, flags)
-  flagText(rate, band, usage, flags)
-  return { prices: band.prices, usage, marginPercent, pricing: plainSnapshot(rate, band, marginPercent), flags }
+  return { lines, usage, pricing: snapshotOf(rate, lines, marginPercent, tokens), flags }
 }
 
 /**
@@ -176,8 +115,11 @@ function pricedUsage(
  * Price every step of a tool loop by itself and add the charges: a sum of steps may cross a tier that no single
  * request crossed.
  *
- * @throws CreditError `UNKNOWN_MODEL` when there is no price for what was used (never free),
- *   `INVALID_INPUT` with the path for a malformed usage, price or margin
+ * A side that was not reported is estimated, see `MISSING_OUTPUT_TOKENS`: the charge is marked `estimated`, and its
+ * `usage` contains the estimate.
+ *
+ * @throws CreditError `USAGE_MISSING` when the usage has no count that is known, `UNKNOWN_MODEL` when there is no price
+ *   for what was used (never free), `INVALID_INPUT` with the path for a malformed usage, price or margin
  * @example
  * ```ts
  * const rate = { input: '0.000003', output: '0.000015' }
@@ -189,19 +131,5 @@ export function calculateCredits(usage: UsageInput, options: PriceOptions): Char
   creditsPerUsd(marginPercent)
   const rate = compileRate(options.rate)
   const { usage: counted, flags } = normalizeUsage(usage)
-  return chargeFrom(pricedUsage(rate, counted, marginPercent, flags))
-}
-
-/**
- * {@link calculateCredits} for a usage that is normalised already, without the lines: what the ledger keeps.
- * @throws CreditError `UNKNOWN_MODEL` when there is no price for what was used
- */
-export function calculateTotals(
-  usage: Usage,
-  { rate, marginPercent }: PriceOptions,
-): Pick<Charge, 'credits' | 'costUsd' | 'pricing'> {
-  const { prices, pricing } = pricedUsage(compileRate(rate), usage, marginPercent)
-  const cost = costOf(prices, usage)
-  const micros = microsOfUnits(cost.units, cost.places, marginPercent, 'half-up')
-  return { credits: fromUnits(micros, CREDIT_PLACES), costUsd: usdOf(cost).costUsd, pricing }
+  return chargeFrom(pricedUsage(rate, completed(rate, counted, flags), marginPercent, flags))
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { codeOf, model, models } from '../../../__tests__/core/models.ts'
+import { codeOf, model, models } from '../../../__tests__/kit/models.ts'
 import { canonical, compare } from '../money.ts'
 import { calculateCredits } from './calculate.ts'
 import { DEFAULT_MAX_OUTPUT_TOKENS, estimateCharge, maxAffordableOutputTokens } from './estimate.ts'
@@ -18,12 +18,22 @@ const call = fc.record({
   used: fc.array(fc.nat(1000), { minLength: 6, maxLength: 6 }),
   region: fc.constantFrom(undefined, 'us', 'eu', 'mars'),
   fast: fc.boolean(),
-  serviceTier: fc.constantFrom(undefined, 'flex', 'priority', 'ultrafast', 'unheard-of'),
-  served: fc.record({ fast: fc.boolean(), tier: fc.boolean(), region: fc.boolean() }),
+  serviceTier: fc.constantFrom(undefined, 'flex', 'priority', 'fast', 'ultrafast', 'unheard-of'),
+  served: fc.record({ fast: fc.boolean(), tier: fc.boolean(), region: fc.boolean(), renamed: fc.boolean() }),
+  picture: fc.boolean(),
   startedAt: fc.constantFrom(undefined, '2026-11-13T02:00:00Z', '2026-11-14T12:00:00Z'),
   searches: fc.nat(4),
 })
 type Call = typeof call extends fc.Arbitrary<infer Value> ? Value : never
+
+const RENAMED = new Map<string | undefined, string>([
+  ['fast', 'priority'],
+  ['priority', 'fast'],
+])
+
+function drawsPictures({ pricing }: { pricing: Record<string, unknown> }): boolean {
+  return 'image' in pricing || 'image_dimension_quality_pricing' in pricing
+}
 
 function usageOf({ bound, clamp, used, served, searches, ...asked }: Call): Usage {
   const share = (total: number, index: number) => Math.floor((total * (used[index] ?? 0)) / 1000)
@@ -40,12 +50,15 @@ function usageOf({ bound, clamp, used, served, searches, ...asked }: Call): Usag
     startedAt: asked.startedAt,
     region: served.region ? asked.region : undefined,
     fast: served.fast && asked.fast,
-    serviceTier: served.tier ? asked.serviceTier : 'default',
+    serviceTier: served.tier
+      ? ((served.renamed ? RENAMED.get(asked.serviceTier) : undefined) ?? asked.serviceTier)
+      : 'default',
+    images: asked.picture && drawsPictures(asked.rate) ? 1 : undefined,
   }
 }
 
 describe('estimateCharge', () => {
-  it('is never below the charge of the call within its clamp, whatever tier, cache, region or hour it gets', () => {
+  it('is never below the charge of the call within its clamp, for every tier, cache, region and hour it may get', () => {
     fc.assert(
       fc.property(call, (tried) => {
         const { rate, marginPercent, bound, clamp, region, fast, serviceTier, searches } = tried
@@ -59,7 +72,7 @@ describe('estimateCharge', () => {
         const charge = calculateCredits(usageOf(tried), { rate, marginPercent })
         if (compare(estimate.credits, charge.credits) < 0) {
           expect.fail(
-            `${rate.id} ${JSON.stringify(usageOf(tried))}: held ${estimate.credits}, charged ${charge.credits}`,
+            `${rate.id} ${JSON.stringify(usageOf(tried))}: reserved ${estimate.credits}, charged ${charge.credits}`,
           )
         }
       }),
@@ -77,18 +90,23 @@ describe('estimateCharge', () => {
       costUsd: '0.027',
       inputTokens: 2000,
       maxOutputTokens: 1000,
+      maxOutputTokensFrom: 'call',
     })
   })
 
   it('takes the clamp from the rate, else the default, and says which', () => {
     const rate = { ...model('openai/gpt-5'), maxOutputTokens: 500 }
-    expect(estimateCharge({ rate, marginPercent: '0' }).maxOutputTokens).toBe(500)
-    expect(estimateCharge({ rate: model('openai/gpt-5'), marginPercent: '0' }).maxOutputTokens).toBe(
-      DEFAULT_MAX_OUTPUT_TOKENS,
-    )
+    expect(estimateCharge({ rate, marginPercent: '0' })).toMatchObject({
+      maxOutputTokens: 500,
+      maxOutputTokensFrom: 'model',
+    })
+    expect(estimateCharge({ rate: model('openai/gpt-5'), marginPercent: '0' })).toMatchObject({
+      maxOutputTokens: DEFAULT_MAX_OUTPUT_TOKENS,
+      maxOutputTokensFrom: 'default',
+    })
   })
 
-  it('holds the standard price for a tier that is only asked for, and the peak for an hour that may come', () => {
+  it('reserves the standard price for a tier that is only asked for, and the peak for an hour that may come', () => {
     const flex = {
       rate: model('openai/gpt-5.4'),
       marginPercent: '0',
@@ -113,6 +131,28 @@ describe('estimateCharge', () => {
       usage: { images: 2, size: '4K' },
     }
     expect(estimateCharge(drawn).costUsd).toBe('0.48')
+  })
+
+  it('includes one picture of a language model that draws, unless the call says how many', () => {
+    const rate = model('google/gemini-3-pro-image')
+    const chat = { rate, marginPercent: '0', inputTokens: 0, maxOutputTokens: 0 }
+    expect(estimateCharge(chat).costUsd).toBe('0.24')
+    expect(estimateCharge({ ...chat, usage: { serviceTier: 'default' } }).costUsd).toBe('0.24')
+    expect(estimateCharge({ ...chat, usage: { images: 0 } }).costUsd).toBe('0')
+    expect(estimateCharge({ ...chat, rate: model('openai/gpt-5') }).costUsd).toBe('0')
+  })
+
+  it('covers the tokens of drawn pictures where image tokens are billed', () => {
+    const usage = { images: 2, size: '1024x1024', quality: 'high' }
+    const options = { rate: model('openai/gpt-image-2'), marginPercent: '0' }
+    expect(estimateCharge({ ...options, usage }).costUsd).toBe(calculateCredits(usage, options).costUsd)
+  })
+
+  it('reserves the listed batch price', () => {
+    const batch = { input: '0.0000008', output: '0' }
+    const rate = { modelId: 'a/b', type: 'language', pricing: { input: '0.000001', output: '0', batch } }
+    const call = { rate, marginPercent: '0', inputTokens: 1000, cacheWrite: 'none' } as const
+    expect(estimateCharge({ ...call, usage: { batch: true } }).costUsd).toBe('0.0008')
   })
 
   it('refuses a model without a price, and bounds that are no numbers', () => {

@@ -1,26 +1,29 @@
 import {
   add,
-  CREDIT_PLACES,
+  creditsOfCost,
   creditsPerUsd,
-  fromUnits,
+  Exact,
   invalidInput,
   max,
-  microsOfUnits,
   mul,
-  placesOf,
-  powerOfTen,
-  toUnits,
+  parseDecimal,
+  writeDecimal,
 } from '../money.ts'
-import { calculateTotals, type PriceOptions } from './calculate.ts'
-import type { CostUnits } from './charge.ts'
-import { type Band, type CompiledRate, compileRate, unknownModel } from './compile-rate.ts'
-import { imagePrice } from './media-prices.ts'
-import { normalizeUsage } from './normalize-usage.ts'
-import { type TokenSet, tokenSetFor } from './token-prices.ts'
+import type { Band } from './bands.ts'
+import { calculateCredits, type PriceOptions } from './calculate.ts'
+import { type CompiledRate, compileRate, unknownModel } from './compile.ts'
+import { highestImagePrice, imageTokens } from './media.ts'
+import { aliasOf, halvesBatch, type TokenSet, tokenSetFor } from './tokens.ts'
 import type { Usage } from './usage.ts'
 
-/** What a call may output when neither the caller nor the rate says. Clamp the call to it, or the hold is no bound. */
+/**
+ * What a call may output when neither the caller nor the rate says. The call must be clamped to it, or the
+ * reservation is no bound.
+ */
 export const DEFAULT_MAX_OUTPUT_TOKENS = 4096
+
+/** Pictures that a language model with a price for them may draw in one call, where the caller does not say. */
+const PICTURES_DRAWN = 1
 
 const MAX_TOKENS = 1_000_000_000_000
 
@@ -46,12 +49,14 @@ export interface EstimateOptions extends CallBeforehand, PriceOptions {}
 
 /** An upper bound of a charge. */
 export interface Estimate {
-  /** Credits to hold, rounded up at the sixth place. */
+  /** Credits to reserve, rounded up at the sixth place. */
   credits: string
   costUsd: string
   inputTokens: number
   /** Clamp the call to this. */
   maxOutputTokens: number
+  /** Where `maxOutputTokens` is from. The provider keeps to `call` and `model` by itself, not to `default`. */
+  maxOutputTokensFrom: 'call' | 'model' | 'default'
 }
 
 function tokens(value: number | undefined, path: string): number | undefined {
@@ -62,20 +67,20 @@ function tokens(value: number | undefined, path: string): number | undefined {
   return value
 }
 
-/** Region, fast mode and tier are wishes: each may be served, and billed, or not, whatever becomes of the others. */
-function possibleSets(rate: CompiledRate, { region, fast, serviceTier }: Usage): ReadonlySet<TokenSet> {
-  const sets = new Set<TokenSet>()
-  for (const inRegion of [undefined, region]) {
-    for (const isFast of [undefined, fast]) {
-      for (const tier of [undefined, serviceTier]) {
-        sets.add(tokenSetFor(rate, { region: inRegion, fast: isFast, serviceTier: tier }))
+/** Region, fast mode and tier are wishes: each may be served and billed, or not, independently of the others. */
+function possibleSets(rate: CompiledRate, { region, fast, serviceTier, batch }: Usage): TokenSet[] {
+  const sets: TokenSet[] = []
+  for (const servedRegion of new Set([undefined, region])) {
+    for (const servedFast of new Set([false, fast === true])) {
+      for (const servedTier of new Set([undefined, serviceTier, aliasOf(serviceTier)])) {
+        sets.push(tokenSetFor(rate, { region: servedRegion, fast: servedFast, serviceTier: servedTier, batch }))
       }
     }
   }
   return sets
 }
 
-/** The dearest a token of input can be in this band: it may be fresh, read from a cache or written to one. */
+/** The dearest price of an input token in this band. It may be fresh, read from a cache or written to one. */
 function inputPrice(band: Band, rate: CompiledRate, cacheWrite: CacheWrite): string {
   let price = max(band.input, band.cacheRead)
   if (cacheWrite !== 'none') price = max(price, band.cacheWrite)
@@ -89,127 +94,77 @@ function outputPrice(band: Band, rate: CompiledRate): string {
   return audio === undefined ? (band.output ?? '0') : max(band.output ?? '0', audio)
 }
 
-/** A band with the dearest prices that a token may have in it, as integers. */
-interface PricedBand {
-  min: number
-  /** The next band begins here. */
-  end: number
-  input: bigint
-  output: bigint
+/** A band that the call may be billed from, with its input priced. */
+interface BandCost {
+  input: Exact
+  /** Of one token. */
+  output: Exact
 }
 
-/** All bands that a call may be billed from, at one scale: a bound is integer multiplication and addition. */
-interface Bounds {
-  bands: PricedBand[]
-  places: number
-}
-
-// Most calls say nothing beforehand that would change a price: those of a rate are compared once.
-const PLAIN_BOUNDS = new WeakMap<CompiledRate, Map<CacheWrite, Bounds>>()
-
-function boundsOf(rate: CompiledRate, { usage, cacheWrite = '1h' }: CallBeforehand): Bounds {
-  if (usage !== undefined) return pricedBounds(rate, usage, cacheWrite)
-  const plain = PLAIN_BOUNDS.get(rate) ?? new Map<CacheWrite, Bounds>()
-  const known = plain.get(cacheWrite)
-  if (known !== undefined) return known
-  const bounds = pricedBounds(rate, {}, cacheWrite)
-  PLAIN_BOUNDS.set(rate, plain.set(cacheWrite, bounds))
-  return bounds
-}
-
-/** Once per set of prices that the call may be billed from. */
-function pricedBounds(rate: CompiledRate, usage: Usage, cacheWrite: CacheWrite): Bounds {
-  if (rate.base.length === 0 || (rate.kind !== 'tokens' && rate.kind !== 'session')) return { bands: [], places: 0 }
+/** One row per set of prices and band that the call may be billed from. */
+function bandCosts(rate: CompiledRate, call: CallBeforehand, inputTokens: number): BandCost[] {
+  if (rate.kind !== 'tokens' && rate.kind !== 'session') return []
+  const { usage = {}, cacheWrite = '1h' } = call
   const peak = rate.pricing.peak_pricing
-  // Peak hours may begin between estimate and call, and holidays are not known: hold for the peak.
+  // Peak hours may begin between estimate and call, and holidays are not known: the peak is reserved for.
   const peakFactor = peak === undefined || peak.multiplier < 1 ? '1' : String(peak.multiplier)
-  const factor = usage.batch === true ? mul(peakFactor, '0.5') : peakFactor
-  const texts = [...possibleSets(rate, usage)].flatMap(({ bands }) =>
-    bands.map((band, index) => ({
-      min: band.min,
-      end: bands[index + 1]?.min ?? Number.POSITIVE_INFINITY,
-      input: mul(inputPrice(band, rate, cacheWrite), factor),
-      output: mul(outputPrice(band, rate), factor),
-    })),
+  const factor = halvesBatch(rate, { batch: usage.batch }) ? mul(peakFactor, '0.5') : peakFactor
+  return possibleSets(rate, usage).flatMap(({ bands }) =>
+    bands.flatMap((band, index) => {
+      if (band.min > inputTokens) return []
+      const end = bands[index + 1]?.min ?? Number.POSITIVE_INFINITY
+      const input = new Exact(inputPrice(band, rate, cacheWrite)).times(factor).times(Math.min(inputTokens, end - 1))
+      return { input, output: new Exact(outputPrice(band, rate)).times(factor) }
+    }),
   )
-  const places = texts.reduce((most, { input, output }) => Math.max(most, placesOf(input), placesOf(output)), 0)
-  const bands = texts.map(({ min, end, input, output }) => ({
-    min,
-    end,
-    input: toUnits(input, places),
-    output: toUnits(output, places),
-  }))
-  return { bands, places }
 }
 
-/** The input of a request that falls into this band, priced. */
-function inputUnits({ input, end }: PricedBand, inputTokens: number): bigint {
-  return input * BigInt(Math.min(inputTokens, end - 1))
-}
-
-/** What is priced by the piece, second, character or search on top of, or instead of, tokens. */
+/** What is priced by the piece, second, character or search on top of tokens, or instead of them. */
 function extrasUsd(rate: CompiledRate, usage: Usage | undefined, options: PriceOptions): string {
-  if (usage === undefined) return '0'
-  if (rate.kind !== 'tokens') return calculateTotals(normalizeUsage(usage).usage, options).costUsd
+  if (rate.kind !== 'tokens') return usage === undefined ? '0' : calculateCredits(usage, options).costUsd
   const { web_search: web = '0', maps_search: maps = '0' } = rate.pricing
   let total = add(
-    mul(mul(web, '0.001'), String(tokens(usage.webSearches, 'usage.webSearches') ?? 0)),
-    mul(mul(maps, '0.001'), String(tokens(usage.mapsSearches, 'usage.mapsSearches') ?? 0)),
+    mul(mul(web, '0.001'), String(tokens(usage?.webSearches, 'usage.webSearches') ?? 0)),
+    mul(mul(maps, '0.001'), String(tokens(usage?.mapsSearches, 'usage.mapsSearches') ?? 0)),
   )
-  const images = tokens(usage.images, 'usage.images') ?? 0
-  if (images > 0) total = add(total, mul(imagePrice(rate.pricing, usage, []) ?? '0', String(images)))
+  const images = tokens(usage?.images, 'usage.images') ?? PICTURES_DRAWN
+  if (images > 0) total = add(total, mul(highestImagePrice(rate.pricing, usage ?? {}) ?? '0', String(images)))
   return total
 }
 
-interface Prepared extends Bounds {
-  extras: string
+/** Everything of a call's bound but its output. */
+interface Prepared {
+  bands: BandCost[]
+  extras: Exact
   inputTokens: number
+  /** The model's own output limit. */
   limit: number | undefined
+  /** What the pictures of an image model come to where it is billed by tokens. */
+  drawnTokens: number | undefined
 }
 
 function prepare(call: CallBeforehand, options: PriceOptions): Prepared {
   const rate = compileRate(options.rate)
   const inputTokens = tokens(call.inputTokens, 'inputTokens') ?? 0
   const limit = (options.rate as { maxOutputTokens?: unknown }).maxOutputTokens
-  const { bands, places } = boundsOf(rate, call)
-  const extras = extrasUsd(rate, call.usage, options)
-  const lowest = bands[0]?.min ?? Number.POSITIVE_INFINITY
-  if (call.usage === undefined && lowest > inputTokens) {
+  const bands = bandCosts(rate, call, inputTokens)
+  if (call.usage === undefined && bands.length === 0) {
     throw unknownModel(rate.modelId, 'this model is not billed by tokens: say how much')
   }
-  return { bands, places, extras, inputTokens, limit: typeof limit === 'number' ? limit : undefined }
+  return {
+    bands,
+    extras: new Exact(extrasUsd(rate, call.usage, options)),
+    inputTokens,
+    limit: typeof limit === 'number' ? limit : undefined,
+    drawnTokens: rate.type === 'image' && call.usage?.images !== undefined ? imageTokens(call.usage) : undefined,
+  }
 }
 
-/** {@link estimateCharge} as integers. */
-export interface Bound extends CostUnits {
-  /** Millionths of a credit, rounded up. */
-  micros: bigint
-  inputTokens: number
-  maxOutputTokens: number
-  /** The clamp is the rate's own limit, so the provider keeps to it unasked. */
-  limited: boolean
-}
-
-/** {@link estimateCharge} for callers that go on calculating. */
-export function boundCharge(call: CallBeforehand, options: PriceOptions): Bound {
-  const prepared = prepare(call, options)
-  const { bands, extras, inputTokens, limit } = prepared
-  const asked = tokens(call.maxOutputTokens, 'maxOutputTokens')
-  const maxOutputTokens = asked ?? limit ?? DEFAULT_MAX_OUTPUT_TOKENS
-  let { places } = prepared
-  let units = 0n
-  for (const band of bands) {
-    if (band.min > inputTokens) continue
-    const cost = inputUnits(band, inputTokens) + band.output * BigInt(maxOutputTokens)
-    if (cost > units) units = cost
-  }
-  if (extras !== '0') {
-    places = Math.max(places, placesOf(extras))
-    units = units * powerOfTen(places - prepared.places) + toUnits(extras, places)
-  }
-  const micros = microsOfUnits(units, places, options.marginPercent, 'up')
-  const limited = asked === undefined && limit !== undefined
-  return { units, places, micros, inputTokens, maxOutputTokens, limited }
+function outputLimit(call: CallBeforehand, { limit, drawnTokens }: Prepared) {
+  const asked = tokens(call.maxOutputTokens, 'maxOutputTokens') ?? drawnTokens
+  if (asked !== undefined) return { maxOutputTokens: asked, maxOutputTokensFrom: 'call' } as const
+  if (limit !== undefined) return { maxOutputTokens: limit, maxOutputTokensFrom: 'model' } as const
+  return { maxOutputTokens: DEFAULT_MAX_OUTPUT_TOKENS, maxOutputTokensFrom: 'default' } as const
 }
 
 /**
@@ -220,31 +175,30 @@ export function boundCharge(call: CallBeforehand, options: PriceOptions): Bound 
  * @example estimateCharge({ rate, marginPercent: '60', inputTokens: 2000, maxOutputTokens: 1000 }).credits
  */
 export function estimateCharge(options: EstimateOptions): Estimate {
-  const { units, places, micros, inputTokens, maxOutputTokens } = boundCharge(options, options)
-  const credits = fromUnits(micros, CREDIT_PLACES)
-  return { credits, costUsd: fromUnits(units, places), inputTokens, maxOutputTokens }
+  const prepared = prepare(options, options)
+  const { bands, extras, inputTokens } = prepared
+  const output = outputLimit(options, prepared)
+  const costs = bands.map((band) => band.input.plus(band.output.times(output.maxOutputTokens)))
+  const cost = Exact.max(0, ...costs).plus(extras)
+  const { credits } = creditsOfCost(cost, options.marginPercent, 'up')
+  return { credits, costUsd: writeDecimal(cost), inputTokens, ...output }
 }
 
 /**
  * The largest output clamp whose estimate still fits into an amount of credits; 0 when not even the input does.
- * @param options as for {@link estimateCharge}, with the `credits` there are
+ * @param options as for {@link estimateCharge}, and the `credits` available
  * @example maxAffordableOutputTokens({ rate, marginPercent: '60', inputTokens: 2000, credits: '5' })
  */
 export function maxAffordableOutputTokens(options: EstimateOptions & { credits: string }): number {
-  const { bands, extras, inputTokens, places } = prepare(options, options)
+  const { bands, extras } = prepare(options, options)
   const perUsd = creditsPerUsd(options.marginPercent)
-  const scale = Math.max(places, placesOf(extras))
-  const fine = powerOfTen(scale - places)
-  // Everything in units of 10^-(scale + 10) credits: exact, so the bound is tight to the token.
-  const toCredits = perUsd * powerOfTen(6)
-  const credits = toUnits(options.credits, scale + 10, 'credits')
-  let most = BigInt(MAX_TOKENS)
-  for (const band of bands) {
-    if (band.min > inputTokens) continue
-    const left = credits - (inputUnits(band, inputTokens) * fine + toUnits(extras, scale)) * toCredits
-    if (left < 0n) return 0
-    const price = band.output * fine * toCredits
-    if (price > 0n && left / price < most) most = left / price
+  const credits = parseDecimal(options.credits, 'credits')
+  let most = MAX_TOKENS
+  for (const { input, output } of bands) {
+    const left = credits.minus(input.plus(extras).times(perUsd))
+    if (left.isNegative() && !left.isZero()) return 0
+    const price = output.times(perUsd)
+    if (!price.isZero()) most = Math.min(most, left.divToInt(price).toNumber())
   }
-  return Number(most)
+  return most
 }

@@ -34,38 +34,62 @@ interface Rate extends Tiered {
   web_search?: string
   flex?: Prices & { long?: { from: number; prices: Prices } }
   fast?: Tiered
+  batch?: Tiered
   eu?: Tiered
   peak?: { multiplier: number; from: number; to: number }
 }
 
+const tierOf = (source: Tiered, total: number): Prices =>
+  source.above && total >= source.above.from ? { ...source, ...source.above.prices } : source
+
 function pick(rate: Rate, usage: Usage, total: number): Prices {
+  if (usage.batch && rate.batch) return tierOf(rate.batch, total)
   if (usage.serviceTier === 'flex' && rate.flex) {
     return rate.flex.long && total >= rate.flex.long.from ? rate.flex.long.prices : rate.flex
   }
   let source: Tiered = rate
   if (usage.region === 'eu' && rate.eu) source = rate.eu
   if (usage.fast && rate.fast) source = rate.fast
-  return source.above && total >= source.above.from ? { ...source, ...source.above.prices } : source
+  return tierOf(source, total)
+}
+
+const less = (a: Fraction, b: Fraction) => (a[0] * b[1] < b[0] * a[1] ? a : b)
+
+/** A price that is derived from others has 18 places, rounded half up. */
+const toPrice = ([top, bottom]: Fraction): Fraction => [(top * 2n * 10n ** 18n + bottom) / (bottom * 2n), 10n ** 18n]
+
+/** Reads from a cache that the set has no price for: the base price, no dearer than the set's input. */
+function readPrice(set: Prices, base: Prices): Fraction {
+  if (set.input_cache_read) return fraction(set.input_cache_read)
+  const input = fraction(set.input)
+  return base.input_cache_read ? less(fraction(base.input_cache_read), input) : input
+}
+
+/** Writes that the set has no price for: as much above the input as in the base. */
+function writePrice(set: Prices, base: Prices): Fraction {
+  if (set.input_cache_write) return fraction(set.input_cache_write)
+  const [input, baseInput] = [fraction(set.input), fraction(base.input)]
+  if (!base.input_cache_write || baseInput[0] === 0n) return input
+  const write = fraction(base.input_cache_write)
+  return toPrice([input[0] * write[0] * baseInput[1], input[1] * write[1] * baseInput[0]])
 }
 
 function model(rate: Rate, usage: Usage, margin: string): { costUsd: Fraction; credits: string } {
   const { inputTokens = 0, cacheReadTokens = 0, cacheWriteTokens = 0, cacheWrite1hTokens = 0, outputTokens = 0 } = usage
   const price = pick(rate, usage, inputTokens)
+  const base = tierOf(rate, inputTokens)
   const input = fraction(price.input)
   const parts: Fraction[] = [
     times(whole(inputTokens - cacheReadTokens - cacheWriteTokens), input),
-    times(whole(cacheReadTokens), price.input_cache_read ? fraction(price.input_cache_read) : input),
-    times(
-      whole(cacheWriteTokens - cacheWrite1hTokens),
-      price.input_cache_write ? fraction(price.input_cache_write) : input,
-    ),
+    times(whole(cacheReadTokens), readPrice(price, base)),
+    times(whole(cacheWriteTokens - cacheWrite1hTokens), writePrice(price, base)),
     times(whole(cacheWrite1hTokens), times(input, [2n, 1n])),
     times(whole(outputTokens), fraction(price.output)),
   ]
   let cost = parts.reduce(plus)
   const minute = new Date(usage.startedAt ?? 0).getUTCHours() * 60
   if (rate.peak && minute >= rate.peak.from && minute < rate.peak.to) cost = times(cost, whole(rate.peak.multiplier))
-  if (usage.batch) cost = times(cost, [1n, 2n])
+  if (usage.batch && !rate.batch) cost = times(cost, [1n, 2n])
   if (rate.web_search)
     cost = plus(cost, times(whole(usage.webSearches ?? 0), times(fraction(rate.web_search), [1n, 1000n])))
   const [top, bottom] = times(cost, plus([100n, 1n], fraction(margin)))
@@ -96,7 +120,7 @@ function tiered(source: Tiered): Record<string, unknown> {
 }
 
 function gatewayShape(rate: Rate): Record<string, unknown> {
-  const { flex, fast, eu, peak, web_search } = rate
+  const { flex, fast, batch, eu, peak, web_search } = rate
   return {
     ...tiered(rate),
     ...(web_search && { web_search }),
@@ -109,6 +133,7 @@ function gatewayShape(rate: Rate): Record<string, unknown> {
       },
     }),
     ...(fast && { fast: tiered(fast) }),
+    ...(batch && { batch: tiered(batch) }),
     ...(eu && { regional: { eu: tiered(eu) } }),
     ...(peak && {
       peak_pricing: {
@@ -144,16 +169,18 @@ const rates = fc
     web_search: option(fc.constantFrom('10', '2.5', '14')),
     flex: option(fc.record({ prices, long: option(fc.record({ from, prices })) })),
     fast: option(tieredPrices),
+    batch: option(tieredPrices),
     eu: option(tieredPrices),
     peak: option(
       fc.record({ multiplier: fc.constantFrom(2, 3), from: fc.nat(700), to: fc.integer({ min: 701, max: 1440 }) }),
     ),
   })
-  .map(({ base, web_search, flex, fast, eu, peak }): Rate => {
+  .map(({ base, web_search, flex, fast, batch, eu, peak }): Rate => {
     const rate: Rate = { ...base }
     if (web_search) rate.web_search = web_search
     if (flex) rate.flex = { ...flex.prices, ...(flex.long && { long: flex.long }) }
     if (fast) rate.fast = fast
+    if (batch) rate.batch = batch
     if (eu) rate.eu = eu
     if (peak) rate.peak = peak
     return rate

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { compare } from '../money.ts'
-import { chooseReportedCost, exactAmount, readGatewayCosts } from './gateway-costs.ts'
+import { chooseReportedCost, exactAmount, type ReportedCostChoice, readGatewayCosts } from './gateway-costs.ts'
 
 describe('exactAmount', () => {
   it.each([
@@ -134,13 +134,13 @@ describe('readGatewayCosts', () => {
 })
 
 describe('chooseReportedCost', () => {
-  const choose = (gateway: object, options: { hasRate?: boolean; byok?: 'charge' | 'free' } = {}) =>
+  const choose = (gateway: object, options: Partial<ReportedCostChoice> = {}) =>
     chooseReportedCost({ costs: readGatewayCosts({ gateway }), hasRate: true, ...options })
 
   it('takes the market cost, else a cost above zero, else leaves it to the rate', () => {
-    expect(choose({ cost: '0.02', marketCost: '0.03' })).toEqual({ costUsd: '0.03', source: 'market-cost' })
-    expect(choose({ cost: '0.02' })).toEqual({ costUsd: '0.02', source: 'gateway-cost' })
-    expect(choose({ cost: '0.02', marketCost: '0' })).toEqual({ costUsd: '0.02', source: 'gateway-cost' })
+    expect(choose({ cost: '0.02', marketCost: '0.03' })).toEqual({ costUsd: '0.03', source: 'market-cost', flags: [] })
+    expect(choose({ cost: '0.02' })).toEqual({ costUsd: '0.02', source: 'gateway-cost', flags: [] })
+    expect(choose({ cost: '0.02', marketCost: '0' })).toEqual({ costUsd: '0.02', source: 'gateway-cost', flags: [] })
     expect(choose({ cost: '0' })).toBeNull()
     expect(choose({})).toBeNull()
     expect(chooseReportedCost({ costs: null, hasRate: false })).toBeNull()
@@ -148,7 +148,11 @@ describe('chooseReportedCost', () => {
 
   it('believes a market cost of zero only where no rate says otherwise', () => {
     expect(choose({ cost: '0', marketCost: '0' })).toBeNull()
-    expect(choose({ cost: '0', marketCost: '0' }, { hasRate: false })).toEqual({ costUsd: '0', source: 'market-cost' })
+    expect(choose({ cost: '0', marketCost: '0' }, { hasRate: false })).toEqual({
+      costUsd: '0',
+      source: 'market-cost',
+      flags: [],
+    })
     expect(choose({ cost: '0' }, { hasRate: false })).toBeNull()
   })
 
@@ -158,7 +162,20 @@ describe('chooseReportedCost', () => {
     expect(choose({ cost: '0', marketCost: '0.03', routing }, { byok: 'free' })).toEqual({
       costUsd: '0',
       source: 'gateway-cost',
+      flags: [],
     })
+  })
+
+  it("adds the gateway's surcharge to the cost, unless the app bears it, and says so", () => {
+    const zeroRetention = { marketCost: '0.000026', surchargeCost: '0.0001' }
+    expect(choose(zeroRetention)).toEqual({
+      costUsd: '0.000126',
+      source: 'market-cost',
+      flags: ['surcharge_included'],
+    })
+    expect(choose(zeroRetention, { surcharges: 'free' })).toMatchObject({ costUsd: '0.000026', flags: [] })
+    const routing = { attempts: [{ credentialType: 'byok', success: true }] }
+    expect(choose({ ...zeroRetention, routing }, { byok: 'free' })).toMatchObject({ costUsd: '0.0001' })
   })
 
   it('gives at most 12 places, never rounding a cost to nothing', () => {

@@ -1,4 +1,5 @@
-import { canonical, compare, isZero, MAX_PLACES, powerOfTen, round, USD_PLACES } from '../money.ts'
+import { add, Exact, isZero, MAX_PLACES, round, USD_PLACES, writeDecimal } from '../money.ts'
+import type { ChargeFlag } from './flags.ts'
 
 /** What the gateway said about a call, with costs as exact decimal strings of USD. */
 export interface GatewayCosts {
@@ -19,7 +20,8 @@ export interface GatewayCosts {
   invalid: string[]
 }
 
-const EXPONENT = /^([+-]?)([0-9]{1,28})(?:\.([0-9]{0,40}))?(?:e([+-]?[0-9]{1,3}))?$/i
+const EXPONENT = /^[+-]?[0-9]{1,28}(?:\.[0-9]{0,40})?(?:e[+-]?[0-9]{1,3})?$/i
+const MAX_COST = new Exact(10).pow(12)
 
 /**
  * Reads an amount as programs print it, exponents included (`"1e-7"`, `1.2E-5`), exactly.
@@ -29,20 +31,12 @@ const EXPONENT = /^([+-]?)([0-9]{1,28})(?:\.([0-9]{0,40}))?(?:e([+-]?[0-9]{1,3})
 export function exactAmount(value: unknown): string | null {
   if (typeof value !== 'string' && typeof value !== 'number') return null
   // The shortest text that reads back as the number: what the JSON said.
-  const match = EXPONENT.exec(String(value))
-  if (match === null) return null
-  const [, sign, whole = '0', fraction = '', exponent = '0'] = match
-  const shift = Number(exponent) - fraction.length
-  const digits = BigInt(whole + fraction)
-  if (digits === 0n) return '0'
-  if (sign === '-' || shift < -MAX_PLACES || shift > 12) return null
-  if (shift >= 0) return bounded((digits * powerOfTen(shift)).toString())
-  const padded = digits.toString().padStart(-shift + 1, '0')
-  return bounded(canonical(`${padded.slice(0, shift)}.${padded.slice(shift)}`))
-}
-
-function bounded(text: string): string | null {
-  return (text.split('.')[0] ?? '').length <= 12 ? text : null
+  const text = String(value)
+  if (!EXPONENT.test(text)) return null
+  const amount = new Exact(text)
+  if (amount.isZero()) return '0'
+  if (amount.isNegative() || amount.gte(MAX_COST) || amount.decimalPlaces() > MAX_PLACES) return null
+  return writeDecimal(amount)
 }
 
 function record(value: unknown): Readonly<Record<string, unknown>> | undefined {
@@ -115,37 +109,52 @@ export function readGatewayCosts(metadata: unknown): GatewayCosts | null {
 /** What a BYOK call costs the user: the market price as any other call, or nothing. */
 export type ByokRule = 'charge' | 'free'
 
+/**
+ * Whether the gateway's surcharges (zero data retention, say) are part of a call's cost. They are billed to the app
+ * on top of the inference.
+ */
+export type SurchargeRule = 'charge' | 'free'
+
 /** The reported cost to charge from, as `credits.price({ reported })` takes it. */
 export interface ReportedCost {
   /** At most 12 places; a finer figure is rounded up to the last place, so that it never becomes nothing. */
   costUsd: string
   source: 'market-cost' | 'gateway-cost'
+  /** `surcharge_included` where a surcharge is part of it. */
+  flags: ChargeFlag[]
+}
+
+/** What {@link chooseReportedCost} chooses from. */
+export interface ReportedCostChoice {
+  costs: GatewayCosts | null
+  /** Whether the call can be priced from a rate instead. */
+  hasRate: boolean
+  /** Default `charge`. */
+  byok?: ByokRule | undefined
+  /** Default `charge`. */
+  surcharges?: SurchargeRule | undefined
 }
 
 /**
- * Chooses the figure to charge from: a market cost above zero, else a cost above zero. A reported `"0"` alone says
- * "free credits" or "BYOK" as often as "free", so it only counts when there is no rate to compute from.
+ * Chooses the figure to charge from: a market cost above zero, else a cost above zero, and the surcharge on top. A
+ * reported `"0"` alone says "free credits" or "BYOK" as often as "free", so it only counts when there is no rate to
+ * compute from.
  *
- * @param input.hasRate whether the call can be priced from a rate instead
  * @returns null when the rate, or else an estimate, has to say
  * @example chooseReportedCost({ costs, hasRate: true }) ?? undefined
  */
-export function chooseReportedCost(input: {
-  costs: GatewayCosts | null
-  hasRate: boolean
-  byok?: ByokRule | undefined
-}): ReportedCost | null {
-  const { costs, hasRate, byok = 'charge' } = input
+export function chooseReportedCost(input: ReportedCostChoice): ReportedCost | null {
+  const { costs, hasRate, byok = 'charge', surcharges = 'charge' } = input
   if (costs === null) return null
-  if (costs.byok && byok === 'free') return { costUsd: '0', source: 'gateway-cost' }
-  const market = places(costs.marketCostUsd)
-  const cost = places(costs.costUsd)
-  if (market !== null && !isZero(market)) return { costUsd: market, source: 'market-cost' }
-  if (cost !== null && compare(cost, '0') > 0) return { costUsd: cost, source: 'gateway-cost' }
-  if (hasRate || market === null) return null
-  return { costUsd: '0', source: 'market-cost' }
-}
-
-function places(amount: string | null): string | null {
-  return amount === null ? null : round(amount, USD_PLACES, 'up')
+  const extra = surcharges === 'charge' ? (costs.surchargeCostUsd ?? '0') : '0'
+  const withSurcharge = (costUsd: string, source: ReportedCost['source']): ReportedCost => ({
+    costUsd: round(add(costUsd, extra), USD_PLACES, 'up'),
+    source,
+    flags: isZero(extra) ? [] : ['surcharge_included'],
+  })
+  if (costs.byok && byok === 'free') return withSurcharge('0', 'gateway-cost')
+  const { marketCostUsd: market, costUsd: cost } = costs
+  if (market !== null && !isZero(market)) return withSurcharge(market, 'market-cost')
+  if (cost !== null && !isZero(cost)) return withSurcharge(cost, 'gateway-cost')
+  return hasRate || market === null ? null : withSurcharge('0', 'market-cost')
 }

@@ -192,7 +192,7 @@ describe('agreement with an independent price library', () => {
     )
   })
 
-  it('differs only where the two lists hold different prices, and each difference is on record', async () => {
+  it('differs only where the two lists have different prices, and each difference is on record', async () => {
     const lines = shared
       .filter((found) => differences(found).length > 0)
       .map((found) => `${found.rate.modelId} (${found.provider}): ${differences(found).join('; ')}`)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { codeOf } from '../../../__tests__/core/models.ts'
+import { codeOf } from '../../../__tests__/kit/models.ts'
 import { type EffectiveMargin, selectMargin } from './margins.ts'
 import { requireRate, selectRate } from './rates.ts'
 
@@ -33,6 +33,13 @@ describe('selectMargin', () => {
   it('takes the first of model, provider, feature, plan, default', () => {
     expect([5, 4, 3, 2, 1].map((kept) => percent(scopes.slice(0, kept)))).toEqual(['20', '30', '40', '50', '60'])
     expect(selectMargin({ margins: [], asOf }, query)).toBeNull()
+  })
+
+  it('takes the margin of the rate that was found, where the model was called by another id', () => {
+    const called = { modelId: 'amazon-bedrock:us.anthropic.claude-x', rateModelId: 'anthropic/claude-sonnet-4.5' }
+    expect(percent(scopes, called)).toBe('20')
+    expect(percent(scopes.slice(0, 4), called)).toBe('30')
+    expect(percent([...scopes, margin('provider', 'amazon-bedrock', '10')].slice(-1), called)).toBe('10')
   })
 
   it('ignores overrides that are for something else', () => {

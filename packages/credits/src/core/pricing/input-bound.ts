@@ -1,18 +1,24 @@
-/** How many input tokens a part that is not text may come to: a fixed part and a part per kilobyte of its data. */
-export interface FileTokens {
-  base: number
-  perKilobyte: number
-}
+import { CreditError } from '../errors.ts'
+import { boundFileTokens, type FileKind, type FileTokens, fileKind, type PromptFile } from './file-tokens.ts'
+import { boundTextTokens } from './text-tokens.ts'
 
-/** What kinds of files are told apart. */
-export type FileKind = 'image' | 'audio' | 'video' | 'document' | 'text' | 'other'
+export type { FileKind, FileTokens } from './file-tokens.ts'
+export { boundTextTokens, utf8Bytes } from './text-tokens.ts'
 
 /** How {@link boundInputTokens} counts. */
 export interface InputBoundConfig {
-  /** Tokens of a text; default: its UTF-8 bytes, which no byte-level tokenizer exceeds. */
+  /** Tokens of a text. Default {@link boundTextTokens}: characters by script with a margin of a quarter. */
   countText?: ((text: string) => number) | undefined
-  /** Per kind of file, merged over the defaults. */
+  /** Per kind of file, merged over the defaults. A kind that is given here is counted by its size alone. */
   files?: Partial<Record<FileKind, FileTokens>> | undefined
+  /**
+   * What becomes of a file whose size is not known: behind a URL, or an id of the provider's. `context`: the call is
+   * bounded by the model's context window. `refuse`: `INVALID_INPUT`. Pictures are bounded without their data.
+   * Default `context`.
+   */
+  unknownFiles?: 'context' | 'refuse' | undefined
+  /** The model's context window: no call has more input. Default: none, and 200,000 for files of unknown size. */
+  contextWindow?: number | null | undefined
   /** Role markers and separators of a message. Default 16. */
   perMessage?: number | undefined
   /** Chat template, and the system text that providers add when there are tools. Default 64 and 600. */
@@ -27,153 +33,111 @@ export interface InputToBound {
   responseFormat?: unknown
 }
 
-// Generous on purpose. Images: the largest tile counts of the large providers; audio and video: low bit rates;
-// documents: dense pages, each read as text and as an image.
-const FILES: Record<FileKind, FileTokens> = {
-  image: { base: 3_000, perKilobyte: 0 },
-  audio: { base: 100, perKilobyte: 20 },
-  video: { base: 1_000, perKilobyte: 20 },
-  document: { base: 3_000, perKilobyte: 200 },
-  text: { base: 16, perKilobyte: 1_024 },
-  other: { base: 3_000, perKilobyte: 1_024 },
+/** What a file of unknown size is bounded by where the model's context window is not known either. */
+export const DEFAULT_CONTEXT_WINDOW = 200_000
+
+type Fields = Readonly<Record<string, unknown>>
+
+function fieldsOf(value: unknown): Fields | undefined {
+  return typeof value === 'object' && value !== null ? (value as Fields) : undefined
 }
 
-const encoder = new TextEncoder()
+/** Adds up a call's input. */
+class InputCounter {
+  tokens = 0
+  /** A file of unknown size is part of the input. */
+  unknownFile = false
+  readonly #countText: (text: string) => number
+  readonly #config: InputBoundConfig
 
-/** Up to this length counting beats encoding, which leaves the engine and allocates. */
-const SHORT_TEXT = 200
-
-/** UTF-8 bytes of a text: an upper bound of its tokens for byte-level tokenizers. */
-export function utf8Bytes(text: string): number {
-  const { length } = text
-  if (length > SHORT_TEXT) return encoder.encode(text).length
-  let bytes = length
-  for (let index = 0; index < length; index++) {
-    const unit = text.charCodeAt(index)
-    if (unit < 0x80) continue
-    if (unit < 0x800) bytes++
-    // Half of a pair: four bytes for its two units. A lone one is written as U+FFFD, three bytes.
-    else if ((unit & 0xfc00) === 0xd800 && (text.charCodeAt(index + 1) & 0xfc00) === 0xdc00) {
-      bytes += 2
-      index++
-    } else bytes += 2
+  constructor(config: InputBoundConfig) {
+    this.#config = config
+    this.#countText = config.countText ?? boundTextTokens
   }
-  return bytes
-}
 
-function kindOf(mediaType: unknown): FileKind {
-  const type = typeof mediaType === 'string' ? mediaType.toLowerCase() : ''
-  if (type.startsWith('image')) return 'image'
-  if (type.startsWith('audio')) return 'audio'
-  if (type.startsWith('video')) return 'video'
-  if (type.startsWith('text/') || type === 'application/json') return 'text'
-  if (type.startsWith('application/')) return 'document'
-  return 'other'
-}
-
-/** Bytes of a file part's data; 0 for a URL, whose size is not known before the provider fetches it. */
-function bytesOf(data: unknown): number {
-  if (data instanceof Uint8Array) return data.length
-  if (data instanceof URL) return 0
-  if (typeof data === 'string') {
-    if (/^https?:/i.test(data)) return 0
-    return Math.ceil((data.length * 3) / 4)
+  json(value: unknown): void {
+    if (value !== undefined) this.tokens += this.#countText(typeof value === 'string' ? value : jsonOf(value))
   }
-  if (typeof data === 'object' && data !== null) {
-    const inner = data as { data?: unknown; text?: unknown }
-    if (typeof inner.text === 'string') return utf8Bytes(inner.text)
-    return bytesOf(inner.data)
+
+  message(message: unknown): void {
+    this.tokens += this.#config.perMessage ?? 16
+    this.content(fieldsOf(message)?.content ?? message)
   }
-  return 0
+
+  content(value: unknown): void {
+    if (typeof value === 'string') this.tokens += this.#countText(value)
+    else if (Array.isArray(value)) for (const entry of value) this.content(entry)
+    else if (fieldsOf(value) !== undefined) this.#part(value as Fields)
+  }
+
+  #part(part: Fields): void {
+    const type = typeof part.type === 'string' ? part.type : ''
+    if (type === 'image' || type.includes('file') || type.includes('media')) this.#file(fileOf(part))
+    else if (type === 'tool-result') {
+      this.json(part.toolName)
+      this.content(part.output)
+    } else if (type === 'content') this.content(part.value)
+    else if (typeof part.text === 'string') this.tokens += this.#countText(part.text)
+    else this.json(part)
+  }
+
+  #file(file: PromptFile): void {
+    const tokens = boundFileTokens(file, this.#config.files)
+    if (tokens !== undefined) this.tokens += tokens
+    else if (this.#config.unknownFiles === 'refuse') throw unknownFile(file.kind)
+    else this.unknownFile = true
+  }
 }
 
-type Bag = Readonly<Record<string, unknown>>
-
-function bag(value: unknown): Bag | undefined {
-  return typeof value === 'object' && value !== null ? (value as Bag) : undefined
+function unknownFile(kind: FileKind): CreditError {
+  const message = `the size of this ${kind} file is not known: send its data`
+  return new CreditError({
+    code: 'INVALID_INPUT',
+    message: `prompt: ${message}`,
+    details: { issues: [{ path: 'prompt', message }] },
+  })
 }
 
-/** {@link InputBoundConfig} with its defaults. */
-interface Rules {
-  countText: (text: string) => number
-  files: Readonly<Record<FileKind, FileTokens>>
-  perMessage: number
+/** JSON of a value. Nothing is sent of a value that has no JSON. */
+function jsonOf(value: unknown): string {
+  return JSON.stringify(value) ?? ''
 }
 
-function jsonTokens(value: unknown, { countText }: Rules): number {
-  if (value === undefined) return 0
-  return countText(typeof value === 'string' ? value : (JSON.stringify(value) ?? ''))
+function fileOf(part: Fields): PromptFile {
+  const kind = fileKind(part.mediaType ?? (part.type === 'image' ? 'image/*' : undefined))
+  return { kind, data: dataOf(part.data ?? part.image ?? part.file) }
 }
 
-function fileTokens(part: Bag, { files }: Rules): number {
-  const { base, perKilobyte } = files[kindOf(part.mediaType ?? (part.type === 'image' ? 'image/*' : undefined))]
-  return base + Math.ceil((bytesOf(part.data ?? part.image ?? part.file) * perKilobyte) / 1024)
-}
-
-function contentTokens(value: unknown, rules: Rules): number {
-  if (typeof value === 'string') return rules.countText(value)
-  if (!Array.isArray(value)) return bag(value) ? partTokens(value as Bag, rules) : 0
-  let total = 0
-  for (const entry of value) total += contentTokens(entry, rules)
-  return total
-}
-
-function partTokens(part: Bag, rules: Rules): number {
-  const type = typeof part.type === 'string' ? part.type : ''
-  if (type === 'image' || type.includes('file') || type.includes('media')) return fileTokens(part, rules)
-  if (type === 'tool-result') return jsonTokens(part.toolName, rules) + contentTokens(part.output, rules)
-  if (type === 'content') return contentTokens(part.value, rules)
-  return typeof part.text === 'string' ? rules.countText(part.text) : jsonTokens(part, rules)
+function dataOf(data: unknown): PromptFile['data'] {
+  if (data instanceof Uint8Array) return data
+  if (data instanceof ArrayBuffer) return new Uint8Array(data)
+  if (typeof data === 'string') return /^[a-z]+:\/\//i.test(data) ? undefined : data
+  if (data instanceof URL) return data.protocol === 'data:' ? data.href : undefined
+  const inner = fieldsOf(data)
+  if (typeof inner?.text === 'string') return { text: inner.text }
+  return inner?.data === undefined ? undefined : dataOf(inner.data)
 }
 
 /**
- * An upper bound of a call's input tokens, from what is known before it is made: UTF-8 bytes of all text, names and
- * JSON, files by kind, and overhead per message and per call. Files behind a URL and images count by kind alone.
+ * An upper bound of a call's input tokens, from what is known before it is made: texts, names and JSON by their
+ * characters, pictures by pixels, PDF by pages, sound and films by seconds, other files by size, and overhead per
+ * message and per call. Nothing is fetched. See {@link InputBoundConfig} for files of unknown size.
  *
+ * @throws CreditError `INVALID_INPUT` for a file of unknown size where `unknownFiles` is `refuse`
  * @example boundInputTokens({ prompt, tools, responseFormat }) // inside a language model middleware
  */
 export function boundInputTokens(input: InputToBound, config: InputBoundConfig = {}): number {
-  const { countText = utf8Bytes, perMessage = 16, perCall = 64, perCallWithTools = 600 } = config
-  const rules: Rules = {
-    countText,
-    perMessage,
-    files: config.files === undefined ? FILES : { ...FILES, ...config.files },
-  }
-  let total = perCall
-  if (Array.isArray(input.prompt)) for (const message of input.prompt) total += messageTokens(message, rules)
-  else total += messageTokens({ content: input.prompt }, rules)
+  const { perCall = 64, perCallWithTools = 600, contextWindow } = config
+  const counter = new InputCounter(config)
+  counter.tokens = perCall
+  if (Array.isArray(input.prompt)) for (const message of input.prompt) counter.message(message)
+  else counter.message({ content: input.prompt })
   if (Array.isArray(input.tools) && input.tools.length > 0) {
-    total += perCallWithTools
-    for (const tool of input.tools) total += jsonTokens(tool, rules)
+    counter.tokens += perCallWithTools
+    for (const tool of input.tools) counter.json(tool)
   }
-  total += jsonTokens(bag(input.responseFormat)?.schema, rules)
-  return Math.ceil(total)
-}
-
-function messageTokens(message: unknown, rules: Rules): number {
-  return rules.perMessage + contentTokens(bag(message)?.content ?? message, rules)
-}
-
-function asksForAnHour(value: unknown, depth = 0): boolean {
-  if (depth > 6 || typeof value !== 'object' || value === null) return false
-  return Object.entries(value).some(
-    ([key, entry]) => (key === 'ttl' && entry === '1h') || asksForAnHour(entry, depth + 1),
-  )
-}
-
-/**
- * The dearest cache write that a call asks for, for `estimateCharge({ cacheWrite })`: an hour where some message,
- * part, tool or the call itself says `ttl: '1h'` in its provider options, else five minutes, which providers may do
- * without being asked.
- * @example estimateCharge({ ..., cacheWrite: cacheWriteOf(callOptions) })
- */
-export function cacheWriteOf(input: InputToBound & { providerOptions?: unknown }): '5m' | '1h' {
-  const messages = Array.isArray(input.prompt) ? input.prompt : []
-  const tools = Array.isArray(input.tools) ? input.tools : []
-  const parts = messages.flatMap((message) => {
-    const content = bag(message)?.content
-    return Array.isArray(content) ? content : []
-  })
-  const options = [input, ...messages, ...parts, ...tools].map((entry) => bag(entry)?.providerOptions)
-  return options.some((entry) => asksForAnHour(entry)) ? '1h' : '5m'
+  counter.json(fieldsOf(input.responseFormat)?.schema)
+  const counted = Math.ceil(counter.tokens)
+  const most = contextWindow ?? Number.POSITIVE_INFINITY
+  return counter.unknownFile ? (contextWindow ?? Math.max(counted, DEFAULT_CONTEXT_WINDOW)) : Math.min(counted, most)
 }

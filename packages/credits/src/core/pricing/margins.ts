@@ -1,5 +1,6 @@
 import { toMicros } from '../time.ts'
 import { inForce } from './in-force.ts'
+import { parseModelKey } from './model-ids.ts'
 
 /** The parts of a margin row that choosing one reads. */
 export interface EffectiveMargin {
@@ -15,6 +16,8 @@ export interface EffectiveMargin {
 /** What a call is about, for choosing its margin. */
 export interface MarginQuery {
   modelId?: string | null | undefined
+  /** The model of the rate that was found for it, where that is another id: its margin applies as well. */
+  rateModelId?: string | null | undefined
   feature?: string | null | undefined
   planId?: string | null | undefined
   /** ISO 8601 time; default: the snapshot's own. */
@@ -23,10 +26,10 @@ export interface MarginQuery {
 
 const keyOf = (margin: EffectiveMargin): string => `${margin.scope}:${margin.target}`
 
-/** `"anthropic/claude-sonnet-4.5"` -> `"anthropic"`. */
+/** `"anthropic/claude-sonnet-4.5"` and `"anthropic:claude-sonnet-4-5"` -> `"anthropic"`. */
 export function providerOf(modelId: string): string {
-  const slash = modelId.indexOf('/')
-  return slash === -1 ? modelId : modelId.slice(0, slash)
+  const { provider } = parseModelKey(modelId)
+  return provider ?? modelId.split('/')[0] ?? modelId
 }
 
 /**
@@ -41,11 +44,13 @@ export function selectMargin<Margin extends EffectiveMargin>(
   snapshot: { readonly margins: readonly Margin[]; readonly asOf: string },
   query: MarginQuery,
 ): (Margin & { marginPercent: string }) | null {
-  const { modelId, feature, planId } = query
+  const { modelId, rateModelId, feature, planId } = query
   const at = toMicros(query.at ?? snapshot.asOf)
   const keys = [
     modelId ? `model:${modelId}` : undefined,
+    rateModelId ? `model:${rateModelId}` : undefined,
     modelId ? `provider:${providerOf(modelId)}` : undefined,
+    rateModelId ? `provider:${providerOf(rateModelId)}` : undefined,
     feature ? `feature:${feature}` : undefined,
     planId ? `plan:${planId}` : undefined,
     'default:',

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { codeOf } from '../../../__tests__/core/models.ts'
-import { normalizeUsage } from './normalize-usage.ts'
+import { codeOf } from '../../../__tests__/kit/models.ts'
+import { normalizeUsage, readUsage } from './normalize-usage.ts'
 
 describe('normalizeUsage', () => {
   it('reads the usage object of AI SDK results', () => {
@@ -42,7 +42,7 @@ describe('normalizeUsage', () => {
 
   it('reads embeddings, streamed speech, and the flat shape of older SDKs, with flat fields added', () => {
     expect(normalizeUsage({ tokens: 7 }).usage).toEqual({ tokens: 7 })
-    expect(normalizeUsage({ tokens: Number.NaN }).usage).toEqual({})
+    expect(codeOf(() => normalizeUsage({ tokens: Number.NaN }))).toBe('USAGE_MISSING')
     expect(normalizeUsage({ inputCharacters: 12 } as object).usage).toEqual({ characters: 12 })
     expect(normalizeUsage({ inputTokens: 5, cachedInputTokens: 2, serviceTier: 'flex' } as object).usage).toEqual({
       inputTokens: 5,
@@ -71,8 +71,8 @@ describe('normalizeUsage', () => {
     })
     fc.assert(
       fc.property(usages, (usage) => {
-        const first = normalizeUsage(usage)
-        expect(normalizeUsage(first.usage).usage).toEqual(first.usage)
+        const first = readUsage(usage)
+        expect(readUsage(first.usage).usage).toEqual(first.usage)
       }),
     )
     expect(normalizeUsage({ inputTokens: 5, cacheReadTokens: 6 }).flags).toEqual(['usage_inconsistent'])

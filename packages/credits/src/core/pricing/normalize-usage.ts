@@ -1,136 +1,103 @@
+import { CreditError } from '../errors.ts'
 import { invalidInput } from '../money.ts'
+import type { ChargeFlag } from './flags.ts'
+import { boundedRawUsage } from './raw-usage.ts'
 import type { Usage } from './usage.ts'
+import { hasCount, isUsageField, type MutableUsage, setField } from './usage-fields.ts'
+import { readSpellings } from './usage-spellings.ts'
+
+type Fields = Readonly<Record<string, unknown>>
+type Counts = Readonly<Record<string, number | null | undefined>>
 
 /**
  * The usage objects of the AI SDK, as far as they are read here. Written structurally, so that this package
  * neither imports the SDK nor breaks when it adds a field.
  */
 export interface SdkUsage {
-  inputTokens?: number | null | undefined | Readonly<Record<string, number | null | undefined>>
-  outputTokens?: number | null | undefined | Readonly<Record<string, number | null | undefined>>
-  inputTokenDetails?: Readonly<Record<string, number | null | undefined>> | null | undefined
-  outputTokenDetails?: Readonly<Record<string, number | null | undefined>> | null | undefined
-  /** Embeddings; the SDK says NaN when the provider reported nothing. */
+  inputTokens?: number | null | undefined | Counts
+  outputTokens?: number | null | undefined | Counts
+  inputTokenDetails?: Counts | null | undefined
+  outputTokenDetails?: Counts | null | undefined
+  totalTokens?: number | null | undefined
+  /** Embeddings. NaN when the provider reported nothing. */
   tokens?: number | null | undefined
-  /** The provider's own object: the 1-hour part of Anthropic's cache writes is only there. */
+  /** The provider's own object. Only Anthropic's own says which cache writes are for an hour. */
   raw?: unknown
 }
 
-/** What {@link normalizeUsage} accepts: our flat usage, or any usage object of the AI SDK (flat fields may be added to it). */
-export type UsageInput = Usage | SdkUsage | (Omit<Usage, keyof SdkUsage> & SdkUsage)
+/** Usage objects as providers and older SDKs write them. Their details are read as well, see `readSpellings`. */
+export interface ProviderUsage {
+  prompt_tokens?: number | null | undefined
+  completion_tokens?: number | null | undefined
+  input_tokens?: number | null | undefined
+  output_tokens?: number | null | undefined
+  total_tokens?: number | null | undefined
+  promptTokens?: number | null | undefined
+  completionTokens?: number | null | undefined
+  promptTokenCount?: number | null | undefined
+  candidatesTokenCount?: number | null | undefined
+  totalTokenCount?: number | null | undefined
+}
 
-/** Usage with its parts made consistent, and what had to be assumed for it. */
+/**
+ * What {@link normalizeUsage} accepts: our flat usage, any usage object of the AI SDK (flat fields may be added to
+ * it), or the usage object of a provider.
+ */
+export type UsageInput = Usage | SdkUsage | (Omit<Usage, keyof SdkUsage> & SdkUsage) | ProviderUsage
+
+/** Usage with its parts made consistent, and what was assumed for it. */
 export interface NormalizedUsage {
   usage: Usage
-  flags: string[]
+  flags: ChargeFlag[]
 }
 
-// Bounds what a hostile or broken counter can cost; the largest context windows are a million times smaller.
-const MAX_COUNT = 1_000_000_000_000
+function fieldsOf(value: unknown): Fields | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined
+}
 
-const COUNTS = [
-  'inputTokens',
-  'cacheReadTokens',
-  'cacheWriteTokens',
-  'cacheWrite1hTokens',
-  'outputTokens',
-  'reasoningTokens',
-  'webSearches',
-  'mapsSearches',
-  'tokens',
-  'images',
-  'videoTokens',
-  'characters',
-  'audioInputTokens',
-  'audioOutputTokens',
-  'messages',
-] as const satisfies readonly (keyof Usage)[]
-
-const TEXTS = [
-  'size',
-  'quality',
-  'style',
-  'operation',
-  'resolution',
-  'mode',
-  'serviceTier',
-  'region',
-  'startedAt',
-] as const satisfies readonly (keyof Usage)[]
-
-const SWITCHES = ['audio', 'voiceControl', 'videoInput', 'fast', 'batch'] as const satisfies readonly (keyof Usage)[]
-
-const KIND = new Map<string, 'count' | 'seconds' | 'text' | 'switch'>([
-  ...COUNTS.map((key) => [key, 'count'] as const),
-  ['seconds', 'seconds'] as const,
-  ...TEXTS.map((key) => [key, 'text'] as const),
-  ...SWITCHES.map((key) => [key, 'switch'] as const),
-])
-
-function check(key: string, value: unknown): void {
-  const kind = KIND.get(key)
-  const path = `usage.${key}`
-  if (kind === 'count') {
-    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value > MAX_COUNT) {
-      throw invalidInput(path, 'must be a whole number from 0 to 10^12')
-    }
-  } else if (kind === 'seconds') {
-    if (typeof value !== 'number' || !(value >= 0 && value <= 1_000_000_000)) {
-      throw invalidInput(path, 'must be a number of seconds from 0 to 10^9')
-    }
-  } else if (kind === 'text') {
-    if (typeof value !== 'string' || value.length > 200) throw invalidInput(path, 'must be a short string')
-    if (key === 'startedAt' && Number.isNaN(Date.parse(value))) throw invalidInput(path, 'must be an ISO 8601 time')
-  } else if (typeof value !== 'boolean') {
-    throw invalidInput(path, 'must be true or false')
+/** Reads our own names. A count under one of them that is an object belongs to another spelling. */
+function readFlat(
+  source: Fields,
+  skipInput: boolean,
+  invalid: 'refuse' | 'drop',
+): { usage: MutableUsage; ok: boolean } {
+  const usage: MutableUsage = {}
+  let ok = true
+  for (const key in source) {
+    const value = source[key]
+    if (!isUsageField(key) || (typeof value === 'object' && value !== null)) continue
+    // The SDK's word for "the embedding provider reported no usage".
+    if (key === 'tokens' && Number.isNaN(value)) continue
+    if (key === 'inputTokens' && skipInput) continue
+    ok = setField(usage, key, value, invalid) && ok
   }
+  return { usage, ok }
 }
 
-type Mutable = { -readonly [Key in keyof Usage]: Usage[Key] } & Record<string, unknown>
-
-function record(value: unknown): Record<string, unknown> | undefined {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
-}
-
-function take(target: Mutable, key: keyof Usage, value: unknown): void {
-  if (value === undefined || value === null || target[key] !== undefined) return
-  check(key, value)
-  ;(target as Record<string, unknown>)[key] = value
-}
-
-/** Reads what the flat fields do not say from the nested objects of the SDK and from the provider's raw usage. */
-function takeNested(target: Mutable, input: Record<string, unknown>): void {
-  const details = record(input.inputTokens) ?? record(input.inputTokenDetails)
-  if (details) {
-    take(target, 'inputTokens', details.total)
-    take(target, 'cacheReadTokens', details.cacheRead ?? details.cacheReadTokens)
-    take(target, 'cacheWriteTokens', details.cacheWrite ?? details.cacheWriteTokens)
-    const fresh = details.noCache ?? details.noCacheTokens
-    if (target.inputTokens === undefined && typeof fresh === 'number') {
-      take(target, 'inputTokens', fresh + (target.cacheReadTokens ?? 0) + (target.cacheWriteTokens ?? 0))
+/** Derives a side from the total of both, or takes the total for the tokens of an embedding. */
+function readTotal(usage: MutableUsage, total: unknown, flags: ChargeFlag[]): void {
+  if (typeof total !== 'number' || !Number.isSafeInteger(total) || total <= 0) return
+  const { inputTokens, outputTokens, reasoningTokens = 0 } = usage
+  if (inputTokens !== undefined && outputTokens !== undefined) {
+    // xAI does not count reasoning as output.
+    if (reasoningTokens > 0 && inputTokens + outputTokens + reasoningTokens === total) {
+      usage.outputTokens = outputTokens + reasoningTokens
     }
+    return
   }
-  const output = record(input.outputTokens) ?? record(input.outputTokenDetails)
-  if (output) {
-    take(target, 'outputTokens', output.total)
-    take(target, 'reasoningTokens', output.reasoning ?? output.reasoningTokens)
-    const text = output.text ?? output.textTokens
-    if (target.outputTokens === undefined && typeof text === 'number') {
-      take(target, 'outputTokens', text + (target.reasoningTokens ?? 0))
-    }
+  if (inputTokens === undefined && outputTokens === undefined) {
+    if (!hasCount(usage)) usage.tokens = total
+    return
   }
-  // AI SDK 5 and 6 named it so.
-  take(target, 'cacheReadTokens', input.cachedInputTokens)
-  // Streamed speech names it so.
-  take(target, 'characters', input.inputCharacters)
-  const raw = record(input.raw)
-  take(target, 'cacheWrite1hTokens', record(raw?.cache_creation)?.ephemeral_1h_input_tokens)
-  take(target, 'webSearches', record(raw?.server_tool_use)?.web_search_requests)
+  const other = Math.max(0, total - (inputTokens ?? outputTokens ?? 0))
+  if (inputTokens === undefined) usage.inputTokens = other
+  else usage.outputTokens = other
+  if (other > 0) flags.push('usage_estimated')
 }
 
-/** Parts that do not fit into their total: charged as reported, never dropped, and said so. */
-function makeConsistent(usage: Mutable, flags: string[]): void {
-  const { inputTokens, outputTokens, audioInputTokens, audioOutputTokens } = usage
+/** Parts that do not fit into their total: charged as reported, never dropped, and flagged. */
+function makeConsistent(usage: MutableUsage, flags: ChargeFlag[]): void {
+  const { inputTokens, outputTokens, audioInputTokens, audioOutputTokens, reasoningTokens } = usage
   const cached = (usage.cacheReadTokens ?? 0) + (usage.cacheWriteTokens ?? 0)
   let consistent = true
   if (inputTokens !== undefined) {
@@ -141,42 +108,65 @@ function makeConsistent(usage: Mutable, flags: string[]): void {
     }
   }
   if (outputTokens !== undefined) {
-    if ((usage.reasoningTokens ?? 0) > outputTokens) consistent = false
-    if (audioOutputTokens !== undefined && audioOutputTokens > outputTokens) {
-      usage.outputTokens = outputTokens + audioOutputTokens
-      consistent = false
-    }
+    let total = outputTokens
+    if (reasoningTokens !== undefined && reasoningTokens > total) total += reasoningTokens
+    if (audioOutputTokens !== undefined && audioOutputTokens > total) total += audioOutputTokens
+    if (total !== outputTokens) consistent = false
+    usage.outputTokens = total
   }
   if ((usage.cacheWrite1hTokens ?? 0) > (usage.cacheWriteTokens ?? 0)) {
     usage.cacheWriteTokens = usage.cacheWrite1hTokens
+    consistent = false
+  }
+  const audioRead = Math.min(usage.cacheReadTokens ?? 0, audioInputTokens ?? 0)
+  if ((usage.cacheReadAudioTokens ?? 0) > audioRead) {
+    usage.cacheReadAudioTokens = audioRead
     consistent = false
   }
   if (!consistent) flags.push('usage_inconsistent')
 }
 
 /**
- * Brings any usage object to the flat form, checks every count, and flags what does not add up.
- * Reads `LanguageModelUsage` (`inputTokenDetails`), `LanguageModelV4Usage` (`{ total, noCache, ... }`),
- * `{ tokens }` of embeddings, image usage, and {@link Usage} itself. Unknown fields are left out.
- *
- * @throws CreditError `INVALID_INPUT` with the field's path for a negative, fractional, non-finite or absurd count
- * @example normalizeUsage({ inputTokens: { total: 12, cacheRead: 4 }, outputTokens: { total: 3 } }).usage.cacheReadTokens // 4
+ * {@link normalizeUsage} for a usage that may count nothing, and for one that a charge has been made of already.
+ * @param invalid `drop` treats a malformed count as absent and flags it
+ * @throws CreditError `INVALID_INPUT` for what is no object, and for a malformed count unless it is dropped
  */
-export function normalizeUsage(input: UsageInput): NormalizedUsage {
-  const source = record(input)
-  if (source === undefined || Array.isArray(input)) throw invalidInput('usage', 'must be an object')
-  const usage: Mutable = {}
-  for (const key in source) {
-    const value = source[key]
-    if (value === undefined || value === null || !KIND.has(key)) continue
-    if (typeof value === 'object' && (key === 'inputTokens' || key === 'outputTokens')) continue
-    // The SDK's word for "the embedding provider reported no usage".
-    if (key === 'tokens' && Number.isNaN(value)) continue
-    check(key, value)
-    ;(usage as Record<string, unknown>)[key] = value
+export function readUsage(input: unknown, invalid: 'refuse' | 'drop' = 'refuse'): NormalizedUsage {
+  const source = fieldsOf(input)
+  if (source === undefined) throw invalidInput('usage', 'must be an object')
+  const flags: ChargeFlag[] = []
+  const spelt = readSpellings(source)
+  let { usage, ok } = readFlat(source, spelt.replacesInput, invalid)
+  for (const [key, value] of spelt.fields) ok = setField(usage, key, value, invalid) && ok
+  readTotal(usage, spelt.total, flags)
+  const raw = fieldsOf(source.raw)
+  if (raw !== undefined) {
+    // What the SDK has read counts more than our reading of the same object, so a fault in it is no fault.
+    for (const [key, value] of readSpellings(raw).fields) setField(usage, key, value, 'drop')
   }
-  takeNested(usage, source)
-  const flags: string[] = []
+  if (!ok) flags.push('usage_invalid')
   makeConsistent(usage, flags)
   return { usage, flags }
+}
+
+/** The error of a usage that counts nothing. */
+export function usageMissing(usage: unknown): CreditError {
+  return new CreditError({ code: 'USAGE_MISSING', details: { usage: boundedRawUsage(usage) ?? undefined } })
+}
+
+/**
+ * Brings any usage object to the flat form, checks every count, and flags what does not add up.
+ * Reads {@link Usage} itself, `LanguageModelUsage` (`inputTokenDetails`), `LanguageModelV4Usage`
+ * (`{ total, noCache, ... }`), `{ tokens }` of embeddings, image usage, and the objects of providers:
+ * `prompt_tokens`, `input_tokens`, `promptTokens`, `promptTokenCount` and their kin, with cached, audio and reasoning
+ * details. A side that is missing is derived from the total where that is known. Unknown fields are left out.
+ *
+ * @throws CreditError `USAGE_MISSING` when no count is known, `INVALID_INPUT` with the field's path for a negative,
+ *   fractional, non-finite or absurd count
+ * @example normalizeUsage({ prompt_tokens: 12, completion_tokens: 3 }).usage.inputTokens // 12
+ */
+export function normalizeUsage(input: UsageInput): NormalizedUsage {
+  const normalized = readUsage(input)
+  if (!hasCount(normalized.usage)) throw usageMissing(input)
+  return normalized
 }

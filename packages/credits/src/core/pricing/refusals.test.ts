@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { codeOf, price } from '../../../__tests__/core/models.ts'
+import { codeOf, price } from '../../../__tests__/kit/models.ts'
 import { calculateCredits } from './calculate.ts'
 import { recomputeCharge } from './charge.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { codeOf, models } from '../../../__tests__/core/models.ts'
+import { codeOf, models } from '../../../__tests__/kit/models.ts'
 import { CreditError } from '../errors.ts'
 import { parsePricing } from './schema.ts'
 
@@ -7,7 +7,7 @@ const pathOf = (raw: unknown) => {
   try {
     parsePricing(raw)
   } catch (error) {
-    if (CreditError.isInstance(error)) return error.details.path
+    if (CreditError.isInstance(error) && error.code === 'INVALID_INPUT') return error.details.issues?.[0]?.path
   }
   return 'accepted'
 }

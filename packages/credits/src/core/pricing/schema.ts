@@ -1,19 +1,14 @@
 import * as z from 'zod'
-import { canonical, compare, joinPath, parseOrThrow } from '../money.ts'
+import { compare, Exact, joinPath, MAX_PLACES, parseOrThrow, writeDecimal } from '../money.ts'
 
 // The feed writes prices as plain decimals. "1e-7" is what a JavaScript number becomes when it is printed, so it
-// is read as well, exactly; longer exponents are nobody's price.
+// is read as well, exactly. Longer exponents are no prices.
 const PRICE = /^(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,18})?(?:e-[0-9]{1,2})?$/i
 
-/** `"1.2e-7"` -> `"0.00000012"`, exactly. */
+/** `"1.2e-7"` -> `"0.00000012"`, exactly. What is finer than a decimal string may be stays as it is, and is refused. */
 function expand(text: string): string {
-  const [mantissa = '0', exponent] = text.toLowerCase().split('e-')
-  if (exponent === undefined) return canonical(mantissa)
-  const [whole = '0', fraction = ''] = mantissa.split('.')
-  const places = fraction.length + Number(exponent)
-  const digits = (whole + fraction).padStart(places + 1, '0')
-  const point = digits.length - places
-  return places > 40 ? text : canonical(`${digits.slice(0, point).replace(/^0+(?=[0-9])/, '')}.${digits.slice(point)}`)
+  const amount = new Exact(text)
+  return amount.decimalPlaces() > MAX_PLACES ? text : writeDecimal(amount)
 }
 
 /** A price up to `most` USD per unit; more is a misplaced decimal point, not a price. */
@@ -70,6 +65,8 @@ const gatewayPricing = z.looseObject({
   ...tieredPrices,
   service_tiers: z.record(label, serviceTier).optional(),
   fast: tokenSet.optional(),
+  /** Prices of the batch endpoint. The gateway lists them as a model of their own, `<id>-batch`. */
+  batch: tokenSet.optional(),
   regional: z.record(label, z.looseObject({ ...tieredPrices, fast: tokenSet.optional() })).optional(),
   peak_pricing: z
     .looseObject({

@@ -6,11 +6,13 @@
 export interface Usage {
   inputTokens?: number | undefined
   cacheReadTokens?: number | undefined
+  /** Part of `cacheReadTokens` that is audio, and so part of `audioInputTokens` as well. */
+  cacheReadAudioTokens?: number | undefined
   cacheWriteTokens?: number | undefined
   /** Part of `cacheWriteTokens` written for one hour. */
   cacheWrite1hTokens?: number | undefined
   outputTokens?: number | undefined
-  /** Part of `outputTokens`; for information. */
+  /** Part of `outputTokens`, for information. */
   reasoningTokens?: number | undefined
   webSearches?: number | undefined
   mapsSearches?: number | undefined

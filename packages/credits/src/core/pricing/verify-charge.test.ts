@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { price } from '../../../__tests__/core/models.ts'
+import { price } from '../../../__tests__/kit/models.ts'
 import { creditsOfUsd } from '../money.ts'
 import { type VerifiableCharge, verifyCharge } from './verify-charge.ts'
 

@@ -15,7 +15,7 @@ export interface VerifiableCharge {
   readonly pricing: unknown
 }
 
-/** `unverifiable`: an amount that somebody set by hand has nothing to be recomputed from. */
+/** `unverifiable`: there is nothing to recompute an amount from that was set by hand. */
 export type ChargeVerdict =
   | { verdict: 'ok' | 'unverifiable' }
   | { verdict: 'wrong'; field: 'amount' | 'costUsd' | 'computedCostUsd' | 'pricing'; stored: string; expected: string }

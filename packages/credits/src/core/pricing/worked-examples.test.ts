@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { model, readList } from '../../../__tests__/core/models.ts'
+import { model, readList } from '../../../__tests__/kit/models.ts'
 import { add } from '../money.ts'
 import { calculateCredits } from './calculate.ts'
 import { recomputeCharge } from './charge.ts'

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { driftReport, reconcileCosts } from './cost-comparison.ts'
+import { type DriftOptions, type DriftRow, driftTally, reconcileCosts } from './cost-comparison.ts'
+
+function driftReport(rows: readonly DriftRow[], options?: DriftOptions) {
+  const tally = driftTally(options)
+  for (const row of rows) tally.add(row)
+  return tally.report()
+}
 
 const row = (
   computedCostUsd: string | null,
@@ -13,7 +19,7 @@ const row = (
   createdAt,
 })
 
-describe('driftReport', () => {
+describe('the comparison of computed and reported costs', () => {
   it('adds up both figures by model and day before it compares them, and puts the furthest first', () => {
     const rows = [
       row('0.01', '0.011'),

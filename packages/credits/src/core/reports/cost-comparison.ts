@@ -1,4 +1,4 @@
-import { add, compare, isZero, MAX_PLACES, mul, powerOfTen, round, sub, toUnits } from '../money.ts'
+import { add, compare, parseDecimal, roundDecimal, writeDecimal } from '../money.ts'
 
 /** A charge of which both figures are known. */
 export interface DriftRow {
@@ -16,7 +16,7 @@ export interface Drift {
   calls: number
   computedUsd: string
   reportedUsd: string
-  /** (reported - computed) / computed in percent, to 4 places; null where nothing was computed but something reported. */
+  /** (reported - computed) / computed in percent, to 4 places; null where only the computed cost is zero. */
   driftPercent: string | null
   /** Beyond the threshold, either way. */
   alert: boolean
@@ -24,30 +24,13 @@ export interface Drift {
 
 /** How far one figure is from another, in percent of the first, to 4 places; null where only the first is zero. */
 export function percentOf(computed: string, reported: string): string | null {
-  if (isZero(computed)) return isZero(reported) ? '0' : null
-  const scale = 24
-  const difference = toUnits(mul(sub(reported, computed), '100'), MAX_PLACES) * powerOfTen(scale)
-  const quotient = difference / toUnits(computed, MAX_PLACES)
-  const text = quotient
-    .toString()
-    .replace('-', '')
-    .padStart(scale + 1, '0')
-  return round(`${quotient < 0n ? '-' : ''}${text.slice(0, -scale)}.${text.slice(-scale)}`, 4)
+  const base = parseDecimal(computed)
+  const other = parseDecimal(reported)
+  if (base.isZero()) return other.isZero() ? '0' : null
+  return writeDecimal(roundDecimal(other.minus(base).times(100).div(base), 4, 'half-up'))
 }
 
-/**
- * How far our rates are from what calls really cost, by model and day, furthest first. Rows that know only one of
- * the two figures say nothing about drift and are left out.
- *
- * @example driftReport(rows).filter((drift) => drift.alert)
- */
-export function driftReport(rows: Iterable<DriftRow>, options: DriftOptions = {}): Drift[] {
-  const tally = driftTally(options)
-  for (const row of rows) tally.add(row)
-  return tally.report()
-}
-
-/** Options of {@link driftReport}. */
+/** Options of {@link driftTally}. */
 export interface DriftOptions {
   /** A drift beyond it, up or down, is an alert; default `'5'`. */
   thresholdPercent?: string | undefined
@@ -59,7 +42,15 @@ export interface DriftTally {
   report(): Drift[]
 }
 
-/** An empty comparison. */
+/**
+ * How far our rates are from what calls really cost, by model and day, furthest first. Rows that know only one of
+ * the two figures say nothing about drift and are left out.
+ *
+ * @example
+ * const tally = driftTally({ thresholdPercent: '5' })
+ * for (const row of rows) tally.add(row)
+ * tally.report().filter((drift) => drift.alert)
+ */
 export function driftTally({ thresholdPercent = '5' }: DriftOptions = {}): DriftTally {
   const groups = new Map<string, Drift>()
   return {

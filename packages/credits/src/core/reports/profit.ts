@@ -1,4 +1,4 @@
-import { CREDIT_PLACES, fromUnits, powerOfTen, toUnits, USD_PLACES } from '../money.ts'
+import { Exact, parseDecimal, writeDecimal } from '../money.ts'
 import { percentOf } from './cost-comparison.ts'
 
 /** What a report groups a charged call by. */
@@ -54,15 +54,22 @@ export interface ProfitTally {
 
 interface Sums {
   calls: number
-  taken: bigint
-  refunded: bigint
-  uncollected: bigint
-  cost: bigint
+  taken: Exact
+  refunded: Exact
+  uncollected: Exact
+  cost: Exact
 }
 
 const NONE = '(none)'
+const USD_PER_CREDIT = '0.01'
 
-/** An empty tally. */
+/**
+ * Adds up revenue, cost and profit on actuals.
+ * @example
+ * const tally = profitTally()
+ * for (const row of rows) tally.add(row, row)
+ * tally.report().by.model['anthropic/claude-sonnet-4.5']?.profitUsd
+ */
 export function profitTally(): ProfitTally {
   const total = nothing()
   const by: Record<ProfitGroup, Map<string, Sums>> = {
@@ -93,25 +100,26 @@ export function dayOf(time: string): string {
 }
 
 function nothing(): Sums {
-  return { calls: 0, taken: 0n, refunded: 0n, uncollected: 0n, cost: 0n }
+  const zero = new Exact(0)
+  return { calls: 0, taken: zero, refunded: zero, uncollected: zero, cost: zero }
 }
 
 function sumsOf({ amount, refunded = '0', uncollected = '0', costUsd }: CallMoney): Sums {
   return {
     calls: 1,
-    taken: toUnits(amount, CREDIT_PLACES),
-    refunded: toUnits(refunded, CREDIT_PLACES),
-    uncollected: toUnits(uncollected, CREDIT_PLACES),
-    cost: toUnits(costUsd, USD_PLACES),
+    taken: parseDecimal(amount),
+    refunded: parseDecimal(refunded, 'refunded'),
+    uncollected: parseDecimal(uncollected, 'uncollected'),
+    cost: parseDecimal(costUsd, 'costUsd'),
   }
 }
 
 function count(into: Sums, call: Sums): void {
   into.calls += call.calls
-  into.taken += call.taken
-  into.refunded += call.refunded
-  into.uncollected += call.uncollected
-  into.cost += call.cost
+  into.taken = into.taken.plus(call.taken)
+  into.refunded = into.refunded.plus(call.refunded)
+  into.uncollected = into.uncollected.plus(call.uncollected)
+  into.cost = into.cost.plus(call.cost)
 }
 
 function groupOf(groups: Map<string, Sums>, key: string | null): Sums {
@@ -128,29 +136,17 @@ function written(groups: ReadonlyMap<string, Sums>): Record<string, ProfitTotals
 }
 
 function totalsOf({ calls, taken, refunded, uncollected, cost }: Sums): ProfitTotals {
-  const kept = taken - refunded
-  // A credit is a cent: two more places.
-  const revenue = kept * powerOfTen(USD_PLACES - CREDIT_PLACES - 2)
-  const costUsd = fromUnits(cost, USD_PLACES)
-  const revenueUsd = fromUnits(revenue, USD_PLACES)
+  const kept = taken.minus(refunded)
+  const revenue = kept.times(USD_PER_CREDIT)
+  const [costUsd, revenueUsd] = [writeDecimal(cost), writeDecimal(revenue)]
   return {
     calls,
-    credits: fromUnits(kept, CREDIT_PLACES),
-    refunded: fromUnits(refunded, CREDIT_PLACES),
-    uncollected: fromUnits(uncollected, CREDIT_PLACES),
+    credits: writeDecimal(kept),
+    refunded: writeDecimal(refunded),
+    uncollected: writeDecimal(uncollected),
     revenueUsd,
     costUsd,
-    profitUsd: fromUnits(revenue - cost, USD_PLACES),
+    profitUsd: writeDecimal(revenue.minus(cost)),
     profitPercent: percentOf(costUsd, revenueUsd),
   }
-}
-
-/**
- * Revenue, cost and profit on actuals.
- * @example profitReport(rows).by.model['anthropic/claude-sonnet-4.5']?.profitUsd
- */
-export function profitReport(rows: Iterable<ReportKeys & CallMoney>): ProfitReport {
-  const tally = profitTally()
-  for (const row of rows) tally.add(row, row)
-  return tally.report()
 }

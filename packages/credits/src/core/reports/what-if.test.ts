@@ -1,8 +1,20 @@
 import { describe, expect, it } from 'vitest'
 import { calculateCredits } from '../pricing/calculate.ts'
 import type { EffectiveMargin } from '../pricing/margins.ts'
-import { profitReport } from './profit.ts'
-import { type ChargedRow, whatIf } from './what-if.ts'
+import { profitTally } from './profit.ts'
+import { type ChargedRow, type WhatIf, whatIfTally } from './what-if.ts'
+
+function profitReport(rows: readonly ChargedRow[]) {
+  const tally = profitTally()
+  for (const row of rows) tally.add(row, row)
+  return tally.report()
+}
+
+function whatIf(rows: readonly ChargedRow[], change: WhatIf) {
+  const tally = whatIfTally(change)
+  for (const row of rows) tally.add(row)
+  return tally.report()
+}
 
 const sonnet = {
   modelId: 'anthropic/claude-sonnet-4.5',
@@ -35,7 +47,7 @@ const margin = (scope: EffectiveMargin['scope'], target: string, marginPercent: 
   effectiveFrom: '2026-01-01T00:00:00Z',
 })
 
-describe('profitReport', () => {
+describe('the profit report', () => {
   it('adds up revenue, cost and profit exactly, by model, feature, plan and day', () => {
     const rows = [row(), row({ feature: null, planId: null }), row({ createdAt: '2026-11-14T00:00:00Z', model: null })]
     const report = profitReport(rows)
@@ -66,7 +78,7 @@ describe('profitReport', () => {
   })
 })
 
-describe('whatIf', () => {
+describe('the replay under other prices', () => {
   it('leaves everything as it was when nothing changes', () => {
     const rows = [row(), row({ model: null, usage: null, marginPercent: null })]
     const report = whatIf(rows, {})

@@ -23,7 +23,7 @@ export interface WhatIf {
   aliases?: Readonly<Record<string, string>> | undefined
 }
 
-/** Actuals beside what they would have been. */
+/** Actuals, and what they would have been. */
 export interface WhatIfReport {
   actual: ProfitReport
   hypothetical: ProfitReport
@@ -37,7 +37,15 @@ export interface WhatIfTally {
   report(): WhatIfReport
 }
 
-/** An empty replay. */
+/**
+ * Replays charged calls under other margins, other rates, or both, and compares the result with the actuals.
+ * @example
+ * const effectiveFrom = '2026-01-01T00:00:00Z'
+ * const margin = { scope: 'default', target: '', marginPercent: '40', version: 1, effectiveFrom }
+ * const tally = whatIfTally({ margins: [margin] })
+ * for (const row of rows) tally.add(row)
+ * tally.report().hypothetical.total.profitUsd
+ */
 export function whatIfTally(change: WhatIf): WhatIfTally {
   const actual = profitTally()
   const hypothetical = profitTally()
@@ -93,14 +101,4 @@ function replayed(row: ChargedRow, costUsd: string, marginPercent: string): Call
   const taken = compare(uncollected, '0') > 0 ? min(credits, amount) : credits
   const back = compare(refunded, amount) === 0 ? taken : min(refunded, taken)
   return { amount: taken, uncollected: sub(credits, taken), refunded: back, costUsd }
-}
-
-/**
- * Replays charged calls under other margins, other rates, or both, and sets the result beside the actuals.
- * @example whatIf(rows, { margins: [{ scope: 'default', target: '', marginPercent: '40', version: 1, effectiveFrom: '2026-01-01T00:00:00Z' }] })
- */
-export function whatIf(rows: Iterable<ChargedRow>, change: WhatIf): WhatIfReport {
-  const tally = whatIfTally(change)
-  for (const row of rows) tally.add(row)
-  return tally.report()
 }

@@ -1,7 +1,10 @@
+import { Decimal } from 'decimal.js'
 import { CreditError } from '../../core/errors.ts'
-import { type Micros, micros } from './amounts.ts'
-import { addLot, append, expireLots, nextLotExpiry, rollOver } from './ledger.ts'
-import type { Account, Held, MemoryPlan } from './state.ts'
+import { compare, isZero, sub } from '../../core/money.ts'
+import { addLot, append, expireLots, rollOver } from './lots.ts'
+import { type Account, activeReservations, type MemoryPlan, type MemoryReservation } from './state.ts'
+
+const Exact = Decimal.clone({ precision: 60 })
 
 /** Opens an account on a plan; `signupCredits` become its first grant and last for the first period. */
 export function openAccount(userId: string, plan: MemoryPlan, signupCredits: string, now: number): Account {
@@ -10,29 +13,24 @@ export function openAccount(userId: string, plan: MemoryPlan, signupCredits: str
     plan,
     nextPlan: null,
     lots: [],
-    lotsMade: 0,
-    planCredits: 0n,
-    addOnCredits: 0n,
-    debt: 0n,
-    reserved: 0n,
-    overageLimit: micros('overageLimit', plan.overageLimit ?? '0', 0n),
+    debt: '0',
+    overageLimit: plan.overageLimit ?? '0',
     status: 'active',
     anchorAt: now,
     period: 1,
     periodEndsAt: monthsAfter(now, 1),
-    ledger: [],
-    active: new Set(),
-    nextDueAt: monthsAfter(now, 1),
+    entries: [],
+    reservations: new Map(),
   }
-  grantPlan(account, 'signup', micros('signupCredits', signupCredits, 0n), now)
+  grantPlanCredits(account, 'signup', signupCredits, now)
   return account
 }
 
 /** Upgrades at once, downgrades at the end of the period. */
 export function changePlan(account: Account, plan: MemoryPlan, now: number): void {
   const old = account.plan
-  const more = micros('monthlyCredits', plan.monthlyCredits, 0n) - micros('monthlyCredits', old.monthlyCredits, 0n)
-  if (more < 0n || plan.id === old.id) {
+  const more = sub(plan.monthlyCredits, old.monthlyCredits)
+  if (compare(more, '0') < 0 || plan.id === old.id) {
     account.nextPlan = plan.id === old.id ? null : plan
     return
   }
@@ -43,68 +41,66 @@ export function changePlan(account: Account, plan: MemoryPlan, now: number): voi
     account.anchorAt = now
     account.period = 1
     account.periodEndsAt = monthsAfter(now, 1)
-    account.nextDueAt = Math.min(account.nextDueAt, account.periodEndsAt)
     startPeriod(account, now)
     return
   }
   // Within a paid period: the difference, for the rest of the period.
   const start = monthsAfter(account.anchorAt, account.period - 1)
-  const whole = BigInt(account.periodEndsAt - start)
-  account.overageLimit = micros('overageLimit', plan.overageLimit ?? '0', 0n)
-  grantPlan(account, 'plan', (more * BigInt(account.periodEndsAt - now) * 2n + whole) / (whole * 2n), now)
+  const share = new Exact(account.periodEndsAt - now).div(account.periodEndsAt - start)
+  account.overageLimit = plan.overageLimit ?? '0'
+  grantPlanCredits(account, 'plan', share.times(more).toDecimalPlaces(6, Decimal.ROUND_HALF_UP).toFixed(), now)
 }
 
 function isFree(plan: MemoryPlan): boolean {
-  return micros('priceUsd', plan.priceUsd ?? '0', 0n) === 0n
+  return isZero(plan.priceUsd ?? '0')
 }
 
 /** Applies what time has brought: expired reservations, ended periods, expired lots. */
 export function applyDue(account: Account, now: number): void {
-  if (now < account.nextDueAt) return
-  for (const held of account.active) if (held.expiresAt <= now) closeHold(account, held, 'expired', now)
-  // Every missed period in turn, so that an account nobody touched ends up as one that was.
+  for (const reservation of activeReservations(account)) {
+    if (reservation.expiresAt <= now) closeReservation(reservation, 'expired', now)
+  }
+  // Every missed period in turn, so that an unused account ends up like a used one.
   while (account.periodEndsAt <= now) {
     const ended = account.periodEndsAt
     account.period += 1
     account.periodEndsAt = monthsAfter(account.anchorAt, account.period)
-    const limit = micros('rolloverLimit', account.plan.rolloverLimit ?? '0', 0n)
-    rollOver(account, limit, ended, account.periodEndsAt, now)
+    rollOver(account, account.plan.rolloverLimit ?? '0', ended, account.periodEndsAt, now)
     expireLots(account, ended, now)
     account.plan = account.nextPlan ?? account.plan
     account.nextPlan = null
     startPeriod(account, now)
   }
   expireLots(account, now, now)
-  let next = Math.min(nextLotExpiry(account), account.periodEndsAt)
-  for (const held of account.active) next = Math.min(next, held.expiresAt)
-  account.nextDueAt = next
 }
 
-/** Ends a hold: it no longer counts against what is available. */
-export function closeHold(account: Account, held: Held, state: Held['state'], now: number): void {
-  if (held.state === 'active') account.reserved -= held.amount
-  account.active.delete(held)
-  held.amount = 0n
-  held.state = state
-  held.closedAt = now
+/** Ends a reservation: it keeps nothing back any longer. */
+export function closeReservation(
+  reservation: MemoryReservation,
+  state: Exclude<MemoryReservation['state'], 'active'>,
+  now: number,
+): void {
+  reservation.amount = '0'
+  reservation.state = state
+  reservation.closedAt = now
 }
 
-/** New reservations are refused while the account or all spending is frozen; what is open may still be charged. */
+/** New spending is refused while the account or all spending is frozen; open reservations may still be charged. */
 export function requireSpendable(account: Account, spendingFrozen: boolean): void {
   if (account.status === 'frozen') throw new CreditError({ code: 'ACCOUNT_FROZEN' })
   if (spendingFrozen) throw new CreditError({ code: 'SPENDING_FROZEN' })
 }
 
 function startPeriod(account: Account, now: number): void {
-  const { plan } = account
-  account.overageLimit = micros('overageLimit', plan.overageLimit ?? '0', 0n)
-  grantPlan(account, 'plan', micros('monthlyCredits', plan.monthlyCredits, 0n), now)
+  account.overageLimit = account.plan.overageLimit ?? '0'
+  grantPlanCredits(account, 'plan', account.plan.monthlyCredits, now)
 }
 
-function grantPlan(account: Account, source: 'plan' | 'signup', amount: Micros, now: number): void {
-  if (amount === 0n) return
-  addLot(account, { bucket: 'plan', source, priority: 100, expiresAt: account.periodEndsAt, remaining: amount })
-  append(account, now, { type: 'grant', source, change: amount })
+function grantPlanCredits(account: Account, source: 'plan' | 'signup', amount: string, now: number): void {
+  if (isZero(amount)) return
+  const id = crypto.randomUUID()
+  addLot(account, { transactionId: id, bucket: 'plan', source, expiresAt: account.periodEndsAt, amount })
+  append(account, now, { id, type: 'grant', source, amount })
 }
 
 /** The same day some months later, or that month's last day. In UTC. */

@@ -1,63 +1,94 @@
-import { invalidInput } from '../../core/money.ts'
+import { add, min, sub, sum } from '../../core/money.ts'
 import { toMicros } from '../../core/time.ts'
-import type { ChargesPage, StoreChargesInput, StoredCharge } from '../port.ts'
-import { decimal, micros } from './amounts.ts'
-import type { Bank, MemoryCharge } from './bank.ts'
+import type { StoreChargesInput } from '../port.ts'
+import type { ChargePosition, ChargeRecord, ChargesPage, StoredCharge } from '../types.ts'
+import { requireLimit } from './checks.ts'
+import { correctionOf } from './estimates.ts'
+import { correctionsOf } from './lots.ts'
+import type { Account, Entry, MemoryState } from './state.ts'
 
-/** A page of charges, oldest first. They were written in the order of time, so a position is a place in the list. */
-export function charges(bank: Bank, { from, to, limit, after, details = false }: StoreChargesInput): ChargesPage {
-  if (!Number.isInteger(limit) || limit < 1 || limit > 5000) throw invalidInput('limit', 'must be 1 to 5000')
+/** See {@link CreditStore.getCharges}. */
+export function charges(
+  state: MemoryState,
+  { from, to, limit, after, details = false }: StoreChargesInput,
+): ChargesPage {
+  requireLimit(limit, 5000)
   const since = from === undefined ? Number.NEGATIVE_INFINITY : toMicros(from, 'from')
   const until = to === undefined ? Number.POSITIVE_INFINITY : toMicros(to, 'to')
-  const start = after === undefined ? 0 : placeOf(bank, after) + 1
-  const page: MemoryCharge[] = []
-  for (const charge of bank.charges.slice(start)) {
-    const at = toMicros(charge.transaction.createdAt)
-    if (at >= until || page.length > limit) break
-    if (at >= since) page.push(charge)
-  }
-  const data = page.slice(0, limit).map((charge) => storedCharge(bank, charge, details))
+  const start = after && positionKey({ ...after, createdAt: readTime(after.createdAt) })
+  const rows = [...state.accounts.values()]
+    .flatMap((account) => account.entries.flatMap((entry) => storedCharge(account, entry, details)))
+    .filter((row) => toMicros(row.createdAt) >= since && toMicros(row.createdAt) < until)
+    .filter((row) => start === undefined || positionKey(row) > start)
+    .sort((a, b) => (positionKey(a) < positionKey(b) ? -1 : 1))
+  const data = rows.slice(0, limit)
   const last = data.at(-1)
-  if (page.length <= limit || last === undefined) return { data, next: null }
+  if (rows.length <= limit || last === undefined) return { data, next: null }
   const { createdAt, accountId, version } = last
   return { data, next: { createdAt, accountId, version } }
 }
 
-function placeOf(bank: Bank, after: NonNullable<StoreChargesInput['after']>): number {
-  const place = bank.charges.findIndex(
-    ({ transaction }) => transaction.userId === after.accountId && transaction.version === after.version,
-  )
-  if (place === -1) throw invalidInput('after', 'expected next of the page before')
-  return place
+function readTime(createdAt: string): string {
+  toMicros(createdAt, 'after.createdAt')
+  return createdAt
 }
 
-function storedCharge(bank: Bank, { transaction, record, planId }: MemoryCharge, details: boolean): StoredCharge {
-  const { id, userId, version, uncollected, feature, model, estimated, createdAt } = transaction
-  const refunded = bank
-    .account(userId)
-    .ledger.filter((row) => row.reversesId === id)
-    .reduce((sum, row) => sum + micros('amount', row.amount), 0n)
-  return {
-    transactionId: id,
-    accountId: userId,
-    userId,
-    version,
-    amount: decimal(-micros('amount', transaction.amount, null)),
-    uncollected,
-    refunded: decimal(refunded),
-    feature,
-    model,
+/** Sorts by time, account and version. */
+function positionKey({ createdAt, accountId, version }: ChargePosition): string {
+  return `${createdAt} ${accountId} ${String(version).padStart(16, '0')}`
+}
+
+function storedCharge(account: Account, entry: Entry, details: boolean): StoredCharge[] {
+  const { transaction, charge, planId } = entry
+  // A correction is part of the charge that it corrects.
+  if (charge === null || transaction.reversesId !== null) return []
+  const refunded = sum(correctionsOf(account, entry).map((refund) => refund.transaction.amount))
+  const stored = {
+    transactionId: transaction.id,
+    accountId: account.userId,
+    userId: account.userId,
+    version: transaction.version,
+    amount: sub('0', transaction.amount),
+    uncollected: transaction.uncollected,
+    refunded,
+    feature: transaction.feature,
+    model: transaction.model,
     planId,
-    estimated,
-    createdAt,
-    costUsd: record.costUsd,
-    marginPercent: record.marginPercent,
-    costSource: record.costSource,
-    computedCostUsd: record.computedCostUsd,
-    reportedCostUsd: record.reportedCostUsd,
-    servedModel: record.servedModel,
-    generationId: record.generationId,
-    usage: record.usage,
-    pricing: details ? record.pricing : null,
+    estimated: transaction.estimated,
+    createdAt: transaction.createdAt,
+    ...costOf(charge, details),
+  }
+  const correction = transaction.estimated ? correctionOf(account, entry) : undefined
+  return [correction === undefined ? stored : corrected(stored, correction)]
+}
+
+/** An estimate with the figures of its correction. */
+function corrected(stored: StoredCharge, { transaction, charge }: Entry): StoredCharge {
+  const difference = sub('0', transaction.amount)
+  return {
+    ...stored,
+    amount: add(stored.amount, difference),
+    uncollected: add(stored.uncollected, transaction.uncollected),
+    refunded: add(stored.refunded, min(difference, '0')),
+    estimated: false,
+    costUsd: charge?.costUsd ?? stored.costUsd,
+    costSource: charge?.costSource ?? stored.costSource,
+    computedCostUsd: charge?.computedCostUsd ?? null,
+    reportedCostUsd: charge?.reportedCostUsd ?? null,
+    usage: charge?.usage ?? stored.usage,
+  }
+}
+
+function costOf(charge: ChargeRecord, details: boolean) {
+  return {
+    costUsd: charge.costUsd,
+    marginPercent: charge.marginPercent,
+    costSource: charge.costSource,
+    computedCostUsd: charge.computedCostUsd,
+    reportedCostUsd: charge.reportedCostUsd,
+    servedModel: charge.servedModel,
+    generationId: charge.generationId,
+    usage: charge.usage,
+    pricing: details ? charge.pricing : null,
   }
 }

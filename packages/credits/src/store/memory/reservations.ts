@@ -1,292 +1,271 @@
 import { CreditError } from '../../core/errors.ts'
-import { invalidInput } from '../../core/money.ts'
+import { add, compare, invalidInput, isZero, max, min, sub } from '../../core/money.ts'
 import type {
-  CaptureResult,
-  ChargeRecord,
-  ExtendResult,
-  Extension,
-  ReservationResult,
-  SettleResult,
+  ReservationKey,
   StoreCaptureInput,
   StoreExtendInput,
   StoreReserveInput,
   StoreSettleInput,
-  Transaction,
 } from '../port.ts'
-import { applyDue, closeHold, requireSpendable } from './accounts.ts'
-import { atLeastZero, decimal, least, type Micros, micros, ownMetadata, requireUuid } from './amounts.ts'
-import type { Bank } from './bank.ts'
-import { append, burn } from './ledger.ts'
-import { type Account, type Asked, available, balanceOf, type Held, reservationOf, type Step, worth } from './state.ts'
+import type { CaptureResult, ChargeRecord, ExtendResult, Extension, ReservationResult, SettleResult } from '../types.ts'
+import { applyDue, closeReservation, requireSpendable } from './accounts.ts'
+import {
+  copyMetadata,
+  mismatch,
+  parametersText,
+  requireAmount,
+  requirePositive,
+  requireTtl,
+  requireUuid,
+} from './checks.ts'
+import { append, takeFromLots } from './lots.ts'
+import {
+  type Account,
+  accountOf,
+  activeReservations,
+  availableOf,
+  balanceOf,
+  type Entry,
+  type MemoryReservation,
+  type MemoryState,
+  reservationOf,
+  worthOf,
+} from './state.ts'
 
-const MAX_TTL_SECONDS = 86_400
-const NOTHING: Extension = { granted: false, amount: '0' }
+const NOT_GRANTED: Extension = { granted: false, amount: '0' }
 
-export function reserve(bank: Bank, input: StoreReserveInput): ReservationResult {
-  const asked = askedOf(input)
-  const { amount, minimum, life } = asked
+/** See {@link CreditStore.reserve}. */
+export function reserve(state: MemoryState, input: StoreReserveInput): ReservationResult {
+  const { amount, minimum, ttl } = readAmounts(input, requireAmount)
   requireUuid('reservationId', input.reservationId)
-  const known = bank.reservations.get(input.reservationId)
-  if (known !== undefined) return repeatedReserve(bank, known, input, asked)
-  const account = bank.account(input.userId)
-  const now = bank.now()
+  const account = accountOf(state, input.userId)
+  const now = state.now()
   applyDue(account, now)
-  requireSpendable(account, bank.spendingFrozen)
-  const free = available(account)
-  if (free < minimum) throw insufficient(account, minimum)
-  if (account.active.size >= bank.maxOpenReservations) {
-    const { maxOpenReservations: maximum } = bank
-    throw new CreditError({ code: 'LIMIT_EXCEEDED', details: { limit: 'open_reservations', maximum } })
+  const parameters = parametersText({ ...input, amount, minimumAmount: minimum, metadata: input.metadata ?? {} })
+  const existing = account.reservations.get(input.reservationId)
+  if (existing !== undefined) {
+    if (existing.state !== 'active') throw closed(existing)
+    if (existing.parameters !== parameters) throw mismatch(existing.reservationId)
+    return resultOf(account, existing, true)
   }
-  const held = newHold(input, asked, least(amount, free), now, life)
-  bank.reservations.set(held.reservationId, held)
-  account.active.add(held)
-  account.reserved += held.amount
-  if (held.expiresAt < account.nextDueAt) account.nextDueAt = held.expiresAt
-  return answer(account, held, false)
+  requireSpendable(account, state.spendingFrozen)
+  const reserved = min(amount, max(availableOf(account), '0'))
+  if (compare(reserved, minimum) < 0) throw insufficient(account, minimum, availableOf(account))
+  if (activeReservations(account).length >= state.maxOpenReservations) {
+    const details = { limit: 'open_reservations', maximum: state.maxOpenReservations }
+    throw new CreditError({ code: 'LIMIT_EXCEEDED', details })
+  }
+  const reservation = newReservation(input, { parameters, amount: reserved, now, ttl })
+  account.reservations.set(reservation.reservationId, reservation)
+  return resultOf(account, reservation, false)
 }
 
-type HoldFacts = Pick<
-  StoreReserveInput,
-  'reservationId' | 'userId' | 'feature' | 'model' | 'rateId' | 'marginId' | 'metadata'
->
-
-function newHold(facts: HoldFacts, asked: Held['asked'], amount: Micros, now: number, life: number): Held {
-  return {
-    reservationId: facts.reservationId,
-    userId: facts.userId,
-    state: 'active',
-    asked,
-    amount,
-    captured: 0n,
-    uncollected: 0n,
-    feature: facts.feature ?? null,
-    model: facts.model ?? null,
-    rateId: facts.rateId ?? null,
-    marginId: facts.marginId ?? null,
-    metadata: ownMetadata(facts.metadata),
-    late: false,
-    createdAt: now,
-    expiresAt: now + life,
-    closedAt: null,
-    settlement: null,
-    steps: null,
-  }
-}
-
-export function extend(bank: Bank, input: StoreExtendInput): ExtendResult {
-  const more = askedOf(input)
-  const { account, held, now } = open(bank, input.reservationId)
-  const asked = `extend ${more.amount} ${input.minimumAmount ?? ''}`
-  const done = stepOf(held, input.extensionId, asked)
-  if (done?.extension) return { ...answer(account, held, true), extension: done.extension }
-  requireActive(held)
-  requireSpendable(account, bank.spendingFrozen)
-  const extension = grow(account, held, more, now)
+/** See {@link CreditStore.extend}. */
+export function extend(state: MemoryState, input: StoreExtendInput): ExtendResult {
+  const asked = readAmounts(input, requirePositive)
+  requireUuid('extensionId', input.extensionId)
+  const { account, reservation, now } = open(state, input)
+  const parameters = parametersText({ operation: 'extend', ...asked })
+  const step = stepOf(reservation, input.extensionId, parameters)
+  if (step?.extension) return { ...resultOf(account, reservation, true), extension: step.extension }
+  if (reservation.state !== 'active') throw closed(reservation)
+  requireSpendable(account, state.spendingFrozen)
+  const extension = addReserved(account, reservation, asked, now)
   // A refusal leaves nothing behind: the same id may succeed after a top-up.
-  if (extension.granted) remember(held, input.extensionId, { asked, transaction: null, extension })
-  return { ...answer(account, held, false), extension }
+  if (extension.granted) reservation.steps.set(input.extensionId, { parameters, entry: null, extension })
+  return { ...resultOf(account, reservation, false), extension }
 }
 
-export function capture(bank: Bank, input: StoreCaptureInput): CaptureResult {
-  const cost = micros('charge.amount', input.charge.amount, 0n)
-  if (input.captureId === input.reservationId) throw invalidInput('captureId', 'must be an id of its own')
-  const more = input.extend && askedOf(input.extend)
-  const opened = open(bank, input.reservationId)
-  const { account, held, now } = opened
-  const asked = `capture ${cost} ${input.charge.costUsd}`
-  const done = stepOf(held, input.captureId, asked)
-  if (done?.transaction) {
-    return { ...answer(account, held, true), transaction: { ...done.transaction }, extension: done.extension }
+/** See {@link CreditStore.capture}. */
+export function capture(state: MemoryState, input: StoreCaptureInput): CaptureResult {
+  requireAmount('charge.amount', input.charge.amount)
+  requireUuid('captureId', input.captureId)
+  if (input.captureId === input.reservationId) throw invalidInput('captureId', 'must not be the reservationId')
+  const more = input.extend && readAmounts(input.extend, requirePositive)
+  const opened = open(state, input)
+  const { account, reservation, now } = opened
+  const parameters = parametersText({ operation: 'capture', charge: input.charge, more })
+  const step = stepOf(reservation, input.captureId, parameters)
+  if (step?.entry) {
+    const { transaction } = step.entry
+    return { ...resultOf(account, reservation, true), transaction: { ...transaction }, extension: step.extension }
   }
-  if (held.state === 'settled' || held.state === 'released') throw closed(held)
-  const transaction = charge(bank, opened, cost, input.charge, input.captureId)
-  const mayGrow = held.state === 'active' && account.status === 'active' && !bank.spendingFrozen
-  let extension: Extension | null = null
-  if (more !== undefined) extension = mayGrow ? grow(account, held, more, now) : NOTHING
-  remember(held, input.captureId, { asked, transaction, extension })
-  return { ...answer(account, held, false), transaction: { ...transaction }, extension }
-}
-
-export function settle(bank: Bank, input: StoreSettleInput): SettleResult {
-  const cost = input.charge === undefined ? 0n : micros('charge.amount', input.charge.amount, 0n)
-  const { reservationId, userId } = input
-  if (userId !== undefined) {
-    bookLate(bank, reservationId, userId, input.charge)
-    if (bank.reservations.get(reservationId)?.userId !== userId) throw notFound(reservationId)
+  if (reservation.state === 'settled' || reservation.state === 'released') {
+    throw closed(reservation, input.charge.amount)
   }
-  const opened = open(bank, reservationId)
-  const { account, held, now } = opened
-  if (held.state === 'released') throw closed(held)
-  if (held.state === 'settled') return settled(account, held, true)
-  if (input.charge !== undefined) {
-    held.settlement = charge(bank, opened, cost, input.charge, undefined)
+  const entry = charge(opened, input.charge, input.captureId)
+  const mayExtend = reservation.state === 'active' && account.status === 'active' && !state.spendingFrozen
+  const extension = more === undefined ? null : mayExtend ? addReserved(account, reservation, more, now) : NOT_GRANTED
+  reservation.steps.set(input.captureId, { parameters, entry, extension })
+  return { ...resultOf(account, reservation, false), transaction: { ...entry.transaction }, extension }
+}
+
+/** See {@link CreditStore.settle}. */
+export function settle(state: MemoryState, input: StoreSettleInput): SettleResult {
+  if (input.charge !== undefined) requireAmount('charge.amount', input.charge.amount)
+  if (input.createMissing) createExpired(state, input)
+  const opened = open(state, input)
+  const { account, reservation, now } = opened
+  if (reservation.state === 'released' && !input.createMissing) throw closed(reservation, input.charge?.amount)
+  const replayed = reservation.state === 'settled'
+  if (!replayed) {
+    // The last charge has the reservation's own id, so it cannot be made twice.
+    if (input.charge !== undefined) reservation.settlement = charge(opened, input.charge, input.reservationId)
+    closeReservation(reservation, 'settled', now)
   }
-  closeHold(account, held, 'settled', now)
-  return settled(account, held, false)
+  const transaction = reservation.settlement === null ? null : { ...reservation.settlement.transaction }
+  return { ...resultOf(account, reservation, replayed), transaction }
 }
 
-/** Makes the reservation that never reached this store: over before it began, it holds nothing. */
-function bookLate(bank: Bank, reservationId: string, userId: string, charge: ChargeRecord | undefined): void {
-  if (bank.reservations.has(requireUuid('reservationId', reservationId))) return
-  const facts: HoldFacts = {
-    reservationId,
-    userId: bank.account(userId).userId,
-    feature: charge?.feature ?? undefined,
-    model: charge?.model ?? undefined,
-    rateId: charge?.rateId ?? undefined,
-    marginId: charge?.marginId ?? undefined,
-  }
-  const now = bank.now()
-  bank.reservations.set(reservationId, { ...newHold(facts, null, 0n, now, 0), state: 'expired', closedAt: now })
-}
-
-export function release(bank: Bank, reservationId: string): ReservationResult {
-  const { account, held, now } = open(bank, reservationId)
-  if (held.state !== 'active') return answer(account, held, true)
-  closeHold(account, held, 'released', now)
-  return answer(account, held, false)
-}
-
-/**
- * Takes a cost: from the hold first, then from what is free, then from the allowed overage. What cannot
- * be taken is recorded as uncollected, never dropped.
- */
-function charge(
-  bank: Bank,
-  { account, held, now }: Opened,
-  cost: Micros,
-  record: ChargeRecord,
-  id: string | undefined,
-): Transaction {
-  const taken = least(cost, atLeastZero(available(account) + held.amount))
-  const fromHold = least(cost, held.amount)
-  account.reserved -= fromHold
-  held.amount -= fromHold
-  held.captured += taken
-  held.uncollected += cost - taken
-  held.late ||= held.state === 'expired'
-  const pieces = burn(account, taken)
-  const transaction = append(account, now, {
-    id,
-    type: 'usage',
-    source: null,
-    change: -taken,
-    uncollected: decimal(cost - taken),
-    reservationId: held.reservationId,
-    feature: record.feature ?? held.feature,
-    model: record.model ?? held.model,
-    inputTokens: record.inputTokens,
-    outputTokens: record.outputTokens,
-    estimated: record.costSource === 'estimate',
-    late: held.state === 'expired',
-    metadata: record.metadata,
-  })
-  const booked = { transaction, asked: null, record, planId: account.plan.id, pieces }
-  bank.transactions.set(transaction.id, booked)
-  bank.charges.push(booked)
-  return transaction
-}
-
-/** Adds to an active hold, all or at least the minimum; otherwise leaves it as it was. */
-function grow(account: Account, held: Held, { amount, minimum, life }: Asked, now: number): Extension {
-  const free = available(account)
-  if (free < minimum) return NOTHING
-  const added = least(amount, free)
-  held.amount += added
-  account.reserved += added
-  held.expiresAt = Math.max(held.expiresAt, now + life)
-  return { granted: true, amount: decimal(added) }
-}
-
-/** What is asked for, checked before anything happens. */
-function askedOf(more: NonNullable<StoreCaptureInput['extend']>): Asked {
-  const amount = micros('amount', more.amount)
-  const minimum = more.minimumAmount === undefined ? amount : micros('minimumAmount', more.minimumAmount)
-  if (minimum > amount) throw invalidInput('minimumAmount', 'must not exceed amount')
-  return { amount, minimum, life: lifetime(more.ttlSeconds) }
+/** See {@link CreditStore.release}. */
+export function release(state: MemoryState, key: ReservationKey): ReservationResult {
+  const { account, reservation, now } = open(state, key)
+  if (reservation.state !== 'active') return resultOf(account, reservation, true)
+  closeReservation(reservation, 'released', now)
+  return resultOf(account, reservation, false)
 }
 
 interface Opened {
   account: Account
-  held: Held
+  reservation: MemoryReservation
   now: number
 }
 
-export function open(bank: Bank, reservationId: string): Opened {
-  const held = bank.reservations.get(reservationId)
-  if (held === undefined) throw notFound(requireUuid('reservationId', reservationId))
-  const account = bank.account(held.userId)
-  const now = bank.now()
+/** Finds a reservation of a user, with everything that was due applied. @throws CreditError `RESERVATION_NOT_FOUND` */
+export function open(state: MemoryState, { userId, reservationId }: ReservationKey): Opened {
+  requireUuid('reservationId', reservationId)
+  const account = state.accounts.get(requireUuid('userId', userId))
+  const reservation = account?.reservations.get(reservationId)
+  if (account === undefined || reservation === undefined) {
+    throw new CreditError({ code: 'RESERVATION_NOT_FOUND', details: { reservationId } })
+  }
+  const now = state.now()
   applyDue(account, now)
-  return { account, held, now }
+  return { account, reservation, now }
 }
 
-function repeatedReserve(bank: Bank, held: Held, input: StoreReserveInput, asked: Asked): ReservationResult {
-  const { feature = null, model = null, rateId = null, marginId = null } = input
-  const same =
-    held.userId === input.userId &&
-    held.asked?.amount === asked.amount &&
-    held.asked.minimum === asked.minimum &&
-    held.feature === feature &&
-    held.model === model &&
-    held.rateId === rateId &&
-    held.marginId === marginId
-  if (!same) throw mismatch(held.reservationId)
-  const account = bank.account(held.userId)
-  applyDue(account, bank.now())
-  return answer(account, held, true)
+/** Records a reservation that never reached this store: it is over before it began and reserves nothing. */
+function createExpired(state: MemoryState, input: StoreSettleInput): void {
+  requireUuid('reservationId', input.reservationId)
+  const account = accountOf(state, input.userId)
+  if (account.reservations.has(input.reservationId)) return
+  const { feature, model } = input.charge ?? {}
+  const facts = { ...input, feature: feature ?? undefined, model: model ?? undefined }
+  const now = state.now()
+  const reservation = newReservation(facts, { parameters: null, amount: '0', now, ttl: 0 })
+  closeReservation(reservation, 'expired', now)
+  account.reservations.set(input.reservationId, reservation)
 }
 
-function answer(account: Account, held: Held, replayed: boolean): ReservationResult {
-  const result = reservationOf(held) as ReservationResult
-  result.replayed = replayed
-  result.balance = balanceOf(account)
-  return result
+function newReservation(
+  input: ReservationKey & Partial<StoreReserveInput>,
+  { parameters, amount, now, ttl }: { parameters: string | null; amount: string; now: number; ttl: number },
+): MemoryReservation {
+  return {
+    reservationId: input.reservationId,
+    userId: input.userId,
+    state: 'active',
+    parameters,
+    amount,
+    captured: '0',
+    uncollected: '0',
+    feature: input.feature ?? null,
+    model: input.model ?? null,
+    rateId: input.rateId ?? null,
+    marginId: input.marginId ?? null,
+    metadata: copyMetadata(input.metadata),
+    late: false,
+    createdAt: now,
+    expiresAt: now + ttl,
+    closedAt: null,
+    settlement: null,
+    steps: new Map(),
+  }
 }
 
-function settled(account: Account, held: Held, replayed: boolean): SettleResult {
-  const result = answer(account, held, replayed) as SettleResult
-  result.transaction = held.settlement === null ? null : { ...held.settlement }
-  return result
+/**
+ * Takes a cost: from the reservation first, then from what is available, the allowed overage included. What cannot be
+ * taken is recorded as uncollected.
+ */
+function charge({ account, reservation, now }: Opened, record: ChargeRecord, id: string): Entry {
+  const cost = requireAmount('charge.amount', record.amount)
+  const available = add(availableOf(account), reservation.amount)
+  const taken = min(cost, max(available, '0'))
+  const uncollected = sub(cost, taken)
+  reservation.amount = sub(reservation.amount, min(cost, reservation.amount))
+  reservation.captured = add(reservation.captured, taken)
+  reservation.uncollected = add(reservation.uncollected, uncollected)
+  const late = reservation.state !== 'active'
+  reservation.late ||= late
+  const parts = takeFromLots(account, taken, reservation.createdAt)
+  const fields = {
+    id,
+    type: 'usage',
+    source: null,
+    amount: sub('0', taken),
+    uncollected,
+    reservationId: reservation.reservationId,
+    feature: record.feature ?? reservation.feature,
+    model: record.model ?? reservation.model,
+    inputTokens: record.inputTokens,
+    outputTokens: record.outputTokens,
+    estimated: record.costSource === 'estimate',
+    late,
+    metadata: record.metadata,
+  } as const
+  return append(account, now, fields, { charge: record, parts })
 }
 
-function stepOf(held: Held, id: string, asked: string): Step | undefined {
-  const step = held.steps?.get(requireUuid('id', id))
-  if (step !== undefined && step.asked !== asked) throw mismatch(id)
+interface Amounts {
+  amount: string
+  minimum: string
+  /** Milliseconds. */
+  ttl: number
+}
+
+function readAmounts(
+  input: { amount: string; minimumAmount?: string | undefined; ttlSeconds: number },
+  read: (path: string, value: string) => string,
+): Amounts {
+  const amount = read('amount', input.amount)
+  const readMinimum = isZero(amount) ? requireAmount : requirePositive
+  const minimum = input.minimumAmount === undefined ? amount : readMinimum('minimumAmount', input.minimumAmount)
+  if (compare(minimum, amount) > 0) throw invalidInput('minimumAmount', 'must not exceed amount')
+  return { amount, minimum, ttl: requireTtl(input.ttlSeconds) }
+}
+
+/** Adds to an active reservation, all or at least the minimum; otherwise leaves it as it was. */
+function addReserved(
+  account: Account,
+  reservation: MemoryReservation,
+  { amount, minimum, ttl }: Amounts,
+  now: number,
+): Extension {
+  const added = min(amount, availableOf(account))
+  if (compare(added, minimum) < 0) return NOT_GRANTED
+  reservation.amount = add(reservation.amount, added)
+  reservation.expiresAt = Math.max(reservation.expiresAt, now + ttl)
+  return { granted: true, amount: added }
+}
+
+function stepOf(reservation: MemoryReservation, id: string, parameters: string) {
+  const step = reservation.steps.get(id)
+  if (step !== undefined && step.parameters !== parameters) throw mismatch(id)
   return step
 }
 
-function remember(held: Held, id: string, step: Step): void {
-  held.steps ??= new Map()
-  held.steps.set(id, step)
+function resultOf(account: Account, reservation: MemoryReservation, replayed: boolean): ReservationResult {
+  return { ...reservationOf(reservation), replayed, balance: balanceOf(account) }
 }
 
-function requireActive(held: Held): void {
-  if (held.state !== 'active') throw closed(held)
+/** The refusal, with the amount of a charge that was not recorded. */
+function closed({ reservationId, state }: MemoryReservation, amount?: string): CreditError {
+  const details = { reservationId, state, ...(amount !== undefined && { amount }) }
+  return new CreditError({ code: 'RESERVATION_CLOSED', details })
 }
 
-function notFound(reservationId: string): CreditError {
-  return new CreditError({ code: 'RESERVATION_NOT_FOUND', details: { reservationId } })
-}
-
-function closed({ reservationId, state }: Held): CreditError {
-  return new CreditError({ code: 'RESERVATION_CLOSED', details: { reservationId, state } })
-}
-
-export function mismatch(id: string): CreditError {
-  return new CreditError({ code: 'IDEMPOTENCY_MISMATCH', details: { id } })
-}
-
-export function insufficient(account: Account, required: Micros, free: Micros = available(account)): CreditError {
-  const balance = decimal(worth(account))
-  const details = { available: decimal(atLeastZero(free)), required: decimal(required), balance }
+/** The refusal with what the account has: `available` is never negative. */
+export function insufficient(account: Account, required: string, available: string): CreditError {
+  const details = { available: max(available, '0'), required, balance: worthOf(account) }
   return new CreditError({ code: 'INSUFFICIENT_CREDITS', details })
-}
-
-function lifetime(seconds: number): number {
-  if (!Number.isInteger(seconds) || seconds < 1 || seconds > MAX_TTL_SECONDS) {
-    throw invalidInput('ttlSeconds', `must be whole seconds from 1 to ${MAX_TTL_SECONDS}`)
-  }
-  return seconds * 1000
 }

@@ -1,133 +1,190 @@
 import { CreditError } from '../../core/errors.ts'
-import { invalidInput } from '../../core/money.ts'
-import type {
-  HistoryPage,
-  StoreAdjustInput,
-  StoreGrantInput,
-  StoreHistoryInput,
-  StoreRefundInput,
-  Transaction,
-  TransactionResult,
-} from '../port.ts'
+import { add, compare, invalidInput, isZero, max, min, sub, sum } from '../../core/money.ts'
+import type { StoreAdjustInput, StoreGrantInput, StoreHistoryInput, StoreRefundInput } from '../port.ts'
+import type { HistoryPage, Transaction, TransactionResult } from '../types.ts'
 import { applyDue } from './accounts.ts'
-import { decimal, micros, ownMetadata, requireUuid } from './amounts.ts'
-import type { Bank } from './bank.ts'
-import { addLot, append, burn, giveBack } from './ledger.ts'
-import { insufficient, mismatch } from './reservations.ts'
-import { type Account, available, balanceOf, NEVER } from './state.ts'
+import {
+  copyMetadata,
+  mismatch,
+  parametersText,
+  requireLimit,
+  requirePositive,
+  requireSigned,
+  requireUuid,
+} from './checks.ts'
+import { addLot, append, correctionsOf, type NewTransaction, returnToLots, sumOfLot, takeFromLots } from './lots.ts'
+import { insufficient } from './reservations.ts'
+import {
+  type Account,
+  accountOf,
+  availableOf,
+  balanceOf,
+  type Entry,
+  iso,
+  type Lot,
+  type MemoryState,
+  NEVER,
+} from './state.ts'
 
-export function grant(bank: Bank, input: StoreGrantInput): TransactionResult {
-  const amount = micros('amount', input.amount)
-  const metadata = ownMetadata(input.metadata)
-  const asked = `grant ${input.userId} ${amount} ${input.source} ${input.bucket}`
-  const account = bank.account(input.userId)
-  return once(bank, account, input.transactionId, asked, (now) => {
-    const expiresAt = input.expiresInSeconds === undefined ? NEVER : now + input.expiresInSeconds * 1000
-    const priority = input.priority ?? 100
-    addLot(account, { bucket: input.bucket, source: input.source, priority, expiresAt, remaining: amount })
-    return append(account, now, {
-      id: input.transactionId,
-      type: 'grant',
-      source: input.source,
-      change: amount,
-      reason: input.reason ?? null,
-      metadata,
-    })
+/** See {@link CreditStore.grant}. */
+export function grant(state: MemoryState, input: StoreGrantInput): TransactionResult {
+  const { userId, transactionId, source, bucket, priority = 100, expiresInSeconds } = input
+  const amount = requirePositive('amount', input.amount)
+  const metadata = copyMetadata(input.metadata)
+  const parameters = { ...input, operation: 'grant', amount, priority, metadata }
+  return once(state, userId, transactionId, parameters, (account, now) => {
+    const expiresAt = expiresInSeconds === undefined ? NEVER : now + expiresInSeconds * 1000
+    addLot(account, { transactionId, bucket, source, priority, expiresAt, amount })
+    return { type: 'grant', source, amount, metadata }
   })
 }
 
-export function refund(bank: Bank, input: StoreRefundInput): TransactionResult {
-  const booked = bank.transactions.get(requireUuid('originalId', input.originalId))
-  if (booked === undefined) throw new CreditError({ code: 'TRANSACTION_NOT_FOUND' })
-  const { transaction: original, pieces } = booked
-  if (original.type !== 'usage') throw invalidInput('originalId', 'expected a usage transaction')
-  const account = bank.account(original.userId)
-  const asked = `refund ${input.originalId} ${input.amount ?? 'all'}`
-  return once(bank, account, input.transactionId, asked, (now) => {
-    const returned = account.ledger
-      .filter((row) => row.reversesId === original.id)
-      .reduce((sum, row) => sum + micros('amount', row.amount), 0n)
-    const left = -micros('amount', original.amount, null) - returned
-    const amount = input.amount === undefined ? left : micros('amount', input.amount)
-    if (amount > left || left === 0n) {
-      throw new CreditError({ code: 'REFUND_EXCEEDS_ORIGINAL', details: { refundable: decimal(left) } })
+/** See {@link CreditStore.refund}. */
+export function refund(state: MemoryState, input: StoreRefundInput): TransactionResult {
+  const original = originalOf(state, input, 'usage')
+  const asked = input.amount === undefined ? undefined : requirePositive('amount', input.amount)
+  const parameters = { ...input, operation: 'refund', amount: asked }
+  return once(state, input.userId, input.transactionId, parameters, (account, now) => {
+    const { id: reversesId, reservationId, feature, model } = original.transaction
+    const amount = amountLeft(account, original, asked)
+    const parts = returnToLots(account, original, { transactionId: input.transactionId, amount, now })
+    return { type: 'refund', source: 'refund', amount, reversesId, reservationId, feature, model, parts }
+  })
+}
+
+/** See {@link CreditStore.reverse}. */
+export function reverse(state: MemoryState, input: StoreRefundInput): TransactionResult {
+  const original = originalOf(state, input, 'grant')
+  const asked = input.amount === undefined ? undefined : requirePositive('amount', input.amount)
+  const parameters = { ...input, operation: 'reverse', amount: asked }
+  return once(state, input.userId, input.transactionId, parameters, (account, now) => {
+    const amount = amountLeft(account, original, asked)
+    const lot = account.lots.find(({ transactionId }) => transactionId === original.transaction.id)
+    const fromLot = min(amount, lot?.remaining ?? '0')
+    const owed = account.plan.reversalDebt === false ? '0' : min(sub(amount, fromLot), spentOf(account, original, lot))
+    if (lot !== undefined) lot.remaining = sub(lot.remaining, fromLot)
+    // Other lots pay before there is a debt.
+    takeFromLots(account, owed, now)
+    const taken = add(fromLot, owed)
+    return {
+      type: 'reversal',
+      source: original.transaction.source,
+      amount: sub('0', taken),
+      uncollected: sub(amount, taken),
+      reversesId: original.transaction.id,
     }
-    giveBack(account, amount, pieces, now)
-    return append(account, now, {
-      id: input.transactionId,
-      type: 'refund',
-      source: 'refund',
-      change: amount,
-      reversesId: original.id,
-      reservationId: original.reservationId,
-      feature: original.feature,
-      model: original.model,
-      reason: input.reason,
-    })
   })
 }
 
-export function adjust(bank: Bank, input: StoreAdjustInput): TransactionResult {
-  const amount = micros('amount', input.amount, null)
-  if (amount === 0n) throw invalidInput('amount', 'must not be zero')
-  const account = bank.account(input.userId)
-  const asked = `adjust ${input.userId} ${amount}`
-  return once(bank, account, input.transactionId, asked, (now) => {
-    // Never into overage, never from under a reservation.
-    const free = available(account) - account.overageLimit
-    if (amount < 0n && free < -amount) throw insufficient(account, -amount, free)
-    if (amount < 0n) burn(account, -amount)
-    else addLot(account, { bucket: 'add-on', source: 'adjustment', priority: 100, expiresAt: NEVER, remaining: amount })
-    return append(account, now, {
-      id: input.transactionId,
-      type: 'adjustment',
-      source: 'adjustment',
-      change: amount,
-      reason: input.reason,
-    })
+/**
+ * What was spent of a grant and not taken back by an earlier reversal; expired credits were not spent. Nothing, when a
+ * refund has put back more since than was taken.
+ */
+function spentOf(account: Account, original: Entry, lot: Lot | undefined): string {
+  const expiries = account.entries.filter(({ transaction }) => transaction.type === 'expiry')
+  const expired =
+    lot === undefined
+      ? '0'
+      : sumOfLot(
+          expiries.flatMap(({ parts }) => parts),
+          lot,
+        )
+  const collected = sum(correctionsOf(account, original).map(({ transaction }) => absolute(transaction.amount)))
+  const gone = sum([lot?.remaining ?? '0', expired, collected])
+  return max('0', sub(original.transaction.amount, gone))
+}
+
+/** See {@link CreditStore.adjust}. */
+export function adjust(state: MemoryState, input: StoreAdjustInput): TransactionResult {
+  const { userId, transactionId } = input
+  const amount = requireSigned('amount', input.amount)
+  return once(state, userId, transactionId, { ...input, operation: 'adjust', amount }, (account, now) => {
+    if (compare(amount, '0') > 0) {
+      addLot(account, { transactionId, bucket: 'add-on', source: 'adjustment', amount })
+    } else {
+      // Never into overage, never from under a reservation.
+      const required = sub('0', amount)
+      const available = sub(availableOf(account), account.overageLimit)
+      if (compare(available, required) < 0) throw insufficient(account, required, available)
+      takeFromLots(account, required, now)
+    }
+    return { type: 'adjustment', source: 'adjustment', amount }
   })
 }
 
-export function history(bank: Bank, input: StoreHistoryInput): HistoryPage {
-  if (!Number.isInteger(input.limit) || input.limit < 1 || input.limit > 200)
-    throw invalidInput('limit', 'must be 1 to 200')
-  const account = bank.account(input.userId)
-  applyDue(account, bank.now())
-  const page: Transaction[] = []
-  const from = input.from === undefined ? '' : iso(input.from, 'from')
-  const to = input.to === undefined ? '~' : iso(input.to, 'to')
-  const newest = Math.min((input.before ?? NEVER) - 1, account.ledger.length)
-  for (let version = newest; version >= 1 && page.length <= input.limit; version -= 1) {
-    const row = account.ledger[version - 1]
-    if (row === undefined || (input.type !== undefined && row.type !== input.type)) continue
-    if (row.createdAt >= from && row.createdAt < to) page.push({ ...row })
-  }
-  // One row more than asked for tells whether there is a next page.
-  const data = page.slice(0, input.limit)
-  return { data, nextBefore: page.length > input.limit ? (data.at(-1)?.version ?? null) : null }
+/** See {@link CreditStore.getHistory}. */
+export function history(state: MemoryState, input: StoreHistoryInput): HistoryPage {
+  requireLimit(input.limit, 200)
+  const account = accountOf(state, input.userId)
+  applyDue(account, state.now())
+  const from = input.from === undefined ? '' : isoText('from', input.from)
+  const to = input.to === undefined ? '~' : isoText('to', input.to)
+  const rows = account.entries
+    .map(({ transaction }) => transaction)
+    .filter(({ version }) => input.before === undefined || version < input.before)
+    .filter(({ type }) => input.type === undefined || type === input.type)
+    .filter(({ createdAt }) => createdAt >= from && createdAt < to)
+    .reverse()
+  const data = rows.slice(0, input.limit).map((row) => ({ ...row }))
+  return { data, nextBefore: rows.length > input.limit ? (data.at(-1)?.version ?? null) : null }
 }
 
-function iso(text: string, field: string): string {
+function isoText(path: string, text: string): string {
   const time = Date.parse(text)
-  if (Number.isNaN(time)) throw invalidInput(field, 'expected an ISO time')
-  return new Date(time).toISOString().replace('Z', '000Z')
+  if (Number.isNaN(time)) throw invalidInput(path, 'expected an ISO time')
+  return iso(time)
 }
 
-/** Runs an operation under its id: a repeat with the same parameters gets the first row. */
-function once(
-  bank: Bank,
-  account: Account,
-  id: string,
-  asked: string,
-  write: (now: number) => Transaction,
-): TransactionResult {
-  const known = bank.transactions.get(requireUuid('transactionId', id))
-  if (known !== undefined && known.asked !== asked) throw mismatch(id)
-  const now = bank.now()
-  applyDue(account, now)
-  const transaction = known?.transaction ?? write(now)
-  if (known === undefined) {
-    bank.transactions.set(id, { transaction, asked, record: null, planId: account.plan.id, pieces: [] })
+/** The transaction to correct. @throws CreditError `TRANSACTION_NOT_FOUND`, `INVALID_INPUT` for one of another type */
+export function originalOf(
+  state: MemoryState,
+  { userId, originalId }: Pick<StoreRefundInput, 'userId' | 'originalId'>,
+  type: Transaction['type'],
+): Entry {
+  requireUuid('originalId', originalId)
+  const original = accountOf(state, userId).entries.find(({ transaction }) => transaction.id === originalId)
+  if (original === undefined) {
+    throw new CreditError({ code: 'TRANSACTION_NOT_FOUND', details: { transactionId: originalId } })
   }
+  if (original.transaction.type !== type) throw invalidInput('originalId', `expected a ${type} transaction`)
+  return original
+}
+
+/** The amount to correct: what was asked for, or all that earlier corrections left. */
+function amountLeft(account: Account, original: Entry, asked: string | undefined): string {
+  const earlier = correctionsOf(account, original).map(({ transaction }) => transaction)
+  const corrected = sum(earlier.map((row) => add(absolute(row.amount), row.uncollected)))
+  const left = sub(absolute(original.transaction.amount), corrected)
+  const amount = asked ?? left
+  if (compare(amount, left) > 0 || isZero(left)) {
+    throw new CreditError({ code: 'REFUND_EXCEEDS_ORIGINAL', details: { refundable: left } })
+  }
+  return amount
+}
+
+function absolute(amount: string): string {
+  return amount.replace('-', '')
+}
+
+/** Runs an operation under its id: a repetition with the same parameters returns the first row. */
+export function once(
+  state: MemoryState,
+  userId: string,
+  id: string,
+  parameters: object,
+  write: (account: Account, now: number) => NewTransaction & Partial<Pick<Entry, 'parts' | 'charge'>>,
+): TransactionResult {
+  function written(account: Account, now: number): Entry {
+    const { parts = [], charge = null, ...fields } = write(account, now)
+    return append(account, now, { ...fields, id }, { parameters: text, parts, charge })
+  }
+  requireUuid('transactionId', id)
+  const account = accountOf(state, userId)
+  const text = parametersText(parameters)
+  const known = account.entries.find(({ transaction }) => transaction.id === id)
+  if (known !== undefined && known.parameters !== text) throw mismatch(id)
+  const now = state.now()
+  applyDue(account, now)
+  const { transaction } = known ?? written(account, now)
   return { transaction: { ...transaction }, balance: balanceOf(account), replayed: known !== undefined }
 }

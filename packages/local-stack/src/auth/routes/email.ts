@@ -29,7 +29,7 @@ export const emailRoutes: AuthRoutes = {
     const email = validEmail(input.email)
     await transaction(context.pool, async (tx) => {
       const user = await findUserByEmail(tx, email)
-      // The answer is the same for unknown addresses: nobody learns who has an account.
+      // The answer is the same for unknown addresses: it does not say who has an account.
       if (user) await sendLink(context, tx, request, user, 'recovery', input)
     })
     return { body: {} }

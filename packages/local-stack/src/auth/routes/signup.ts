@@ -79,7 +79,7 @@ async function createAccount(context: AuthContext, tx: Transaction, account: Acc
   return id
 }
 
-/** Nobody learns from a sign-up whether an address has an account. */
+/** A sign-up does not say whether an address has an account. */
 function lookalike(account: Account): Record<string, unknown> {
   const now = new Date()
   const dates = { confirmation_sent_at: now, created_at: now, updated_at: now }

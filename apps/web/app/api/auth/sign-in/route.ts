@@ -1,10 +1,15 @@
-import { authProblem, credentialsRoute } from '@/lib/auth-routes'
-import { sessionClient } from '@/lib/supabase'
+import { authProblem, credentialsRoute } from '@/lib/auth/auth-routes'
+import { privateJson } from '@/lib/server/private-json'
+import { sessionClient } from '@/lib/server/supabase'
 
 /** Signs in with e-mail and password; the session arrives as cookies. */
-export const POST = credentialsRoute(async (credentials) => {
+export const POST = credentialsRoute(async ({ email, password, captchaToken }) => {
   const client = await sessionClient()
-  const { error } = await client.auth.signInWithPassword(credentials)
+  const { error } = await client.auth.signInWithPassword({
+    email,
+    password,
+    options: { ...(captchaToken && { captchaToken }) },
+  })
   if (error) throw authProblem(error)
-  return Response.json({}, { headers: { 'cache-control': 'no-store' } })
+  return privateJson({})
 })

@@ -1,7 +1,3 @@
-export {
-  creditsApi as DELETE,
-  creditsApi as GET,
-  creditsApi as PATCH,
-  creditsApi as POST,
-  creditsApi as PUT,
-} from '@/lib/credits'
+import { creditsApi } from '@/lib/server/credits'
+
+export const { GET, PUT, POST, DELETE, PATCH } = creditsApi

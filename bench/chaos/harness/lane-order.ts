@@ -1,9 +1,0 @@
-import type { Tier } from './attack.ts'
-
-/** What a lane is told on its command line, as JSON; after that it is sent the ids of attacks, one at a time. */
-export interface LaneOrder {
-  seed: string
-  tier: Tier
-  /** On broken copies. */
-  prove: boolean
-}

@@ -1,0 +1,1 @@
+export { generationIdOf, priceCall } from './price-call.ts'

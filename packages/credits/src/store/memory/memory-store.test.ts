@@ -1,0 +1,4 @@
+import { describe, it } from 'vitest'
+import { describeCreditStore, memoryHarness } from '../../testing/index.ts'
+
+describeCreditStore('memoryStore', memoryHarness, { describe, it })
