@@ -648,7 +648,6 @@ CREATE OR REPLACE FUNCTION credits_private.add_charge(reservation credit_reserva
  RETURNS credit_reservations
  LANGUAGE plpgsql
  IMMUTABLE
- SET search_path TO ''
 AS $function$
 begin
   reservation.captured := reservation.captured - entry.amount;
@@ -714,7 +713,6 @@ CREATE OR REPLACE FUNCTION credits_private.add_to_bucket(account credit_balances
  RETURNS credit_balances
  LANGUAGE plpgsql
  IMMUTABLE
- SET search_path TO ''
 AS $function$
 begin
   if p_bucket = 'plan' then account.plan_credits := account.plan_credits + p_amount;
@@ -751,7 +749,6 @@ $function$
 CREATE OR REPLACE FUNCTION credits_private.append(change credits_private.account_change)
  RETURNS credits_private.account_change
  LANGUAGE plpgsql
- SET search_path TO ''
 AS $function$
 declare
   account public.credit_balances := change.account;
@@ -925,7 +922,6 @@ CREATE OR REPLACE FUNCTION credits_private.available(account credit_balances)
  RETURNS numeric
  LANGUAGE plpgsql
  IMMUTABLE
- SET search_path TO ''
 AS $function$
 begin
   return account.plan_credits + account.add_on_credits - account.debt
@@ -934,13 +930,12 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION credits_private.balance_json(account credit_balances)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  STABLE
- SET search_path TO ''
 AS $function$
 begin
-  return jsonb_build_object(
+  return json_build_object(
     'userId', account.account_id,
     'planId', account.plan_id,
     'planCredits', trim_scale(account.plan_credits)::text,
@@ -993,17 +988,17 @@ begin
 end;
 $function$
 ;
-CREATE OR REPLACE FUNCTION credits_private.charge(change credits_private.account_change, reservation credit_reservations, p_id uuid, p_charge jsonb, p_input credits_private.charge_input)
+CREATE OR REPLACE FUNCTION credits_private.charge(account credit_balances, reservation credit_reservations, p_id uuid, p_charge jsonb, p_input credits_private.charge_input)
  RETURNS credits_private.account_change
  LANGUAGE plpgsql
- SET search_path TO ''
 AS $function$
 declare
+  change credits_private.account_change;
   entry public.credit_transactions;
   -- What the reservation kept back is free again by now. What is not available is recorded as
   -- uncollected.
   charged constant numeric :=
-    greatest(0, least(p_input."amount", credits_private.available(change.account)));
+    greatest(0, least(p_input."amount", credits_private.available(account)));
 begin
   entry.id := p_id;
   entry.user_id := reservation.user_id;
@@ -1018,6 +1013,7 @@ begin
   entry.estimated := coalesce(p_input."costSource" = 'estimate', false);
   entry.late := reservation.state <> 'active';
   entry.metadata := coalesce(nullif(p_input."metadata", 'null'), reservation.metadata);
+  change.account := account;
   change.entry := entry;
   -- The metadata is free text, which can be erased on the ledger row alone.
   change.cost.charge := p_charge - 'metadata';
@@ -1107,7 +1103,6 @@ CREATE OR REPLACE FUNCTION credits_private.check_charge(p_charge jsonb)
  RETURNS credits_private.charge_input
  LANGUAGE plpgsql
  IMMUTABLE
- SET search_path TO ''
 AS $function$
 declare
   input credits_private.charge_input;
@@ -1321,35 +1316,6 @@ begin
     perform credits_private.raise_closed(reservation);
   end if;
   -- } open-reservation-only
-end;
-$function$
-;
-CREATE OR REPLACE FUNCTION credits_private.check_reservation_input(p_account_id uuid, p_reservation_id uuid, p_amount numeric, p_minimum numeric, p_ttl_seconds integer, p_feature text, p_model text, p_metadata jsonb)
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO ''
-AS $function$
-declare
-  -- One expression: seven calls of the checks of 0002 would take 20 us more of every reserve.
-  malformed constant text := case
-    when p_account_id is null then 'userId'
-    when p_reservation_id is null then 'reservationId'
-    -- NaN and infinity fail the upper bound.
-    when (p_amount >= 0 and p_amount <= 1000000000000 and scale(p_amount) <= 6) is not true
-      then 'amount'
-    when not (p_minimum <= p_amount and scale(p_minimum) <= 6
-      and (p_minimum > 0 or p_amount = p_minimum)) then 'minimumAmount'
-    when p_ttl_seconds not between 1 and 86400 then 'ttlSeconds'
-    when char_length(p_feature) not between 1 and 255 then 'feature'
-    when char_length(p_model) not between 1 and 255 then 'model'
-    when jsonb_typeof(p_metadata) not in ('object', 'null') then 'metadata'
-    when octet_length(p_metadata::text) > 4096 then 'metadata'
-  end;
-begin
-  if malformed is not null then
-    perform credits_private.raise_invalid_input(
-      malformed, 'expected a valid argument of credits_reserve');
-  end if;
 end;
 $function$
 ;
@@ -1820,16 +1786,16 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION credits_private.extension_json(reservation credit_reservations, p_extension_id uuid)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
- IMMUTABLE
+ STABLE
  SET search_path TO ''
 AS $function$
 declare
   extension constant jsonb := reservation.extensions -> p_extension_id::text;
 begin
   -- A capture also notes an extension that was refused: it has no amount.
-  return jsonb_build_object(
+  return json_build_object(
     'granted', coalesce(extension ? 'amount', false),
     'amount', coalesce(extension ->> 'amount', '0'));
 end;
@@ -2059,7 +2025,7 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION credits_private.history_page(p_account_id uuid, p_first_version bigint, p_end_version bigint, p_type text, p_limit integer)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
@@ -2089,9 +2055,9 @@ begin
       limit p_limit + 1) page;
   end if;
   -- One row more than asked for says whether there is another page.
-  return jsonb_build_object(
+  return json_build_object(
     'data', (
-      select coalesce(jsonb_agg(credits_private.transaction_json(entry)), '[]')
+      select coalesce(json_agg(credits_private.transaction_json(entry)), '[]')
       from unnest(entries[1:p_limit]) entry),
     'nextBefore', case when cardinality(entries) > p_limit then (entries[p_limit]).version end);
 end;
@@ -2199,7 +2165,6 @@ $function$
 CREATE OR REPLACE FUNCTION credits_private.lock_account(p_account_id uuid)
  RETURNS credit_balances
  LANGUAGE plpgsql
- SET search_path TO ''
 AS $function$
 declare
   account public.credit_balances;
@@ -2215,7 +2180,6 @@ $function$
 CREATE OR REPLACE FUNCTION credits_private.lock_reservation(p_account_id uuid, p_reservation_id uuid)
  RETURNS credits_private.locked_reservation
  LANGUAGE plpgsql
- SET search_path TO ''
 AS $function$
 declare
   locked credits_private.locked_reservation;
@@ -2245,10 +2209,33 @@ CREATE OR REPLACE FUNCTION credits_private.lot_piece(p_lot_id uuid, p_amount num
  RETURNS jsonb
  LANGUAGE plpgsql
  IMMUTABLE
- SET search_path TO ''
 AS $function$
 begin
   return jsonb_build_object('lotId', p_lot_id, 'amount', trim_scale(p_amount)::text);
+end;
+$function$
+;
+CREATE OR REPLACE FUNCTION credits_private.malformed_argument(p_account_id uuid, p_reservation_id uuid, p_amount numeric, p_minimum numeric, p_ttl_seconds integer, p_feature text, p_model text, p_metadata jsonb)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+begin
+  -- One expression: seven calls of the checks of 0002 would take 20 us more of every reserve.
+  return case
+    when p_account_id is null then 'userId'
+    when p_reservation_id is null then 'reservationId'
+    -- NaN and infinity fail the upper bound.
+    when (p_amount >= 0 and p_amount <= 1000000000000 and scale(p_amount) <= 6) is not true
+      then 'amount'
+    when not (p_minimum <= p_amount and scale(p_minimum) <= 6
+      and (p_minimum > 0 or p_amount = p_minimum)) then 'minimumAmount'
+    when p_ttl_seconds not between 1 and 86400 then 'ttlSeconds'
+    when char_length(p_feature) not between 1 and 255 then 'feature'
+    when char_length(p_model) not between 1 and 255 then 'model'
+    when jsonb_typeof(p_metadata) not in ('object', 'null') then 'metadata'
+    when octet_length(p_metadata::text) > 4096 then 'metadata'
+  end;
 end;
 $function$
 ;
@@ -2407,7 +2394,6 @@ $function$
 CREATE OR REPLACE FUNCTION credits_private.open_account(p_account_id uuid)
  RETURNS credit_balances
  LANGUAGE plpgsql
- SET search_path TO ''
 AS $function$
 declare
   account public.credit_balances := credits_private.lock_account(p_account_id);
@@ -2811,8 +2797,61 @@ begin
 end;
 $function$
 ;
+CREATE OR REPLACE FUNCTION credits_private.refuse_reserve(account credit_balances, settings credit_settings, p_amount numeric, p_minimum numeric)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  available constant numeric := credits_private.available(account);
+begin
+  perform credits_private.check_may_spend(account, settings);
+  if available < p_minimum then
+    perform credits_private.raise_insufficient_credits(account, available, p_minimum);
+  end if;
+  if account.open_reservations >= settings.max_open_reservations then
+    perform credits_private.raise_error(429, 'LIMIT_EXCEEDED', jsonb_build_object(
+      'limit', 'open_reservations', 'maximum', settings.max_open_reservations));
+  end if;
+  if account.reserved + least(p_amount, available) > settings.max_reserved_credits then
+    perform credits_private.raise_error(429, 'LIMIT_EXCEEDED', jsonb_build_object(
+      'limit', 'reserved_credits', 'maximum', trim_scale(settings.max_reserved_credits)::text));
+  end if;
+end;
+$function$
+;
+CREATE OR REPLACE FUNCTION credits_private.repeat_or_refuse_reserve(account credit_balances, settings credit_settings, p_reservation_id uuid, p_amount numeric, p_minimum numeric, p_ttl_seconds integer, p_feature text, p_model text, p_rate_id uuid, p_margin_id uuid, p_metadata jsonb)
+ RETURNS json
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  reservation public.credit_reservations;
+begin
+  -- guard reserve-once {
+  reservation := credits_private.find_reservation(account.account_id, p_reservation_id);
+  -- } reserve-once
+  if reservation.id is null then
+    perform credits_private.refuse_reserve(account, settings, p_amount, p_minimum);
+  end if;
+  perform credits_private.check_open(reservation);
+  -- guard same-parameters {
+  if (reservation.requested, reservation.minimum, reservation.ttl_seconds, reservation.feature,
+      reservation.model, reservation.rate_id, reservation.margin_id, reservation.metadata)
+    is distinct from (p_amount, p_minimum, p_ttl_seconds, p_feature,
+      p_model, p_rate_id, p_margin_id, p_metadata)
+  then
+    perform credits_private.raise_error(
+      409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', p_reservation_id));
+  end if;
+  -- } same-parameters
+  return credits_private.reservation_answer(
+    reservation, true, credits_private.balance_json(account));
+end;
+$function$
+;
 CREATE OR REPLACE FUNCTION credits_private.repeat_transaction(change credits_private.account_change, p_reason text, p_actor_id uuid, p_metadata jsonb)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
@@ -2831,55 +2870,10 @@ begin
 end;
 $function$
 ;
-CREATE OR REPLACE FUNCTION credits_private.reservable(account credit_balances, settings credit_settings, p_amount numeric, p_minimum numeric)
- RETURNS numeric
- LANGUAGE plpgsql
- SET search_path TO ''
-AS $function$
-declare
-  available constant numeric := credits_private.available(account);
-  amount constant numeric := least(p_amount, greatest(available, 0));
-begin
-  perform credits_private.check_may_spend(account, settings);
-  -- guard enough-credits {
-  if amount < p_minimum then
-    perform credits_private.raise_insufficient_credits(account, available, p_minimum);
-  end if;
-  -- } enough-credits
-  -- guard limit-open-reservations {
-  if account.open_reservations >= settings.max_open_reservations then
-    perform credits_private.raise_error(429, 'LIMIT_EXCEEDED', jsonb_build_object(
-      'limit', 'open_reservations', 'maximum', settings.max_open_reservations));
-  end if;
-  -- } limit-open-reservations
-  -- guard limit-reserved-credits {
-  if account.reserved + amount > settings.max_reserved_credits then
-    perform credits_private.raise_error(429, 'LIMIT_EXCEEDED', jsonb_build_object(
-      'limit', 'reserved_credits', 'maximum', trim_scale(settings.max_reserved_credits)::text));
-  end if;
-  -- } limit-reserved-credits
-  return amount;
-end;
-$function$
-;
-CREATE OR REPLACE FUNCTION credits_private.reservation_answer(reservation credit_reservations, account credit_balances, p_replayed boolean)
- RETURNS jsonb
+CREATE OR REPLACE FUNCTION credits_private.reservation_answer(reservation credit_reservations, p_replayed boolean DEFAULT NULL::boolean, p_balance json DEFAULT NULL::json, p_transaction json DEFAULT NULL::json, p_extension json DEFAULT NULL::json)
+ RETURNS json
  LANGUAGE plpgsql
  STABLE
- SET search_path TO ''
-AS $function$
-begin
-  return credits_private.reservation_json(reservation) || jsonb_build_object(
-    'replayed', p_replayed,
-    'balance', credits_private.balance_json(account));
-end;
-$function$
-;
-CREATE OR REPLACE FUNCTION credits_private.reservation_json(reservation credit_reservations)
- RETURNS jsonb
- LANGUAGE plpgsql
- STABLE
- SET search_path TO ''
 AS $function$
 declare
   -- A reservation past its time counts as expired before due work marks it.
@@ -2887,7 +2881,7 @@ declare
     when reservation.state = 'active' and reservation.expires_at <= clock_timestamp()
     then 'expired' else reservation.state end;
 begin
-  return jsonb_build_object(
+  return json_build_object(
     'reservationId', reservation.id,
     'userId', reservation.user_id,
     'state', state,
@@ -2902,7 +2896,23 @@ begin
     'late', reservation.late,
     'createdAt', reservation.created_at,
     'expiresAt', reservation.expires_at,
-    'closedAt', reservation.closed_at);
+    'closedAt', reservation.closed_at,
+    'replayed', p_replayed,
+    'balance', p_balance,
+    'transaction', p_transaction,
+    'extension', p_extension);
+end;
+$function$
+;
+CREATE OR REPLACE FUNCTION credits_private.reservation_json(reservation credit_reservations)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return credits_private.reservation_answer(reservation)::jsonb
+    - array['replayed', 'balance', 'transaction', 'extension'];
 end;
 $function$
 ;
@@ -2926,7 +2936,6 @@ CREATE OR REPLACE FUNCTION credits_private.return_reserved(account credit_balanc
  RETURNS credit_balances
  LANGUAGE plpgsql
  IMMUTABLE
- SET search_path TO ''
 AS $function$
 begin
   -- An expired reservation keeps nothing back any more.
@@ -3078,9 +3087,8 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION credits_private.save_credits(account credit_balances)
- RETURNS void
+ RETURNS credit_balances
  LANGUAGE plpgsql
- SET search_path TO ''
 AS $function$
 begin
   -- 25 us where save_account takes 32: fewer columns, and no trigger that watches one of them.
@@ -3096,13 +3104,13 @@ begin
       next_due_at = account.next_due_at,
       updated_at = account.updated_at
   where balance.account_id = account.account_id;
+  return account;
 end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION credits_private.save_reservation(reservation credit_reservations)
- RETURNS void
+ RETURNS credit_reservations
  LANGUAGE plpgsql
- SET search_path TO ''
 AS $function$
 begin
   update public.credit_reservations stored
@@ -3115,6 +3123,7 @@ begin
       expires_at = reservation.expires_at,
       closed_at = reservation.closed_at
   where stored.account_id = reservation.account_id and stored.id = reservation.id;
+  return reservation;
 end;
 $function$
 ;
@@ -3127,19 +3136,6 @@ begin
   perform credits_private.check_text(p_reason, 'reason', 1000);
   perform set_config('credits.actor_id', coalesce(p_actor_id::text, ''), true);
   perform set_config('credits.reason', coalesce(p_reason, ''), true);
-end;
-$function$
-;
-CREATE OR REPLACE FUNCTION credits_private.settle_answer(reservation credit_reservations, change credits_private.account_change, p_replayed boolean)
- RETURNS jsonb
- LANGUAGE plpgsql
- STABLE
- SET search_path TO ''
-AS $function$
-begin
-  return credits_private.reservation_answer(reservation, change.account, p_replayed)
-    || jsonb_build_object('transaction', case when (change.entry).id is not null
-      then credits_private.transaction_json(change.entry) end);
 end;
 $function$
 ;
@@ -3290,7 +3286,6 @@ $function$
 CREATE OR REPLACE FUNCTION credits_private.take_from_lots(change credits_private.account_change, p_amount numeric, p_since timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS credits_private.account_change
  LANGUAGE plpgsql
- SET search_path TO ''
 AS $function$
 declare
   account public.credit_balances := change.account;
@@ -3300,28 +3295,28 @@ declare
   taken numeric;
   lot record;
 begin
-  if missing > 0 then
+  -- A cursor over all lots, or one statement that finds and changes a lot, costs a charge 20 to
+  -- 40 us more.
+  while missing > 0 loop
     -- A lot that had expired by then is alive only for reservations made before its expiry, so it
     -- comes last.
-    for lot in
-      select candidate.id, candidate.bucket, candidate.remaining
-      from public.credit_lots candidate
-      where candidate.account_id = account.account_id and not candidate.used_up
-      order by candidate.expires_at <= since,
-        candidate.bucket desc, candidate.priority, candidate.expires_at, candidate.version
-    loop
-      taken := least(lot.remaining, missing);
-      update public.credit_lots stored
-      set remaining = lot.remaining - taken, used_up = lot.remaining = taken
-      where stored.account_id = account.account_id and stored.id = lot.id;
-      account := credits_private.add_to_bucket(account, lot.bucket, -taken);
-      pieces := pieces || credits_private.lot_piece(lot.id, -taken);
-      missing := missing - taken;
-      exit when missing = 0;
-    end loop;
-    -- What no lot covers was allowed by the overage limit: a recorded debt.
-    account.debt := account.debt + missing;
-  end if;
+    select candidate.id, candidate.bucket, candidate.remaining into lot
+    from public.credit_lots candidate
+    where candidate.account_id = account.account_id and not candidate.used_up
+    order by candidate.expires_at <= since,
+      candidate.bucket desc, candidate.priority, candidate.expires_at, candidate.version
+    limit 1;
+    exit when not found;
+    taken := least(lot.remaining, missing);
+    update public.credit_lots stored
+    set remaining = lot.remaining - taken, used_up = lot.remaining = taken
+    where stored.account_id = account.account_id and stored.id = lot.id;
+    account := credits_private.add_to_bucket(account, lot.bucket, -taken);
+    pieces := pieces || credits_private.lot_piece(lot.id, -taken);
+    missing := missing - taken;
+  end loop;
+  -- What no lot covers was allowed by the overage limit: a recorded debt.
+  account.debt := account.debt + missing;
   change.account := account;
   change.entry.lots := pieces;
   return change;
@@ -3384,7 +3379,6 @@ CREATE OR REPLACE FUNCTION credits_private.text_hash(p_metadata jsonb, p_reason 
  RETURNS bytea
  LANGUAGE plpgsql
  IMMUTABLE
- SET search_path TO ''
 AS $function$
 begin
   return sha256(convert_to(jsonb_build_array(p_metadata, p_reason)::text, 'UTF8'));
@@ -3438,7 +3432,6 @@ CREATE OR REPLACE FUNCTION credits_private.transaction_hash(entry credit_transac
  RETURNS bytea
  LANGUAGE plpgsql
  IMMUTABLE
- SET search_path TO ''
 AS $function$
 begin
   -- A JSON array can be read in one way only. Times are seconds, because their text depends on the
@@ -3453,13 +3446,13 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION credits_private.transaction_json(entry credit_transactions)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  STABLE
- SET search_path TO ''
 AS $function$
 begin
-  return jsonb_build_object(
+  if entry.id is null then return null; end if;
+  return json_build_object(
     'id', entry.id,
     'userId', entry.user_id,
     'version', entry.version,
@@ -3482,13 +3475,13 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION credits_private.transaction_result_json(account credit_balances, entry credit_transactions, p_replayed boolean)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
 AS $function$
 begin
-  return jsonb_build_object(
+  return json_build_object(
     'transaction', credits_private.transaction_json(entry),
     'balance', credits_private.balance_json(account),
     'replayed', p_replayed);
@@ -3562,7 +3555,7 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION credits_private.write_transaction(change credits_private.account_change)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
@@ -3574,7 +3567,7 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_adjust(p_account_id uuid, p_transaction_id uuid, p_amount numeric, p_reason text, p_actor_id uuid DEFAULT NULL::uuid)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
@@ -3615,7 +3608,7 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_capture(p_account_id uuid, p_reservation_id uuid, p_capture_id uuid, p_charge jsonb, p_extend_amount numeric DEFAULT NULL::numeric, p_extend_minimum numeric DEFAULT NULL::numeric, p_ttl_seconds integer DEFAULT NULL::integer)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
@@ -3640,7 +3633,6 @@ begin
   end if;
 
   locked := credits_private.lock_reservation(p_account_id, p_reservation_id);
-  change.account := locked.account;
   change.entry := credits_private.find_transaction(p_account_id, p_capture_id);
   replayed := (change.entry).id is not null;
   if replayed then
@@ -3651,8 +3643,9 @@ begin
       perform credits_private.raise_closed(locked.reservation, input."amount");
     end if;
     perform credits_private.check_transaction_input(p_account_id, p_capture_id, null, null);
-    change.account := credits_private.return_reserved(locked.account, locked.reservation);
-    change := credits_private.charge(change, locked.reservation, p_capture_id, p_charge, input);
+    change := credits_private.charge(
+      credits_private.return_reserved(locked.account, locked.reservation),
+      locked.reservation, p_capture_id, p_charge, input);
     locked.account := change.account;
     locked.reservation := credits_private.add_charge(locked.reservation, change.entry);
     locked := credits_private.keep_rest(locked, input."amount");
@@ -3660,18 +3653,18 @@ begin
     if asked is not null then
       locked := credits_private.extend_captured(locked, p_capture_id, asked);
     end if;
-    perform credits_private.save_reservation(locked.reservation);
-    perform credits_private.save_credits(locked.account);
-    change.account := locked.account;
+    locked.reservation := credits_private.save_reservation(locked.reservation);
+    locked.account := credits_private.save_credits(locked.account);
   end if;
-  return credits_private.settle_answer(locked.reservation, change, replayed)
-    || jsonb_build_object('extension', case when asked is not null
+  return credits_private.reservation_answer(locked.reservation, replayed,
+    credits_private.balance_json(locked.account), credits_private.transaction_json(change.entry),
+    case when asked is not null
       then credits_private.extension_json(locked.reservation, p_capture_id) end);
 end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_correct(p_account_id uuid, p_transaction_id uuid, p_original_id uuid, p_charge jsonb)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
@@ -3795,7 +3788,7 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_extend(p_account_id uuid, p_reservation_id uuid, p_extension_id uuid, p_amount numeric, p_minimum_amount numeric DEFAULT NULL::numeric, p_ttl_seconds integer DEFAULT NULL::integer)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
@@ -3819,21 +3812,20 @@ begin
     select stored.* into strict settings from public.credit_settings stored;
     perform credits_private.check_may_spend(locked.account, settings);
     locked := credits_private.extend_reservation(locked, p_extension_id, asked, settings);
-    perform credits_private.save_reservation(locked.reservation);
-    perform credits_private.save_credits(locked.account);
+    locked.reservation := credits_private.save_reservation(locked.reservation);
+    locked.account := credits_private.save_credits(locked.account);
   elsif not known @> asked then
     perform credits_private.raise_error(
       409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', p_extension_id));
   end if;
-  return credits_private.reservation_answer(
-      locked.reservation, locked.account, known is not null)
-    || jsonb_build_object('extension',
-      credits_private.extension_json(locked.reservation, p_extension_id));
+  return credits_private.reservation_answer(locked.reservation, known is not null,
+    credits_private.balance_json(locked.account), null,
+    credits_private.extension_json(locked.reservation, p_extension_id));
 end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_freeze_account(p_account_id uuid, p_frozen boolean, p_actor_id uuid DEFAULT NULL::uuid, p_reason text DEFAULT NULL::text)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
@@ -3880,7 +3872,7 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_get_balance(p_account_id uuid)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
@@ -4055,7 +4047,7 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_get_history(p_account_id uuid, p_limit integer, p_before bigint DEFAULT NULL::bigint, p_type text DEFAULT NULL::text, p_from timestamp with time zone DEFAULT NULL::timestamp with time zone, p_to timestamp with time zone DEFAULT NULL::timestamp with time zone)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO ''
@@ -4170,7 +4162,7 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_grant(p_account_id uuid, p_transaction_id uuid, p_amount numeric, p_source text, p_bucket text, p_priority integer DEFAULT 100, p_expires_in_seconds bigint DEFAULT NULL::bigint, p_reason text DEFAULT NULL::text, p_actor_id uuid DEFAULT NULL::uuid, p_metadata jsonb DEFAULT '{}'::jsonb)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
@@ -4257,7 +4249,7 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_refund(p_account_id uuid, p_transaction_id uuid, p_original_id uuid, p_reason text, p_amount numeric DEFAULT NULL::numeric, p_actor_id uuid DEFAULT NULL::uuid)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
@@ -4294,7 +4286,7 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_release(p_account_id uuid, p_reservation_id uuid)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
@@ -4311,75 +4303,77 @@ begin
     account := credits_private.return_reserved(account, reservation);
     reservation.state := 'released';
     reservation.closed_at := clock_timestamp();
-    perform credits_private.save_reservation(reservation);
-    perform credits_private.save_credits(account);
+    reservation := credits_private.save_reservation(reservation);
+    account := credits_private.save_credits(account);
   end if;
-  return credits_private.reservation_answer(reservation, account, replayed);
+  return credits_private.reservation_answer(
+    reservation, replayed, credits_private.balance_json(account));
 end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_reserve(p_account_id uuid, p_reservation_id uuid, p_amount numeric, p_minimum_amount numeric DEFAULT NULL::numeric, p_ttl_seconds integer DEFAULT NULL::integer, p_feature text DEFAULT NULL::text, p_model text DEFAULT NULL::text, p_rate_id uuid DEFAULT NULL::uuid, p_margin_id uuid DEFAULT NULL::uuid, p_metadata jsonb DEFAULT '{}'::jsonb)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
  SET lock_timeout TO '450ms'
 AS $function$
 declare
+  malformed constant text := credits_private.malformed_argument(p_account_id, p_reservation_id,
+    p_amount, p_minimum_amount, p_ttl_seconds, p_feature, p_model, p_metadata);
   minimum constant numeric := coalesce(p_minimum_amount, p_amount);
   metadata constant jsonb := coalesce(p_metadata, '{}');
   settings public.credit_settings;
   account public.credit_balances;
   reservation public.credit_reservations;
+  amount numeric;
   now_at timestamptz;
 begin
-  perform credits_private.check_reservation_input(p_account_id, p_reservation_id, p_amount,
-    p_minimum_amount, p_ttl_seconds, p_feature, p_model, p_metadata);
-  account := credits_private.open_account(p_account_id);
-  -- guard reserve-once {
-  reservation := credits_private.find_reservation(p_account_id, p_reservation_id);
-  -- } reserve-once
-  if reservation.id is not null then
-    perform credits_private.check_open(reservation);
-    -- guard same-parameters {
-    if (reservation.requested, reservation.minimum, reservation.ttl_seconds, reservation.feature,
-        reservation.model, reservation.rate_id, reservation.margin_id, reservation.metadata)
-      is distinct from (p_amount, minimum, p_ttl_seconds, p_feature,
-        p_model, p_rate_id, p_margin_id, metadata)
-    then
-      perform credits_private.raise_error(
-        409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', p_reservation_id));
-    end if;
-    -- } same-parameters
-    return credits_private.reservation_answer(reservation, account, true);
+  if malformed is not null then
+    perform credits_private.raise_invalid_input(
+      malformed, 'expected a valid argument of credits_reserve');
   end if;
-
+  account := credits_private.open_account(p_account_id);
   if account.next_due_at <= clock_timestamp() then
     account := credits_private.apply_due(account);
   end if;
   select stored.* into strict settings from public.credit_settings stored;
   now_at := clock_timestamp();
-  insert into public.credit_reservations
-    (account_id, id, user_id, reserved, requested, minimum, ttl_seconds, feature, model, rate_id,
-     margin_id, metadata, created_at, expires_at)
-  values
-    (p_account_id, p_reservation_id, p_account_id,
-     credits_private.reservable(account, settings, p_amount, minimum), p_amount, minimum,
-     p_ttl_seconds, p_feature, p_model, p_rate_id, p_margin_id, metadata, now_at,
-     now_at + make_interval(secs => coalesce(p_ttl_seconds, settings.reservation_ttl_seconds)))
-  returning * into reservation;
-  account.reserved := account.reserved + reservation.reserved;
+  amount := least(p_amount, greatest(0, credits_private.available(account)));
+  if account.status = 'active' and not settings.spending_frozen
+    and amount >= minimum -- guard: enough-credits
+    and account.open_reservations < settings.max_open_reservations -- guard: limit-open-reservations
+    and account.reserved + amount <= settings.max_reserved_credits -- guard: limit-reserved-credits
+  then
+    insert into public.credit_reservations
+      (account_id, id, user_id, reserved, requested, minimum, ttl_seconds, feature, model, rate_id,
+       margin_id, metadata, created_at, expires_at)
+    values
+      (p_account_id, p_reservation_id, p_account_id, amount, p_amount, minimum, p_ttl_seconds,
+       p_feature, p_model, p_rate_id, p_margin_id, metadata, now_at,
+       now_at + make_interval(secs => coalesce(p_ttl_seconds, settings.reservation_ttl_seconds)))
+    on conflict (account_id, id) do nothing
+    returning * into reservation;
+  end if;
+  -- Nothing was inserted: the id is known, or the reserve is refused.
+  if reservation.id is null then
+    return credits_private.repeat_or_refuse_reserve(account, settings, p_reservation_id, p_amount,
+      minimum, p_ttl_seconds, p_feature, p_model, p_rate_id, p_margin_id, metadata);
+  end if;
+
+  account.reserved := account.reserved + amount;
   account.open_reservations := account.open_reservations + 1;
   account.next_due_at := least(account.next_due_at, reservation.expires_at);
   -- After the clock was set back: the next look for overdue reservations must find this one.
   account.expired_until := least(account.expired_until, now_at);
-  perform credits_private.save_credits(account);
-  return credits_private.reservation_answer(reservation, account, false);
+  account := credits_private.save_credits(account);
+  return credits_private.reservation_answer(
+    reservation, false, credits_private.balance_json(account));
 end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_reverse(p_account_id uuid, p_transaction_id uuid, p_original_id uuid, p_reason text, p_amount numeric DEFAULT NULL::numeric, p_actor_id uuid DEFAULT NULL::uuid)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
@@ -4571,7 +4565,7 @@ end;
 $function$
 ;
 CREATE OR REPLACE FUNCTION public.credits_settle(p_account_id uuid, p_reservation_id uuid, p_charge jsonb DEFAULT NULL::jsonb, p_create_missing boolean DEFAULT false)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
@@ -4581,6 +4575,8 @@ declare
   input constant credits_private.charge_input := credits_private.check_charge(p_charge);
   locked credits_private.locked_reservation;
   reservation public.credit_reservations;
+  account public.credit_balances;
+  entry public.credit_transactions;
   change credits_private.account_change;
 begin
   if p_create_missing then
@@ -4588,12 +4584,13 @@ begin
   end if;
   locked := credits_private.lock_reservation(p_account_id, p_reservation_id);
   reservation := locked.reservation;
-  change.account := locked.account;
+  account := locked.account;
   -- guard settle-once {
   if reservation.state = 'settled' then
-    change.entry := credits_private.find_transaction(p_account_id, p_reservation_id);
-    perform credits_private.audit_other_charge(change.entry, reservation, input);
-    return credits_private.settle_answer(reservation, change, true);
+    entry := credits_private.find_transaction(p_account_id, p_reservation_id);
+    perform credits_private.audit_other_charge(entry, reservation, input);
+    return credits_private.reservation_answer(reservation, true,
+      credits_private.balance_json(account), credits_private.transaction_json(entry));
   end if;
   -- } settle-once
   -- guard released-is-final {
@@ -4602,16 +4599,19 @@ begin
   end if;
   -- } released-is-final
 
-  change.account := credits_private.return_reserved(change.account, reservation);
+  account := credits_private.return_reserved(account, reservation);
   if input."amount" is not null then
-    change := credits_private.charge(change, reservation, reservation.id, p_charge, input);
-    reservation := credits_private.add_charge(reservation, change.entry);
+    change := credits_private.charge(account, reservation, reservation.id, p_charge, input);
+    account := change.account;
+    entry := change.entry;
+    reservation := credits_private.add_charge(reservation, entry);
   end if;
   reservation.state := 'settled';
   reservation.closed_at := clock_timestamp();
-  perform credits_private.save_reservation(reservation);
-  perform credits_private.save_credits(change.account);
-  return credits_private.settle_answer(reservation, change, false);
+  reservation := credits_private.save_reservation(reservation);
+  account := credits_private.save_credits(account);
+  return credits_private.reservation_answer(reservation, false,
+    credits_private.balance_json(account), credits_private.transaction_json(entry));
 end;
 $function$
 ;

@@ -15,14 +15,15 @@ const TAKES_RESERVED: BrokenCopy = {
   name: 'a charge takes what other reservations keep back',
   sql: `alter function credits_private.charge rename to charge_available;
     create function credits_private.charge(
-      change credits_private.account_change, reservation public.credit_reservations, p_id uuid, p_charge jsonb,
+      account public.credit_balances, reservation public.credit_reservations, p_id uuid, p_charge jsonb,
       p_input credits_private.charge_input)
     returns credits_private.account_change language plpgsql set search_path = '' as $$
     declare
-      reserved constant numeric := (change.account).reserved;
+      reserved constant numeric := account.reserved;
+      change credits_private.account_change;
     begin
-      change.account.reserved := 0;
-      change := credits_private.charge_available(change, reservation, p_id, p_charge, p_input);
+      account.reserved := 0;
+      change := credits_private.charge_available(account, reservation, p_id, p_charge, p_input);
       change.account.reserved := reserved;
       return change;
     end $$`,

@@ -2,6 +2,12 @@
 --
 -- The shapes are those of packages/credits/src/store/port.ts. Amounts are decimal strings without
 -- trailing zeros, so that a first answer and its repeat are equal.
+--
+-- Private functions that every reserve and settle runs through, here and in the next files, set no
+-- search_path: to set it again at each call took 8 % of a pair. They run under the setting of the
+-- public function that calls them, and every name in them has its schema.
+--
+-- Answers are json, built at once: to build jsonb and merge its parts took 12 % of a settle.
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
@@ -143,7 +149,6 @@ create or replace function credits_private.available(account public.credit_balan
 returns numeric
 language plpgsql
 immutable
-set search_path = ''
 as $$
 begin
   return account.plan_credits + account.add_on_credits - account.debt
@@ -155,13 +160,12 @@ comment on function credits_private.available(public.credit_balances) is
   'What can still be reserved; negative after an overage limit was lowered.';
 
 create or replace function credits_private.balance_json(account public.credit_balances)
-returns jsonb
+returns json
 language plpgsql
 stable
-set search_path = ''
 as $$
 begin
-  return jsonb_build_object(
+  return json_build_object(
     'userId', account.account_id,
     'planId', account.plan_id,
     'planCredits', trim_scale(account.plan_credits)::text,
@@ -180,12 +184,12 @@ revoke execute on function credits_private.balance_json from public;
 comment on function credits_private.balance_json(public.credit_balances) is
   'Balance of store/port.ts.';
 
-create or replace function credits_private.reservation_json(
-  reservation public.credit_reservations)
-returns jsonb
+create or replace function credits_private.reservation_answer(
+  reservation public.credit_reservations, p_replayed boolean default null,
+  p_balance json default null, p_transaction json default null, p_extension json default null)
+returns json
 language plpgsql
 stable
-set search_path = ''
 as $$
 declare
   -- A reservation past its time counts as expired before due work marks it.
@@ -193,7 +197,7 @@ declare
     when reservation.state = 'active' and reservation.expires_at <= clock_timestamp()
     then 'expired' else reservation.state end;
 begin
-  return jsonb_build_object(
+  return json_build_object(
     'reservationId', reservation.id,
     'userId', reservation.user_id,
     'state', state,
@@ -208,7 +212,29 @@ begin
     'late', reservation.late,
     'createdAt', reservation.created_at,
     'expiresAt', reservation.expires_at,
-    'closedAt', reservation.closed_at);
+    'closedAt', reservation.closed_at,
+    'replayed', p_replayed,
+    'balance', p_balance,
+    'transaction', p_transaction,
+    'extension', p_extension);
+end;
+$$;
+revoke execute on function credits_private.reservation_answer from public;
+comment on function credits_private.reservation_answer(
+  public.credit_reservations, boolean, json, json, json) is
+  'ReservationResult, ExtendResult, CaptureResult and SettleResult of store/port.ts. Fields that an '
+  'operation does not answer are null.';
+
+create or replace function credits_private.reservation_json(
+  reservation public.credit_reservations)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return credits_private.reservation_answer(reservation)::jsonb
+    - array['replayed', 'balance', 'transaction', 'extension'];
 end;
 $$;
 revoke execute on function credits_private.reservation_json from public;
@@ -216,13 +242,13 @@ comment on function credits_private.reservation_json(public.credit_reservations)
   'Reservation of store/port.ts.';
 
 create or replace function credits_private.transaction_json(entry public.credit_transactions)
-returns jsonb
+returns json
 language plpgsql
 stable
-set search_path = ''
 as $$
 begin
-  return jsonb_build_object(
+  if entry.id is null then return null; end if;
+  return json_build_object(
     'id', entry.id,
     'userId', entry.user_id,
     'version', entry.version,
@@ -245,17 +271,17 @@ end;
 $$;
 revoke execute on function credits_private.transaction_json from public;
 comment on function credits_private.transaction_json(public.credit_transactions) is
-  'Transaction of store/port.ts: what the owner may see.';
+  'Transaction of store/port.ts: what the owner may see. Null for no transaction.';
 
 create or replace function credits_private.transaction_result_json(
   account public.credit_balances, entry public.credit_transactions, p_replayed boolean)
-returns jsonb
+returns json
 language plpgsql
 stable
 set search_path = ''
 as $$
 begin
-  return jsonb_build_object(
+  return json_build_object(
     'transaction', credits_private.transaction_json(entry),
     'balance', credits_private.balance_json(account),
     'replayed', p_replayed);

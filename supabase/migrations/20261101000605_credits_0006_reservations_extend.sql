@@ -11,7 +11,7 @@ create or replace function public.credits_extend(
   p_amount numeric,
   p_minimum_amount numeric default null,
   p_ttl_seconds integer default null)
-returns jsonb
+returns json
 language plpgsql
 security definer
 set search_path = ''
@@ -35,16 +35,15 @@ begin
     select stored.* into strict settings from public.credit_settings stored;
     perform credits_private.check_may_spend(locked.account, settings);
     locked := credits_private.extend_reservation(locked, p_extension_id, asked, settings);
-    perform credits_private.save_reservation(locked.reservation);
-    perform credits_private.save_credits(locked.account);
+    locked.reservation := credits_private.save_reservation(locked.reservation);
+    locked.account := credits_private.save_credits(locked.account);
   elsif not known @> asked then
     perform credits_private.raise_error(
       409, 'IDEMPOTENCY_MISMATCH', jsonb_build_object('id', p_extension_id));
   end if;
-  return credits_private.reservation_answer(
-      locked.reservation, locked.account, known is not null)
-    || jsonb_build_object('extension',
-      credits_private.extension_json(locked.reservation, p_extension_id));
+  return credits_private.reservation_answer(locked.reservation, known is not null,
+    credits_private.balance_json(locked.account), null,
+    credits_private.extension_json(locked.reservation, p_extension_id));
 end;
 $$;
 revoke execute on function public.credits_extend from public, anon, authenticated;
@@ -101,7 +100,6 @@ create or replace function credits_private.lock_reservation(
   p_account_id uuid, p_reservation_id uuid)
 returns credits_private.locked_reservation
 language plpgsql
-set search_path = ''
 as $$
 declare
   locked credits_private.locked_reservation;
@@ -170,9 +168,8 @@ comment on function credits_private.extend_reservation(
 
 create or replace function credits_private.save_reservation(
   reservation public.credit_reservations)
-returns void
+returns public.credit_reservations
 language plpgsql
-set search_path = ''
 as $$
 begin
   update public.credit_reservations stored
@@ -185,6 +182,7 @@ begin
       expires_at = reservation.expires_at,
       closed_at = reservation.closed_at
   where stored.account_id = reservation.account_id and stored.id = reservation.id;
+  return reservation;
 end;
 $$;
 revoke execute on function credits_private.save_reservation from public;
@@ -193,16 +191,16 @@ comment on function credits_private.save_reservation(public.credit_reservations)
 
 create or replace function credits_private.extension_json(
   reservation public.credit_reservations, p_extension_id uuid)
-returns jsonb
+returns json
 language plpgsql
-immutable
+stable
 set search_path = ''
 as $$
 declare
   extension constant jsonb := reservation.extensions -> p_extension_id::text;
 begin
   -- A capture also notes an extension that was refused: it has no amount.
-  return jsonb_build_object(
+  return json_build_object(
     'granted', coalesce(extension ? 'amount', false),
     'amount', coalesce(extension ->> 'amount', '0'));
 end;
@@ -214,7 +212,7 @@ comment on function credits_private.extension_json(public.credit_reservations, u
 -- ------------------------------------------------------------------------- release and read
 
 create or replace function public.credits_release(p_account_id uuid, p_reservation_id uuid)
-returns jsonb
+returns json
 language plpgsql
 security definer
 set search_path = ''
@@ -231,10 +229,11 @@ begin
     account := credits_private.return_reserved(account, reservation);
     reservation.state := 'released';
     reservation.closed_at := clock_timestamp();
-    perform credits_private.save_reservation(reservation);
-    perform credits_private.save_credits(account);
+    reservation := credits_private.save_reservation(reservation);
+    account := credits_private.save_credits(account);
   end if;
-  return credits_private.reservation_answer(reservation, account, replayed);
+  return credits_private.reservation_answer(
+    reservation, replayed, credits_private.balance_json(account));
 end;
 $$;
 revoke execute on function public.credits_release from public, anon, authenticated;
@@ -248,7 +247,6 @@ create or replace function credits_private.return_reserved(
 returns public.credit_balances
 language plpgsql
 immutable
-set search_path = ''
 as $$
 begin
   -- An expired reservation keeps nothing back any more.

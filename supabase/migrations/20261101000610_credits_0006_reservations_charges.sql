@@ -28,7 +28,7 @@ create or replace function public.credits_settle(
   p_reservation_id uuid,
   p_charge jsonb default null,
   p_create_missing boolean default false)
-returns jsonb
+returns json
 language plpgsql
 security definer
 set search_path = ''
@@ -38,6 +38,8 @@ declare
   input constant credits_private.charge_input := credits_private.check_charge(p_charge);
   locked credits_private.locked_reservation;
   reservation public.credit_reservations;
+  account public.credit_balances;
+  entry public.credit_transactions;
   change credits_private.account_change;
 begin
   if p_create_missing then
@@ -45,12 +47,13 @@ begin
   end if;
   locked := credits_private.lock_reservation(p_account_id, p_reservation_id);
   reservation := locked.reservation;
-  change.account := locked.account;
+  account := locked.account;
   -- guard settle-once {
   if reservation.state = 'settled' then
-    change.entry := credits_private.find_transaction(p_account_id, p_reservation_id);
-    perform credits_private.audit_other_charge(change.entry, reservation, input);
-    return credits_private.settle_answer(reservation, change, true);
+    entry := credits_private.find_transaction(p_account_id, p_reservation_id);
+    perform credits_private.audit_other_charge(entry, reservation, input);
+    return credits_private.reservation_answer(reservation, true,
+      credits_private.balance_json(account), credits_private.transaction_json(entry));
   end if;
   -- } settle-once
   -- guard released-is-final {
@@ -59,16 +62,19 @@ begin
   end if;
   -- } released-is-final
 
-  change.account := credits_private.return_reserved(change.account, reservation);
+  account := credits_private.return_reserved(account, reservation);
   if input."amount" is not null then
-    change := credits_private.charge(change, reservation, reservation.id, p_charge, input);
-    reservation := credits_private.add_charge(reservation, change.entry);
+    change := credits_private.charge(account, reservation, reservation.id, p_charge, input);
+    account := change.account;
+    entry := change.entry;
+    reservation := credits_private.add_charge(reservation, entry);
   end if;
   reservation.state := 'settled';
   reservation.closed_at := clock_timestamp();
-  perform credits_private.save_reservation(reservation);
-  perform credits_private.save_credits(change.account);
-  return credits_private.settle_answer(reservation, change, false);
+  reservation := credits_private.save_reservation(reservation);
+  account := credits_private.save_credits(account);
+  return credits_private.reservation_answer(reservation, false,
+    credits_private.balance_json(account), credits_private.transaction_json(entry));
 end;
 $$;
 revoke execute on function public.credits_settle from public, anon, authenticated;
@@ -143,25 +149,6 @@ comment on function credits_private.audit_other_charge(
   public.credit_transactions, public.credit_reservations, credits_private.charge_input) is
   'Shows operators the charge of a second settle that is not the one that was written.';
 
-create or replace function credits_private.settle_answer(
-  reservation public.credit_reservations, change credits_private.account_change,
-  p_replayed boolean)
-returns jsonb
-language plpgsql
-stable
-set search_path = ''
-as $$
-begin
-  return credits_private.reservation_answer(reservation, change.account, p_replayed)
-    || jsonb_build_object('transaction', case when (change.entry).id is not null
-      then credits_private.transaction_json(change.entry) end);
-end;
-$$;
-revoke execute on function credits_private.settle_answer from public;
-comment on function credits_private.settle_answer(
-  public.credit_reservations, credits_private.account_change, boolean) is
-  'SettleResult of store/port.ts.';
-
 -- ------------------------------------------------------------------------- capture
 
 create or replace function public.credits_capture(
@@ -172,7 +159,7 @@ create or replace function public.credits_capture(
   p_extend_amount numeric default null,
   p_extend_minimum numeric default null,
   p_ttl_seconds integer default null)
-returns jsonb
+returns json
 language plpgsql
 security definer
 set search_path = ''
@@ -197,7 +184,6 @@ begin
   end if;
 
   locked := credits_private.lock_reservation(p_account_id, p_reservation_id);
-  change.account := locked.account;
   change.entry := credits_private.find_transaction(p_account_id, p_capture_id);
   replayed := (change.entry).id is not null;
   if replayed then
@@ -208,8 +194,9 @@ begin
       perform credits_private.raise_closed(locked.reservation, input."amount");
     end if;
     perform credits_private.check_transaction_input(p_account_id, p_capture_id, null, null);
-    change.account := credits_private.return_reserved(locked.account, locked.reservation);
-    change := credits_private.charge(change, locked.reservation, p_capture_id, p_charge, input);
+    change := credits_private.charge(
+      credits_private.return_reserved(locked.account, locked.reservation),
+      locked.reservation, p_capture_id, p_charge, input);
     locked.account := change.account;
     locked.reservation := credits_private.add_charge(locked.reservation, change.entry);
     locked := credits_private.keep_rest(locked, input."amount");
@@ -217,12 +204,12 @@ begin
     if asked is not null then
       locked := credits_private.extend_captured(locked, p_capture_id, asked);
     end if;
-    perform credits_private.save_reservation(locked.reservation);
-    perform credits_private.save_credits(locked.account);
-    change.account := locked.account;
+    locked.reservation := credits_private.save_reservation(locked.reservation);
+    locked.account := credits_private.save_credits(locked.account);
   end if;
-  return credits_private.settle_answer(locked.reservation, change, replayed)
-    || jsonb_build_object('extension', case when asked is not null
+  return credits_private.reservation_answer(locked.reservation, replayed,
+    credits_private.balance_json(locked.account), credits_private.transaction_json(change.entry),
+    case when asked is not null
       then credits_private.extension_json(locked.reservation, p_capture_id) end);
 end;
 $$;
@@ -313,18 +300,18 @@ comment on function credits_private.extend_captured(
 -- ------------------------------------------------------------------------- one charge
 
 create or replace function credits_private.charge(
-  change credits_private.account_change, reservation public.credit_reservations, p_id uuid,
+  account public.credit_balances, reservation public.credit_reservations, p_id uuid,
   p_charge jsonb, p_input credits_private.charge_input)
 returns credits_private.account_change
 language plpgsql
-set search_path = ''
 as $$
 declare
+  change credits_private.account_change;
   entry public.credit_transactions;
   -- What the reservation kept back is free again by now. What is not available is recorded as
   -- uncollected.
   charged constant numeric :=
-    greatest(0, least(p_input."amount", credits_private.available(change.account)));
+    greatest(0, least(p_input."amount", credits_private.available(account)));
 begin
   entry.id := p_id;
   entry.user_id := reservation.user_id;
@@ -339,6 +326,7 @@ begin
   entry.estimated := coalesce(p_input."costSource" = 'estimate', false);
   entry.late := reservation.state <> 'active';
   entry.metadata := coalesce(nullif(p_input."metadata", 'null'), reservation.metadata);
+  change.account := account;
   change.entry := entry;
   -- The metadata is free text, which can be erased on the ledger row alone.
   change.cost.charge := p_charge - 'metadata';
@@ -348,7 +336,7 @@ end;
 $$;
 revoke execute on function credits_private.charge from public;
 comment on function credits_private.charge(
-  credits_private.account_change, public.credit_reservations, uuid, jsonb,
+  public.credit_balances, public.credit_reservations, uuid, jsonb,
   credits_private.charge_input) is
   'Takes the cost of a provider call from what is available and writes the usage transaction.';
 
@@ -357,7 +345,6 @@ create or replace function credits_private.add_charge(
 returns public.credit_reservations
 language plpgsql
 immutable
-set search_path = ''
 as $$
 begin
   reservation.captured := reservation.captured - entry.amount;
@@ -375,7 +362,6 @@ create or replace function credits_private.check_charge(p_charge jsonb)
 returns credits_private.charge_input
 language plpgsql
 immutable
-set search_path = ''
 as $$
 declare
   input credits_private.charge_input;

@@ -36,7 +36,7 @@ comment on function public.credits_set_admin(uuid, boolean, uuid, text) is
 
 create or replace function public.credits_freeze_account(
   p_account_id uuid, p_frozen boolean, p_actor_id uuid default null, p_reason text default null)
-returns jsonb
+returns json
 language plpgsql
 security definer
 set search_path = ''

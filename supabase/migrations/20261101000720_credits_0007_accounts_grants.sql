@@ -16,7 +16,7 @@ create or replace function public.credits_grant(
   p_reason text default null,
   p_actor_id uuid default null,
   p_metadata jsonb default '{}')
-returns jsonb
+returns json
 language plpgsql
 security definer
 set search_path = ''
@@ -140,7 +140,7 @@ create or replace function public.credits_reverse(
   p_reason text,
   p_amount numeric default null,
   p_actor_id uuid default null)
-returns jsonb
+returns json
 language plpgsql
 security definer
 set search_path = ''

@@ -12,7 +12,7 @@ create or replace function public.credits_refund(
   p_reason text,
   p_amount numeric default null,
   p_actor_id uuid default null)
-returns jsonb
+returns json
 language plpgsql
 security definer
 set search_path = ''
@@ -101,7 +101,7 @@ create or replace function public.credits_adjust(
   p_amount numeric,
   p_reason text,
   p_actor_id uuid default null)
-returns jsonb
+returns json
 language plpgsql
 security definer
 set search_path = ''
@@ -151,7 +151,7 @@ comment on function public.credits_adjust(uuid, uuid, numeric, text, uuid) is
 
 create or replace function public.credits_correct(
   p_account_id uuid, p_transaction_id uuid, p_original_id uuid, p_charge jsonb)
-returns jsonb
+returns json
 language plpgsql
 security definer
 set search_path = ''
@@ -335,7 +335,7 @@ comment on function credits_private.new_change(
 
 create or replace function credits_private.write_transaction(
   change credits_private.account_change)
-returns jsonb
+returns json
 language plpgsql
 set search_path = ''
 as $$
@@ -377,7 +377,7 @@ comment on function credits_private.check_same_correction(
 
 create or replace function credits_private.repeat_transaction(
   change credits_private.account_change, p_reason text, p_actor_id uuid, p_metadata jsonb)
-returns jsonb
+returns json
 language plpgsql
 set search_path = ''
 as $$

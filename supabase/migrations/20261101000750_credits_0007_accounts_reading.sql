@@ -3,7 +3,7 @@ set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
 create or replace function public.credits_get_balance(p_account_id uuid)
-returns jsonb
+returns json
 language plpgsql
 security definer
 set search_path = ''
@@ -36,7 +36,7 @@ create or replace function public.credits_get_history(
   p_type text default null,
   p_from timestamptz default null,
   p_to timestamptz default null)
-returns jsonb
+returns json
 language plpgsql
 stable
 security definer
@@ -83,7 +83,7 @@ create or replace function credits_private.history_page(
   p_end_version bigint,
   p_type text,
   p_limit integer)
-returns jsonb
+returns json
 language plpgsql
 stable
 set search_path = ''
@@ -115,9 +115,9 @@ begin
       limit p_limit + 1) page;
   end if;
   -- One row more than asked for says whether there is another page.
-  return jsonb_build_object(
+  return json_build_object(
     'data', (
-      select coalesce(jsonb_agg(credits_private.transaction_json(entry)), '[]')
+      select coalesce(json_agg(credits_private.transaction_json(entry)), '[]')
       from unnest(entries[1:p_limit]) entry),
     'nextBefore', case when cardinality(entries) > p_limit then (entries[p_limit]).version end);
 end;

@@ -269,14 +269,22 @@ describe('a session that planned its statements while the tables were empty', ()
       const userId = await userWith(copy, 50)
       await copy.admin.query('vacuum analyze')
       for (let count = 0; count < 8; count += 1) await run(userId)
+      // 3,000 accounts, each with a lot, a transaction and a closed reservation. The triggers would take half a minute.
       await copy.admin.query(
-        `insert into auth.users (id, email, email_confirmed_at)
-         select gen_random_uuid(), n || '@example.test', now() from generate_series(1, 3000) n`,
-      )
-      await copy.admin.query(
-        `insert into public.credit_reservations
-           (id, account_id, user_id, state, reserved, requested, minimum, expires_at)
-         select gen_random_uuid(), account_id, account_id, 'released', 0, 1, 1, now() from public.credit_balances`,
+        `begin; set local session_replication_role = replica;
+         insert into public.credit_balances (account_id, plan_id)
+         select gen_random_uuid(), 'free' from generate_series(1, 3000);
+         insert into public.credit_lots
+           (account_id, id, bucket, source, priority, amount, remaining, transaction_id, version)
+         select account_id, gen_random_uuid(), 'plan', 'plan', 100, 1, 1, account_id, 1 from public.credit_balances;
+         insert into public.credit_transactions
+           (account_id, version, id, user_id, type, amount, balance_after, text_hash, created_at, hash)
+         select account_id, 1000, account_id, account_id, 'grant', 1, 1, '', now(), '' from public.credit_balances;
+         insert into public.credit_transaction_costs (account_id, version)
+         select account_id, 1000 from public.credit_balances;
+         insert into public.credit_reservations (id, account_id, user_id, state, reserved, requested, minimum, expires_at)
+         select gen_random_uuid(), account_id, account_id, 'released', 0, 1, 1, now() from public.credit_balances;
+         commit`,
       )
       // As autovacuum does by itself.
       await copy.admin.query('analyze')

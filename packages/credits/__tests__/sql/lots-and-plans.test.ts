@@ -225,11 +225,13 @@ describe('a refund', () => {
 
   it('a partial refund returns to each lot only what earlier parts have not returned to it', async () => {
     const userId = await userWith(database, 50)
-    await grant(userId, 40)
+    await grant(userId, 100)
     const id = await spend(database, userId, 70)
-    expect(await refund(userId, id, 20)).toMatchObject({ balance: { planCredits: '0', addOnCredits: '40' } })
-    expect(await refund(userId, id, 20)).toMatchObject({ balance: { planCredits: '20', addOnCredits: '40' } })
-    expect(await refund(userId, id)).toMatchObject({ balance: { planCredits: '50', addOnCredits: '40' } })
+    // Another charge leaves room in the add-on lot, which is not for refunds of the first one.
+    await spend(database, userId, 30)
+    expect(await refund(userId, id, 20)).toMatchObject({ balance: { planCredits: '0', addOnCredits: '70' } })
+    expect(await refund(userId, id, 20)).toMatchObject({ balance: { planCredits: '20', addOnCredits: '70' } })
+    expect(await refund(userId, id)).toMatchObject({ balance: { planCredits: '50', addOnCredits: '70' } })
   })
 
   it('a refund of credits whose lot has expired makes an add-on lot', async () => {

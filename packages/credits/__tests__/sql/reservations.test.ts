@@ -407,3 +407,19 @@ describe('a reservation of another account', () => {
     }
   })
 })
+
+describe('the id of a reservation', () => {
+  it('is refused to every other operation of its account: a settle writes its transaction under it', async () => {
+    const userId = await userWith(database, 50)
+    const [id, other] = [await reserve(database, userId, 10), await reserve(database, userId, 10)]
+    const named = { p_account_id: userId, p_transaction_id: id }
+    for (const attempt of [
+      () => grant(userId, 5, named),
+      () => run('adjust', { ...named, p_amount: 5, p_reason: 'test' }),
+      () => capture(userId, other, '1', { p_capture_id: id }),
+    ]) {
+      expect(await refusal(attempt(), 'IDEMPOTENCY_MISMATCH')).toEqual({ id })
+    }
+    expect(await settle(userId, id, '3')).toMatchObject({ transaction: { id, amount: '-3' } })
+  })
+})
