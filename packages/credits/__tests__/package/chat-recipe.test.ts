@@ -138,7 +138,8 @@ describe('the chat route of docs/recipes.md', () => {
     const { token, balance } = await signUp()
     const answer = await chat(token, [text('user', '[dev: input=2000 tokens=1000] Tell me about honey.')])
     expect(answer?.parts.some((part) => part.type === 'text' && part.text.length > 0)).toBe(true)
-    expect(answer?.metadata).toEqual({ credits: '3.36' })
+    const receipt = answer?.parts.find((part) => part.type === 'data-credits')
+    expect(receipt).toMatchObject({ data: { charged: '3.36', available: '46.64', booked: true } })
     await expect.poll(balance).toBe('46.64')
   })
 

@@ -271,7 +271,7 @@ describe('credits rates', () => {
   })
 
   it('an unknown model is named with the models it may have been meant to be', async () => {
-    const { code, stderr } = await cli.run('rates', 'price', 'anthropic/claude-sonnet-4-5')
+    const { code, stderr } = await cli.run('rates', 'price', 'anthropic/claude-sonet-4.5')
     expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining('UNKNOWN_MODEL') })
     expect(stderr).toContain('Did you mean anthropic/claude-sonnet-4.5')
     expect((await cli.run('rates', 'price', 'no-one/knows')).stderr).toContain('credits rates set')

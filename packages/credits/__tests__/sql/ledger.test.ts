@@ -282,7 +282,8 @@ describe('a session that planned its statements while the tables were empty', ()
          select account_id, 1000, account_id, account_id, 'grant', 1, 1, '', now(), '' from public.credit_balances;
          insert into public.credit_transaction_costs (account_id, version)
          select account_id, 1000 from public.credit_balances;
-         insert into public.credit_reservations (id, account_id, user_id, state, reserved, requested, minimum, expires_at)
+         insert into public.credit_reservations
+           (id, account_id, user_id, state, reserved, requested, minimum, expires_at)
          select gen_random_uuid(), account_id, account_id, 'released', 0, 1, 1, now() from public.credit_balances;
          commit`,
       )
