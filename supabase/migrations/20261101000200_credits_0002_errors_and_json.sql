@@ -222,8 +222,8 @@ $$;
 revoke execute on function credits_private.reservation_answer from public;
 comment on function credits_private.reservation_answer(
   public.credit_reservations, boolean, json, json, json) is
-  'ReservationResult, ExtendResult, CaptureResult and SettleResult of store/port.ts. Fields that an '
-  'operation does not answer are null.';
+  'ReservationResult, ExtendResult, CaptureResult and SettleResult of store/port.ts. Fields that '
+  'an operation does not answer are null.';
 
 create or replace function credits_private.reservation_json(
   reservation public.credit_reservations)
