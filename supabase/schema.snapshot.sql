@@ -4342,7 +4342,9 @@ begin
   amount := least(p_amount, greatest(0, credits_private.available(account)));
   if account.status = 'active' and not settings.spending_frozen
     and amount >= minimum -- guard: enough-credits
-    and account.open_reservations < settings.max_open_reservations -- guard: limit-open-reservations
+    -- guard limit-open-reservations {
+    and account.open_reservations < settings.max_open_reservations
+    -- } limit-open-reservations
     and account.reserved + amount <= settings.max_reserved_credits -- guard: limit-reserved-credits
   then
     insert into public.credit_reservations

@@ -32,10 +32,8 @@ create or replace function public.credits_reserve(
   p_amount numeric,
   p_minimum_amount numeric default null,
   p_ttl_seconds integer default null,
-  p_feature text default null,
-  p_model text default null,
-  p_rate_id uuid default null,
-  p_margin_id uuid default null,
+  p_feature text default null, p_model text default null,
+  p_rate_id uuid default null, p_margin_id uuid default null,
   p_metadata jsonb default '{}')
 returns json
 language plpgsql
@@ -67,7 +65,9 @@ begin
   amount := least(p_amount, greatest(0, credits_private.available(account)));
   if account.status = 'active' and not settings.spending_frozen
     and amount >= minimum -- guard: enough-credits
-    and account.open_reservations < settings.max_open_reservations -- guard: limit-open-reservations
+    -- guard limit-open-reservations {
+    and account.open_reservations < settings.max_open_reservations
+    -- } limit-open-reservations
     and account.reserved + amount <= settings.max_reserved_credits -- guard: limit-reserved-credits
   then
     insert into public.credit_reservations
