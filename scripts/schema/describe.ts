@@ -10,7 +10,8 @@ Helpers are in \`credits_private\`, which no API exposes. \`profiles\`, \`is_adm
 \`touch_profile\` belong to the app of this repository, not to the package.
 
 Every function returns one JSON value (\`json\` or \`jsonb\`) with amounts as decimal strings. Where it names a
-type, the type is in [port.ts](../packages/credits/src/store/port.ts) or [types.ts](../packages/credits/src/store/types.ts).
+type, the type is in [port.ts](../packages/credits/src/store/port.ts) or
+[types.ts](../packages/credits/src/store/types.ts).
 A failure has the SQLSTATE \`PT<http status>\`, a code of [errors.md](errors.md) as its message and JSON as its detail.
 
 \`\`\`sql
