@@ -22,9 +22,6 @@ function accepted({ name, detail }: Pick<Finding, 'name' | 'detail'>): boolean {
   // A plan is retired, never deleted, so nothing looks an account up by its plan. Every charge would pay for an index
   // on such a column of credit_balances.
   if (name === 'unindexed_foreign_keys' && /plan_id_fkey/.test(detail)) return true
-  // The private functions that a reserve and a settle run through: a setting of their own would cost a pair 8 %. They
-  // run under the one of their caller and no API role may call them. A test names them: sql/privileges.test.ts.
-  if (name === 'function_search_path_mutable' && detail.includes('credits_private.')) return true
   // Statistics of a database that has not been used yet.
   return name === 'unused_index'
 }

@@ -648,6 +648,7 @@ CREATE OR REPLACE FUNCTION credits_private.add_charge(reservation credit_reserva
  RETURNS credit_reservations
  LANGUAGE plpgsql
  IMMUTABLE
+ SET search_path TO ''
 AS $function$
 begin
   reservation.captured := reservation.captured - entry.amount;
@@ -713,6 +714,7 @@ CREATE OR REPLACE FUNCTION credits_private.add_to_bucket(account credit_balances
  RETURNS credit_balances
  LANGUAGE plpgsql
  IMMUTABLE
+ SET search_path TO ''
 AS $function$
 begin
   if p_bucket = 'plan' then account.plan_credits := account.plan_credits + p_amount;
@@ -749,6 +751,7 @@ $function$
 CREATE OR REPLACE FUNCTION credits_private.append(change credits_private.account_change)
  RETURNS credits_private.account_change
  LANGUAGE plpgsql
+ SET search_path TO ''
 AS $function$
 declare
   account public.credit_balances := change.account;
@@ -922,6 +925,7 @@ CREATE OR REPLACE FUNCTION credits_private.available(account credit_balances)
  RETURNS numeric
  LANGUAGE plpgsql
  IMMUTABLE
+ SET search_path TO ''
 AS $function$
 begin
   return account.plan_credits + account.add_on_credits - account.debt
@@ -933,6 +937,7 @@ CREATE OR REPLACE FUNCTION credits_private.balance_json(account credit_balances)
  RETURNS json
  LANGUAGE plpgsql
  STABLE
+ SET search_path TO ''
 AS $function$
 begin
   return json_build_object(
@@ -991,6 +996,7 @@ $function$
 CREATE OR REPLACE FUNCTION credits_private.charge(account credit_balances, reservation credit_reservations, p_id uuid, p_charge jsonb, p_input credits_private.charge_input)
  RETURNS credits_private.account_change
  LANGUAGE plpgsql
+ SET search_path TO ''
 AS $function$
 declare
   change credits_private.account_change;
@@ -1103,6 +1109,7 @@ CREATE OR REPLACE FUNCTION credits_private.check_charge(p_charge jsonb)
  RETURNS credits_private.charge_input
  LANGUAGE plpgsql
  IMMUTABLE
+ SET search_path TO ''
 AS $function$
 declare
   input credits_private.charge_input;
@@ -2165,6 +2172,7 @@ $function$
 CREATE OR REPLACE FUNCTION credits_private.lock_account(p_account_id uuid)
  RETURNS credit_balances
  LANGUAGE plpgsql
+ SET search_path TO ''
 AS $function$
 declare
   account public.credit_balances;
@@ -2180,6 +2188,7 @@ $function$
 CREATE OR REPLACE FUNCTION credits_private.lock_reservation(p_account_id uuid, p_reservation_id uuid)
  RETURNS credits_private.locked_reservation
  LANGUAGE plpgsql
+ SET search_path TO ''
 AS $function$
 declare
   locked credits_private.locked_reservation;
@@ -2209,6 +2218,7 @@ CREATE OR REPLACE FUNCTION credits_private.lot_piece(p_lot_id uuid, p_amount num
  RETURNS jsonb
  LANGUAGE plpgsql
  IMMUTABLE
+ SET search_path TO ''
 AS $function$
 begin
   return jsonb_build_object('lotId', p_lot_id, 'amount', trim_scale(p_amount)::text);
@@ -2219,6 +2229,7 @@ CREATE OR REPLACE FUNCTION credits_private.malformed_argument(p_account_id uuid,
  RETURNS text
  LANGUAGE plpgsql
  IMMUTABLE
+ SET search_path TO ''
 AS $function$
 begin
   -- One expression: seven calls of the checks of 0002 would take 20 us more of every reserve.
@@ -2394,6 +2405,7 @@ $function$
 CREATE OR REPLACE FUNCTION credits_private.open_account(p_account_id uuid)
  RETURNS credit_balances
  LANGUAGE plpgsql
+ SET search_path TO ''
 AS $function$
 declare
   account public.credit_balances := credits_private.lock_account(p_account_id);
@@ -2874,6 +2886,7 @@ CREATE OR REPLACE FUNCTION credits_private.reservation_answer(reservation credit
  RETURNS json
  LANGUAGE plpgsql
  STABLE
+ SET search_path TO ''
 AS $function$
 declare
   -- A reservation past its time counts as expired before due work marks it.
@@ -2936,6 +2949,7 @@ CREATE OR REPLACE FUNCTION credits_private.return_reserved(account credit_balanc
  RETURNS credit_balances
  LANGUAGE plpgsql
  IMMUTABLE
+ SET search_path TO ''
 AS $function$
 begin
   -- An expired reservation keeps nothing back any more.
@@ -3089,6 +3103,7 @@ $function$
 CREATE OR REPLACE FUNCTION credits_private.save_credits(account credit_balances)
  RETURNS credit_balances
  LANGUAGE plpgsql
+ SET search_path TO ''
 AS $function$
 begin
   -- 25 us where save_account takes 32: fewer columns, and no trigger that watches one of them.
@@ -3111,6 +3126,7 @@ $function$
 CREATE OR REPLACE FUNCTION credits_private.save_reservation(reservation credit_reservations)
  RETURNS credit_reservations
  LANGUAGE plpgsql
+ SET search_path TO ''
 AS $function$
 begin
   update public.credit_reservations stored
@@ -3286,6 +3302,7 @@ $function$
 CREATE OR REPLACE FUNCTION credits_private.take_from_lots(change credits_private.account_change, p_amount numeric, p_since timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS credits_private.account_change
  LANGUAGE plpgsql
+ SET search_path TO ''
 AS $function$
 declare
   account public.credit_balances := change.account;
@@ -3379,6 +3396,7 @@ CREATE OR REPLACE FUNCTION credits_private.text_hash(p_metadata jsonb, p_reason 
  RETURNS bytea
  LANGUAGE plpgsql
  IMMUTABLE
+ SET search_path TO ''
 AS $function$
 begin
   return sha256(convert_to(jsonb_build_array(p_metadata, p_reason)::text, 'UTF8'));
@@ -3432,6 +3450,7 @@ CREATE OR REPLACE FUNCTION credits_private.transaction_hash(entry credit_transac
  RETURNS bytea
  LANGUAGE plpgsql
  IMMUTABLE
+ SET search_path TO ''
 AS $function$
 begin
   -- A JSON array can be read in one way only. Times are seconds, because their text depends on the
@@ -3449,6 +3468,7 @@ CREATE OR REPLACE FUNCTION credits_private.transaction_json(entry credit_transac
  RETURNS json
  LANGUAGE plpgsql
  STABLE
+ SET search_path TO ''
 AS $function$
 begin
   if entry.id is null then return null; end if;

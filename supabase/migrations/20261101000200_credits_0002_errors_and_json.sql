@@ -149,6 +149,7 @@ create or replace function credits_private.available(account public.credit_balan
 returns numeric
 language plpgsql
 immutable
+set search_path = ''
 as $$
 begin
   return account.plan_credits + account.add_on_credits - account.debt
@@ -163,6 +164,7 @@ create or replace function credits_private.balance_json(account public.credit_ba
 returns json
 language plpgsql
 stable
+set search_path = ''
 as $$
 begin
   return json_build_object(
@@ -190,6 +192,7 @@ create or replace function credits_private.reservation_answer(
 returns json
 language plpgsql
 stable
+set search_path = ''
 as $$
 declare
   -- A reservation past its time counts as expired before due work marks it.
@@ -245,6 +248,7 @@ create or replace function credits_private.transaction_json(entry public.credit_
 returns json
 language plpgsql
 stable
+set search_path = ''
 as $$
 begin
   if entry.id is null then return null; end if;

@@ -32,6 +32,7 @@ comment on type credits_private.account_change is
 create or replace function credits_private.append(change credits_private.account_change)
 returns credits_private.account_change
 language plpgsql
+set search_path = ''
 as $$
 declare
   account public.credit_balances := change.account;
@@ -86,6 +87,7 @@ create or replace function credits_private.text_hash(p_metadata jsonb, p_reason 
 returns bytea
 language plpgsql
 immutable
+set search_path = ''
 as $$
 begin
   return sha256(convert_to(jsonb_build_array(p_metadata, p_reason)::text, 'UTF8'));
@@ -100,6 +102,7 @@ create or replace function credits_private.transaction_hash(
 returns bytea
 language plpgsql
 immutable
+set search_path = ''
 as $$
 begin
   -- A JSON array can be read in one way only. Times are seconds, because their text depends on the
@@ -120,6 +123,7 @@ comment on function credits_private.transaction_hash(
 create or replace function credits_private.lock_account(p_account_id uuid)
 returns public.credit_balances
 language plpgsql
+set search_path = ''
 as $$
 declare
   account public.credit_balances;
@@ -173,6 +177,7 @@ comment on function credits_private.save_account(public.credit_balances) is
 create or replace function credits_private.save_credits(account public.credit_balances)
 returns public.credit_balances
 language plpgsql
+set search_path = ''
 as $$
 begin
   -- 25 us where save_account takes 32: fewer columns, and no trigger that watches one of them.

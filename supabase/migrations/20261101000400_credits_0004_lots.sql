@@ -10,6 +10,7 @@ create or replace function credits_private.take_from_lots(
   change credits_private.account_change, p_amount numeric, p_since timestamptz default null)
 returns credits_private.account_change
 language plpgsql
+set search_path = ''
 as $$
 declare
   account public.credit_balances := change.account;
@@ -57,6 +58,7 @@ create or replace function credits_private.add_to_bucket(
 returns public.credit_balances
 language plpgsql
 immutable
+set search_path = ''
 as $$
 begin
   if p_bucket = 'plan' then account.plan_credits := account.plan_credits + p_amount;
@@ -73,6 +75,7 @@ create or replace function credits_private.lot_piece(p_lot_id uuid, p_amount num
 returns jsonb
 language plpgsql
 immutable
+set search_path = ''
 as $$
 begin
   return jsonb_build_object('lotId', p_lot_id, 'amount', trim_scale(p_amount)::text);

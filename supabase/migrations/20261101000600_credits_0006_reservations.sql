@@ -111,6 +111,7 @@ create or replace function credits_private.malformed_argument(
 returns text
 language plpgsql
 immutable
+set search_path = ''
 as $$
 begin
   -- One expression: seven calls of the checks of 0002 would take 20 us more of every reserve.

@@ -100,6 +100,7 @@ create or replace function credits_private.lock_reservation(
   p_account_id uuid, p_reservation_id uuid)
 returns credits_private.locked_reservation
 language plpgsql
+set search_path = ''
 as $$
 declare
   locked credits_private.locked_reservation;
@@ -170,6 +171,7 @@ create or replace function credits_private.save_reservation(
   reservation public.credit_reservations)
 returns public.credit_reservations
 language plpgsql
+set search_path = ''
 as $$
 begin
   update public.credit_reservations stored
@@ -247,6 +249,7 @@ create or replace function credits_private.return_reserved(
 returns public.credit_balances
 language plpgsql
 immutable
+set search_path = ''
 as $$
 begin
   -- An expired reservation keeps nothing back any more.

@@ -304,6 +304,7 @@ create or replace function credits_private.charge(
   p_charge jsonb, p_input credits_private.charge_input)
 returns credits_private.account_change
 language plpgsql
+set search_path = ''
 as $$
 declare
   change credits_private.account_change;
@@ -345,6 +346,7 @@ create or replace function credits_private.add_charge(
 returns public.credit_reservations
 language plpgsql
 immutable
+set search_path = ''
 as $$
 begin
   reservation.captured := reservation.captured - entry.amount;
@@ -362,6 +364,7 @@ create or replace function credits_private.check_charge(p_charge jsonb)
 returns credits_private.charge_input
 language plpgsql
 immutable
+set search_path = ''
 as $$
 declare
   input credits_private.charge_input;

@@ -60,6 +60,7 @@ create or replace trigger zz_credits_user_identified
 create or replace function credits_private.open_account(p_account_id uuid)
 returns public.credit_balances
 language plpgsql
+set search_path = ''
 as $$
 declare
   account public.credit_balances := credits_private.lock_account(p_account_id);

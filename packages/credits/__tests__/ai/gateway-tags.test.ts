@@ -6,10 +6,10 @@ import { usageOf } from './scripted-model.ts'
 import { settledReceipt, testAccount } from './test-account.ts'
 
 /** A model that keeps the provider options it was called with. */
-function modelOf(provider: string) {
+function modelOf(provider: string, modelId = 'openai/gpt-test') {
   const model = new MockLanguageModelV4({
     provider,
-    modelId: 'openai/gpt-test',
+    modelId,
     doGenerate: async () => ({
       content: [{ type: 'text', text: 'hello' }],
       finishReason: { unified: 'stop', raw: 'stop' },
@@ -46,9 +46,9 @@ describe('a call of the gateway', () => {
     expect(await outer.charges()).toEqual([])
   })
 
-  it('of another provider has the options of the app alone', async () => {
+  it('a call of another provider has the options of the app alone', async () => {
     const { context } = testAccount()
-    const { model, tags } = modelOf('openai')
+    const { model, tags } = modelOf('openai', 'gpt-test')
     await withCredits(generateText, context)({ model, prompt: 'x' })
     expect(tags()).toEqual([undefined])
   })

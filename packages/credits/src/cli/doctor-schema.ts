@@ -41,7 +41,7 @@ export const SCHEMA_QUESTIONS: readonly { name: string; state: 'warn' | 'fail'; 
     state: 'fail',
     text: `select function.proname as offender from pg_catalog.pg_proc function
       join pg_catalog.pg_namespace namespace on namespace.oid = function.pronamespace
-      where (namespace.nspname = 'credits_private' and function.prosecdef
+      where (namespace.nspname = 'credits_private'
           or namespace.nspname = 'public' and function.proname like 'credits\\_%')
         and not coalesce(array_to_string(function.proconfig, ','), '') like '%search_path=%'`,
   },
