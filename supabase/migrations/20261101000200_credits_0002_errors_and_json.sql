@@ -3,10 +3,6 @@
 -- The shapes are those of packages/credits/src/store/port.ts. Amounts are decimal strings without
 -- trailing zeros, so that a first answer and its repeat are equal.
 --
--- Private functions that every reserve and settle runs through, here and in the next files, set no
--- search_path: to set it again at each call took 8 % of a pair. They run under the setting of the
--- public function that calls them, and every name in them has its schema.
---
 -- Answers are json, built at once: to build jsonb and merge its parts took 12 % of a settle.
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';

@@ -60,7 +60,8 @@ describe('gateway-integration', () => {
     expect(Number(reserved.reserved)).toBeGreaterThan(0)
     await result.consumeStream()
     // 4,000 fresh at 1.25 + 6,000 cached at 0.125 + 600 output at 10 USD a million, times 160.
-    expect(await lastTransaction(userId)).toMatchObject({
+    // The end of a stream does not wait for the ledger.
+    await expect.poll(() => lastTransaction(userId)).toMatchObject({
       type: 'usage',
       version: 2,
       amount: '-1.88',
