@@ -61,15 +61,17 @@ describe('gateway-integration', () => {
     await result.consumeStream()
     // 4,000 fresh at 1.25 + 6,000 cached at 0.125 + 600 output at 10 USD a million, times 160.
     // The end of a stream does not wait for the ledger.
-    await expect.poll(() => lastTransaction(userId)).toMatchObject({
-      type: 'usage',
-      version: 2,
-      amount: '-1.88',
-      model: MODEL,
-      feature: 'chat',
-      inputTokens: 10000,
-      outputTokens: 600,
-    })
+    await expect
+      .poll(() => lastTransaction(userId))
+      .toMatchObject({
+        type: 'usage',
+        version: 2,
+        amount: '-1.88',
+        model: MODEL,
+        feature: 'chat',
+        inputTokens: 10000,
+        outputTokens: 600,
+      })
     expect(await credits.getBalance({ userId })).toMatchObject({ available: '48.12', reserved: '0' })
   })
 
